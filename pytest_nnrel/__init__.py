@@ -1,0 +1,124 @@
+"""Test whether an audio encoder keeps relatives near.
+
+Every public name is imported at first use, so that installing the plugin costs an unrelated test
+run nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "pytest_nnrel.assertions": (
+        "assert_between_consistency",
+        "assert_relative_nearest",
+        "assert_within_consistency",
+    ),
+    "pytest_nnrel.corpus": ("Clip", "Corpus"),
+    "pytest_nnrel.distances": ("audio_features", "pairwise_distances", "register_distance"),
+    "pytest_nnrel.encoders": ("Encoder", "MFCCEncoder", "as_encoder", "export_windows"),
+    "pytest_nnrel.errors": (
+        "CacheWarning",
+        "CorpusError",
+        "CorpusWarning",
+        "DistanceError",
+        "EncoderError",
+        "EngineError",
+        "MagnitudeError",
+        "NNRelError",
+        "NNRelWarning",
+        "ResultsError",
+        "SettingError",
+        "TooFewClipsError",
+        "TransformError",
+        "UndefinedMeasureError",
+    ),
+    "pytest_nnrel.experiment": (
+        "audio_consistency",
+        "between_consistency",
+        "within_consistency",
+    ),
+    "pytest_nnrel.recording": ("Measurement",),
+    "pytest_nnrel.transforms": (
+        "MP3",
+        "Chain",
+        "EnvironmentalNoise",
+        "FunctionTransform",
+        "Identity",
+        "PinkNoise",
+        "PitchShift",
+        "TempoShift",
+        "Transform",
+        "as_transform",
+        "imperceptible",
+        "paper_grid",
+        "quick_grid",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME_OF, "__version__", "strategies"])  # noqa: PLE0605  (computed from _HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name == "strategies":
+        return importlib.import_module("pytest_nnrel.strategies")
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if TYPE_CHECKING:
+    from pytest_nnrel import strategies as strategies
+    from pytest_nnrel.assertions import (
+        assert_between_consistency as assert_between_consistency,
+    )
+    from pytest_nnrel.assertions import assert_relative_nearest as assert_relative_nearest
+    from pytest_nnrel.assertions import assert_within_consistency as assert_within_consistency
+    from pytest_nnrel.corpus import Clip as Clip
+    from pytest_nnrel.corpus import Corpus as Corpus
+    from pytest_nnrel.distances import audio_features as audio_features
+    from pytest_nnrel.distances import pairwise_distances as pairwise_distances
+    from pytest_nnrel.distances import register_distance as register_distance
+    from pytest_nnrel.encoders import Encoder as Encoder
+    from pytest_nnrel.encoders import MFCCEncoder as MFCCEncoder
+    from pytest_nnrel.encoders import as_encoder as as_encoder
+    from pytest_nnrel.encoders import export_windows as export_windows
+    from pytest_nnrel.errors import CacheWarning as CacheWarning
+    from pytest_nnrel.errors import CorpusError as CorpusError
+    from pytest_nnrel.errors import CorpusWarning as CorpusWarning
+    from pytest_nnrel.errors import DistanceError as DistanceError
+    from pytest_nnrel.errors import EncoderError as EncoderError
+    from pytest_nnrel.errors import EngineError as EngineError
+    from pytest_nnrel.errors import MagnitudeError as MagnitudeError
+    from pytest_nnrel.errors import NNRelError as NNRelError
+    from pytest_nnrel.errors import NNRelWarning as NNRelWarning
+    from pytest_nnrel.errors import ResultsError as ResultsError
+    from pytest_nnrel.errors import SettingError as SettingError
+    from pytest_nnrel.errors import TooFewClipsError as TooFewClipsError
+    from pytest_nnrel.errors import TransformError as TransformError
+    from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
+    from pytest_nnrel.experiment import audio_consistency as audio_consistency
+    from pytest_nnrel.experiment import between_consistency as between_consistency
+    from pytest_nnrel.experiment import within_consistency as within_consistency
+    from pytest_nnrel.recording import Measurement as Measurement
+    from pytest_nnrel.transforms import MP3 as MP3
+    from pytest_nnrel.transforms import Chain as Chain
+    from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise
+    from pytest_nnrel.transforms import FunctionTransform as FunctionTransform
+    from pytest_nnrel.transforms import Identity as Identity
+    from pytest_nnrel.transforms import PinkNoise as PinkNoise
+    from pytest_nnrel.transforms import PitchShift as PitchShift
+    from pytest_nnrel.transforms import TempoShift as TempoShift
+    from pytest_nnrel.transforms import Transform as Transform
+    from pytest_nnrel.transforms import as_transform as as_transform
+    from pytest_nnrel.transforms import imperceptible as imperceptible
+    from pytest_nnrel.transforms import paper_grid as paper_grid
+    from pytest_nnrel.transforms import quick_grid as quick_grid

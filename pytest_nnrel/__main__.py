@@ -1,0 +1,97 @@
+"""Command line: ``python -m pytest_nnrel show | render | cache``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pytest_nnrel import settings
+from pytest_nnrel.errors import NNRelError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return 0, or 2 after printing what is wrong with the input."""
+    parser = argparse.ArgumentParser(prog="python -m pytest_nnrel", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    show = commands.add_parser("show", help="write a clip, its transformation and a neighbour")
+    show.add_argument("clip", help="id of the clip")
+    show.add_argument("--transform", required=True, help='such as "PitchShift(semitones=2)"')
+    show.add_argument("--against", help="id of the other original that was nearer")
+    show.add_argument("--corpus", default="bundled", help="as --nnrel-corpus")
+    show.add_argument("--sample-rate", type=int)
+    show.add_argument("--source-seconds", type=float)
+    show.add_argument("--window-seconds", type=float)
+    show.add_argument("--segments", type=int)
+    show.add_argument("--seed", type=int, default=settings.DEFAULT_SEED)
+    show.add_argument("--out", type=Path, default=Path("nnrel-clips"), help="folder for the WAVs")
+    show.set_defaults(run=_show)
+
+    render = commands.add_parser("render", help="make index.html from a results.json")
+    render.add_argument("results", type=Path)
+    render.add_argument("--out", type=Path, help="file to write (default: index.html beside it)")
+    render.set_defaults(run=_render)
+
+    cache = commands.add_parser("cache", help="tell or clear what is kept between runs")
+    cache.add_argument("--dir", type=Path, default=None, help="as --nnrel-cache")
+    cache.add_argument("--clear", action="store_true", help="delete all of it")
+    cache.set_defaults(run=_cache)
+
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except (NNRelError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _show(chosen: argparse.Namespace) -> None:
+    import soundfile
+
+    from pytest_nnrel.corpus import open_corpus
+    from pytest_nnrel.transforms import parse_transform
+
+    geometry = {
+        name: getattr(chosen, name)
+        for name in ("sample_rate", "source_seconds", "window_seconds", "segments")
+        if getattr(chosen, name) is not None
+    }
+    corpus = open_corpus(chosen.corpus, **geometry)
+    transform = parse_transform(chosen.transform)
+    original = corpus[corpus.index(chosen.clip)]
+    clips = {"1-original": original, "2-transformed": transform.apply(original, seed=chosen.seed)}
+    if chosen.against:
+        clips["3-neighbour"] = corpus[corpus.index(chosen.against)]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for role, clip in clips.items():
+        path = chosen.out / f"{role}.wav"
+        # Floats, since loudness restoration may go beyond full scale.
+        window = clip.window(corpus.window_seconds)
+        soundfile.write(path, window, clip.sample_rate, subtype="FLOAT")
+        print(f"{path}  {clip.id}" + (f" under {transform.name}" if "trans" in role else ""))
+
+
+def _render(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.report import PAGE
+    from pytest_nnrel.report.html import render_page
+    from pytest_nnrel.report.results import load_results
+
+    page = chosen.out or chosen.results.parent / PAGE
+    page.write_text(render_page(load_results(chosen.results)), encoding="utf-8")
+    print(page)
+
+
+def _cache(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.store import Store
+
+    store = Store(chosen.dir or settings.default_cache_dir())
+    if chosen.clear:
+        store.clear()
+    entries, size = store.size()
+    print(f"{store.root}: {entries:,} entries, {size / 2**20:,.1f} MiB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

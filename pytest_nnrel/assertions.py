@@ -1,0 +1,360 @@
+"""Assertions for tests, and the texts that they fail with."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel import consistency, experiment, recording
+from pytest_nnrel.corpus import (
+    BUNDLED,
+    SAMPLE_RATE,
+    SOURCE_SECONDS,
+    WINDOW_SECONDS,
+    Clip,
+    Corpus,
+)
+from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.errors import MagnitudeError, NNRelError, SettingError
+from pytest_nnrel.recording import Measurement, Verdict, record_verdict
+from pytest_nnrel.transforms import as_transform, parse_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_nnrel.consistency import Pairs
+    from pytest_nnrel.distances import Metric
+
+_SYMBOLS = {
+    "within": "C_W",
+    "audio": "C_W (audio space)",
+    "accuracy": "C_acc",
+    "rho": "C_rho",
+    "exemplar": "1 - delta",
+}
+
+
+def assert_within_consistency(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    min: float,
+    distance: Metric = "euclidean",
+    corpus: Corpus | None = None,
+    confident: bool = False,
+    seed: int | None = None,
+) -> Measurement:
+    """Assert that an encoder keeps transformed clips nearest to their own originals.
+
+    Parameters
+    ----------
+    encoder : Encoder, or anything that `as_encoder` takes
+    transform : Transform, or anything that `as_transform` takes
+    min : float
+        Least C_W (paper eq. 10), from 0 to 1.
+    distance : str or callable
+        ``"euclidean"``, ``"cosine"``, or one's own.
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+    confident : bool
+        Judge by the 95 % interval instead of the value. An interval that holds `min` fails as
+        undecided, and says how many clips would decide.
+    seed : int, optional
+        The run's where omitted.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    AssertionError
+        If C_W is below `min`, or undecided.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    _check_minimum(min, 0.0)
+    return _judge(
+        "assert_within_consistency",
+        lambda: experiment.within_consistency(
+            encoder, transform, corpus=corpus, distance=distance, seed=seed
+        ),
+        min,
+        confident,
+    )
+
+
+def assert_between_consistency(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    min: float,
+    measure: str = "rho",
+    audio_distance: Metric = "dtw",
+    latent_distance: Metric = "euclidean",
+    pairs: Pairs = "all",
+    corpus: Corpus | None = None,
+    confident: bool = False,
+    seed: int | None = None,
+) -> Measurement:
+    """Assert that an encoder's distances agree with those of the audio.
+
+    Parameters
+    ----------
+    encoder, transform, corpus, confident, seed
+        As in `assert_within_consistency`.
+    min : float
+        Least C_rho (paper eq. 11), from -1 to 1, or C_acc (eq. 12), from 0 to 1.
+    measure : {"rho", "accuracy"}
+    audio_distance, latent_distance : str or callable
+    pairs : {"all", "own", "distinct"}
+        See `between_consistency`.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    AssertionError
+        If the measure is below `min`, or undecided.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    _check_minimum(min, -1.0 if measure == "rho" else 0.0)
+    return _judge(
+        "assert_between_consistency",
+        lambda: experiment.between_consistency(
+            encoder,
+            transform,
+            corpus=corpus,
+            measure=measure,
+            audio_distance=audio_distance,
+            latent_distance=latent_distance,
+            pairs=pairs,
+            seed=seed,
+        ),
+        min,
+        confident,
+    )
+
+
+def assert_relative_nearest(
+    encoder: Any,  # noqa: ANN401
+    clip: Clip | str,
+    transform: Any,  # noqa: ANN401
+    *,
+    distance: Metric = "euclidean",
+    corpus: Corpus | None = None,
+    seed: int | None = None,
+) -> Measurement:
+    """Assert that one transformed clip is nearer to its original than to any other (eq. 9).
+
+    Parameters
+    ----------
+    encoder, transform, distance, corpus, seed
+        As in `assert_within_consistency`.
+    clip : Clip or str
+        A clip of the corpus, or its id.
+
+    Returns
+    -------
+    Measurement
+        Of value 1.
+
+    Raises
+    ------
+    AssertionError
+        If another original is as near or nearer.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    clip_id = clip.id if isinstance(clip, Clip) else clip
+
+    def measure() -> Measurement:
+        measurement = experiment.experiment_on(corpus, seed).nearest(
+            as_encoder(encoder), as_transform(transform), clip_id, distance
+        )
+        recording.record_measurement(measurement)
+        return measurement
+
+    return _judge("assert_relative_nearest", measure, 1.0, confident=False)
+
+
+def _check_minimum(minimum: float, lowest: float) -> None:
+    if isinstance(minimum, bool) or not lowest <= minimum <= 1.0:  # also true for NaN
+        raise SettingError(f"min must lie between {lowest:g} and 1, not {minimum!r}")
+
+
+def _judge(
+    assertion: str, measure: Callable[[], Measurement], minimum: float, confident: bool
+) -> Measurement:
+    __tracebackhide__ = True
+    try:
+        measurement = measure()
+    except NNRelError as error:
+        record_verdict(Verdict(assertion, "error", minimum, None, str(error)))
+        raise
+    outcome = outcome_of(measurement, minimum, confident)
+    message = ""
+    if outcome != "holds":
+        message = failure_message(measurement, minimum, outcome, recording.reproduction())
+    record_verdict(Verdict(assertion, outcome, minimum, measurement.as_dict(), message))
+    if message:
+        raise AssertionError(message)
+    return measurement
+
+
+def outcome_of(measurement: Measurement, minimum: float, confident: bool) -> recording.Outcome:
+    """Return whether a measurement holds against a minimum, by its value or by its interval."""
+    if not confident:
+        return "holds" if measurement.value >= minimum else "fails"
+    low, high = measurement.ci
+    if low >= minimum:
+        return "holds"
+    return "fails" if high < minimum else "undecided"
+
+
+def failure_message(
+    measurement: Measurement, minimum: float, outcome: recording.Outcome, reproduction: str
+) -> str:
+    """Return what an assertion prints: what was measured, which clips, how to hear and redo it."""
+    details = measurement.details
+    lines = [_headline(measurement, minimum, outcome), ""]
+    lines += [f"  {name:<10} {value}" for name, value in _facts(measurement)]
+    lines += ["", *_worst_clips(measurement), "", *_hearing(measurement)]
+    if reproduction:
+        lines += ["", f"redo:    {reproduction}"]
+    else:
+        lines += ["", f"redo:    the same call with seed={details['identity']['seed']}"]
+    return "\n".join(lines)
+
+
+def _headline(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:
+    symbol = _SYMBOLS[measurement.measure]
+    name = measurement.details["transform"]["name"]
+    encoder = measurement.details["encoder"]["name"]
+    if measurement.measure == "exemplar":
+        worst = measurement.worst[0]
+        return f"{encoder}: {worst['id']} under {name} is not nearest to its own original"
+    interval = f"95 % CI [{measurement.ci[0]:.3f}, {measurement.ci[1]:.3f}]"
+    if outcome == "undecided":
+        needed = None
+        if measurement.measure != "rho":
+            needed = consistency.clips_to_decide(measurement.value, minimum)
+        enough = (
+            f"about {needed:,} clips would decide at this rate"
+            if needed
+            else "more clips would narrow the interval"
+        )
+        return (
+            f"{encoder}: {symbol} = {measurement.value:.3f} under {name}, but {interval} holds"
+            f" {minimum:g}: too few clips (n = {measurement.n}) to tell; {enough}"
+        )
+    return (
+        f"{encoder}: {symbol} = {measurement.value:.3f} < {minimum:g} under {name}"
+        f" ({interval}, n = {measurement.n})"
+    )
+
+
+def _facts(measurement: Measurement) -> list[tuple[str, str]]:
+    details = measurement.details
+    identity, transform, corpus = details["identity"], details["transform"], details["corpus"]
+    distances = [
+        f"{identity[key]} ({space} space)"
+        for key, space in (("latent_distance", "latent"), ("audio_distance", "audio"))
+        if key in identity
+    ]
+    facts = [("distance", ", ".join(distances))]
+    if "pairs" in identity:
+        facts.append(("pairs", identity["pairs"]))
+    facts.append(
+        ("corpus", f"{corpus['name']}: {corpus['clips']} clips, chance {1 / corpus['clips']:.3g}")
+    )
+    if transform["asked"] != transform["name"]:
+        facts.append(("alias", f"{transform['asked']} is {transform['name']} at this sample rate"))
+    if "within" in details:
+        rates = details["within"]
+        facts.append(
+            (
+                "within",
+                f"C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f}"
+                + (" (two spaces that fail together agree)" if _both_fail(rates) else ""),
+            )
+        )
+    if details.get("ties"):
+        facts.append(("ties", f"{details['ties']} clips are as near to another original: errors"))
+    if details.get("non_finite"):
+        facts.append(
+            ("not finite", f"{details['non_finite']} clips have a NaN or infinite distance: errors")
+        )
+    padding = transform["checks"].get("zero_padding")
+    if padding:
+        facts.append(
+            (
+                "padding",
+                f"{padding['clips']} clips fell short of the window by up to"
+                f" {padding['max_seconds']:.2f} s and were padded with zeros; use longer sources",
+            )
+        )
+    return facts
+
+
+def _both_fail(rates: dict[str, Any]) -> bool:
+    return bool(rates["audio"]["value"] < 0.5 and rates["latent"]["value"] < 0.5)
+
+
+def _worst_clips(measurement: Measurement) -> list[str]:
+    left = sum(not outcome for outcome in measurement.outcomes)
+    kinds = {
+        "accuracy": f"the spaces disagree on {left} of {measurement.n} clips; latent space, worst",
+        "rho": "latent space, worst clips",
+    }
+    title = kinds.get(measurement.measure, f"{left} of {measurement.n} left their original; worst")
+    width = max(len(clip["id"]) for clip in measurement.worst)
+    rows = [f"{title}:", f"  {'clip':<{width}}  to its own  to another  nearest other original"]
+    rows += [
+        f"  {clip['id']:<{width}}  {_number(clip['own_distance']):>10}"
+        f"  {_number(clip['neighbour_distance']):>10}  {clip['neighbour']}"
+        for clip in measurement.worst
+    ]
+    return rows
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None or not math.isfinite(value) else f"{value:.5g}"
+
+
+def _hearing(measurement: Measurement) -> list[str]:
+    clip = measurement.worst[0]
+    transform = measurement.details["transform"]["name"]
+    corpus = measurement.details["corpus"]
+    try:
+        parse_transform(transform)
+    except MagnitudeError:
+        corpus = {**corpus, "origin": None}
+    if corpus["origin"] is None:
+        return [
+            "listen:  write transform.apply(corpus[corpus.index(ID)]).samples with soundfile, for"
+            f" ID {clip['id']!r}"
+        ]
+    command = ["python", "-m", "pytest_nnrel", "show", clip["id"], "--transform", transform]
+    command += ["--against", clip["neighbour"]]
+    defaults = {
+        "origin": BUNDLED,
+        "sample_rate": SAMPLE_RATE,
+        "source_seconds": SOURCE_SECONDS,
+        "window_seconds": WINDOW_SECONDS,
+        "segments": 1,
+    }
+    for key, default in defaults.items():
+        if corpus[key] != default:
+            option = "corpus" if key == "origin" else key.replace("_", "-")
+            command += [f"--{option}", str(corpus[key])]
+    if measurement.details["identity"]["seed"]:
+        command += ["--seed", str(measurement.details["identity"]["seed"])]
+    return [f"listen:  {shlex.join(command)}"]

@@ -1,0 +1,178 @@
+"""Audio as arrays: decoding, resampling, cropping, level and loudness.
+
+Signals are mono ``float32[n]`` with full scale at ±1; samples beyond it are kept, never clipped.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from pytest_nnrel.errors import CorpusError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    Samples = npt.NDArray[np.float32]
+
+#: File name endings that libsndfile decodes, as the corpus looks for them.
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".opus", ".aif", ".aiff"})
+#: Gating block of BS.1770 in seconds; shorter signals are measured as one block of their length.
+LOUDNESS_BLOCK_SECONDS = 0.4
+
+# pyloudnorm changes the process-wide warning filters while it measures, which is not thread-safe.
+_METER_LOCK = threading.Lock()
+
+
+def probe(path: Path) -> tuple[int, int]:
+    """Read the header of an audio file.
+
+    Parameters
+    ----------
+    path : Path
+        An audio file in a format of `SUFFIXES`.
+
+    Returns
+    -------
+    frames : int
+        Samples per channel.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    CorpusError
+        If the file is missing, is no audio file, or holds no samples.
+    """
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
+        raise CorpusError(f"{path} {reason}") from error
+    if info.frames <= 0:
+        raise CorpusError(f"{path} holds no samples (zero length)")
+    return int(info.frames), int(info.samplerate)
+
+
+def decode(path: Path, *, start: int = 0, frames: int | None = None) -> tuple[Samples, int]:
+    """Decode a stretch of an audio file to mono, the mean of its channels.
+
+    Parameters
+    ----------
+    path : Path
+        An audio file in a format of `SUFFIXES`.
+    start : int
+        First sample, at the file's own rate.
+    frames : int, optional
+        Number of samples; to the end where omitted.
+
+    Returns
+    -------
+    samples : float32[frames]
+    sample_rate : int
+        The file's own, in Hz.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be decoded or ends before the stretch does (truncated).
+    """
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            expected = file.frames - start if frames is None else frames
+            if start:
+                file.seek(start)
+            channels = file.read(expected, dtype="float32", always_2d=True)
+            rate = int(file.samplerate)
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        raise CorpusError(f"{path} cannot be decoded ({error})") from error
+    if len(channels) < expected:
+        raise CorpusError(
+            f"{path} is truncated: {len(channels)} of {expected} samples could be decoded"
+            f" from sample {start} on"
+        )
+    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
+    return np.ascontiguousarray(mono), rate
+
+
+def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:
+    """Resample with soxr at its high-quality setting; the same array where the rates agree.
+
+    Parameters
+    ----------
+    samples : float32[n]
+    from_rate, to_rate : float
+        In Hz.
+
+    Returns
+    -------
+    float32[round(n * to_rate / from_rate)]
+    """
+    if from_rate == to_rate:
+        return samples
+    return np.asarray(soxr.resample(samples, from_rate, to_rate, quality="HQ"), dtype=np.float32)
+
+
+def centre(samples: Samples, length: int) -> Samples:
+    """Return the middle `length` samples, with zeros on both sides where there are fewer.
+
+    Parameters
+    ----------
+    samples : float32[n]
+    length : int
+
+    Returns
+    -------
+    float32[length]
+        A copy that the caller owns.
+    """
+    surplus = len(samples) - length
+    if surplus >= 0:
+        first = surplus // 2
+        return samples[first : first + length].copy()
+    before = -surplus // 2
+    return np.pad(samples, (before, -surplus - before))
+
+
+def rms(samples: Samples) -> float:
+    """Return the root mean square of ``float32[n]``, computed in float64."""
+    return math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
+
+
+@lru_cache(maxsize=32)
+def _meter(sample_rate: int, block_seconds: float) -> Any:  # noqa: ANN401  (pyloudnorm is untyped)
+    import pyloudnorm
+
+    # DeMan's filters reproduce those of BS.1770 at any rate; the default's are off at 22,050 Hz.
+    return pyloudnorm.Meter(sample_rate, filter_class="DeMan", block_size=block_seconds)
+
+
+def loudness(samples: Samples, sample_rate: int) -> float:
+    """Measure the integrated loudness of ITU-R BS.1770-4 (EBU R 128).
+
+    Parameters
+    ----------
+    samples : float32[n]
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    float
+        In LUFS. ``-inf`` where no block reaches the absolute gate of -70 LUFS: silence. A signal
+        shorter than the 0.4-s gating block is measured as a single block of its own length.
+    """
+    if len(samples) == 0:
+        return -math.inf
+    block = min(LOUDNESS_BLOCK_SECONDS, len(samples) / sample_rate)
+    with _METER_LOCK, np.errstate(all="ignore"):
+        value = float(_meter(sample_rate, block).integrated_loudness(samples.astype(np.float64)))
+    return value if math.isfinite(value) else -math.inf

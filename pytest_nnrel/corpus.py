@@ -1,0 +1,831 @@
+"""Clips and corpora: which originals a verdict rests on.
+
+A corpus is immutable, sorted by clip id and identified by its content. Audio is decoded when it is
+asked for; building a corpus reads file headers, and samples only to pass over silent stretches.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel import audio
+from pytest_nnrel.errors import CorpusError, CorpusWarning
+from pytest_nnrel.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.transforms import Transform
+
+#: Rate at which the paper transforms and compares (section 4).
+SAMPLE_RATE = 22_050
+#: Length that is transformed, and length of its centre that is compared (paper section 4.3).
+SOURCE_SECONDS = 4.0
+WINDOW_SECONDS = 2.0
+#: What the bundled corpus and mirdata's are called on command lines.
+BUNDLED = "bundled"
+_MIRDATA = "mirdata:"
+#: Problems that one error lists before it counts the rest.
+_LISTED = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A mono signal with a name.
+
+    Parameters
+    ----------
+    id : str
+        Unique in its corpus, the same in every run.
+    samples : float32[n]
+        Full scale at ±1. Made read-only.
+    sample_rate : int
+        In Hz.
+    labels : mapping, optional
+        Whatever is known of the clip: its track, licence, tags.
+    group : str, optional
+        Clips of one track share a group; they are resampled together. None: a group of its own.
+
+    Raises
+    ------
+    CorpusError
+        If `samples` is no non-empty, finite, one-dimensional float array.
+    """
+
+    id: str
+    samples: Samples
+    sample_rate: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        samples = np.asarray(self.samples)
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise CorpusError(
+                f"clip {self.id!r}: samples must be a mono float array of shape (n,), full scale"
+                f" at ±1, not {samples.dtype}{list(samples.shape)}"
+            )
+        if len(samples) == 0:
+            raise CorpusError(f"clip {self.id!r} holds no samples (zero length)")
+        if self.sample_rate <= 0:
+            raise CorpusError(f"clip {self.id!r}: sample_rate must be positive, in Hz")
+        finite = np.isfinite(samples)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise CorpusError(
+                f"clip {self.id!r} holds {int((~finite).sum())} NaN or infinite samples, the first"
+                f" at {first / self.sample_rate:.3f} s"
+            )
+        samples = samples.astype(np.float32)  # a copy, so that the caller's array stays theirs
+        samples.flags.writeable = False
+        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "labels", dict(self.labels))
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def with_samples(self, samples: Samples) -> Clip:
+        """Return the clip with other samples at the same rate."""
+        return replace(self, samples=samples)
+
+    def window(self, seconds: float, *, sample_rate: int | None = None) -> Samples:
+        """Return the centre of the clip, zero-padded where the clip is shorter.
+
+        Parameters
+        ----------
+        seconds : float
+        sample_rate : int, optional
+            Rate to resample to, in Hz; the clip's own where omitted.
+
+        Returns
+        -------
+        float32[round(seconds * sample_rate)]
+        """
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        samples = audio.resample(self.samples, self.sample_rate, rate)
+        return audio.centre(samples, round(seconds * rate))
+
+
+@dataclass(frozen=True)
+class _FileStretch:
+    """A stretch of an audio file, in samples of the file's own rate."""
+
+    path: Path
+    start: int
+    frames: int
+
+    def load(self) -> tuple[Samples, int]:
+        return audio.decode(self.path, start=self.start, frames=self.frames)
+
+
+@dataclass(frozen=True, eq=False)
+class _InMemory:
+    """A signal in memory."""
+
+    samples: Samples
+    sample_rate: int
+
+    def load(self) -> tuple[Samples, int]:
+        return self.samples, self.sample_rate
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where one clip comes from; loading its origin gives its source samples."""
+
+    id: str
+    group: str | None
+    labels: Mapping[str, str]
+    seconds: float
+    own_rate: int
+    content: str  # digest of all that decides the decoded samples, the id aside
+    origin: _FileStretch | _InMemory
+
+
+class Corpus:
+    """Originals in a fixed order. Build one with a ``from_...`` method.
+
+    Attributes
+    ----------
+    name : str
+        How reports call it.
+    sample_rate : int
+        Rate at which clips are transformed and compared, in Hz.
+    source_seconds : float
+        Longest stretch of a clip that is transformed.
+    window_seconds : float
+        Centre of it that distances and, unless they ask otherwise, encoders see.
+    origin : str or None
+        What `open_corpus` makes it from again; None where it was made of arrays or single files.
+    segments : int
+        Segments asked of each file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sources: Iterable[_Source],
+        *,
+        sample_rate: int,
+        source_seconds: float,
+        window_seconds: float,
+        origin: str | None = None,
+        segments: int = 1,
+    ) -> None:
+        _check_geometry(sample_rate, source_seconds, window_seconds)
+        self.name = name
+        self.origin = origin
+        self.segments = segments
+        self.sample_rate = sample_rate
+        self.source_seconds = source_seconds
+        self.window_seconds = window_seconds
+        self._sources = tuple(sorted(sources, key=lambda source: source.id))
+        repeated = [id_ for id_, n in Counter(s.id for s in self._sources).items() if n > 1]
+        if repeated:
+            raise CorpusError(f"corpus {name!r}: clip ids must be unique; repeated: {repeated[:5]}")
+        self._check_lengths()
+        self._check_twins()
+
+    @classmethod
+    def bundled(cls) -> Corpus:
+        """Return the 134 clips of recorded music that come with the package.
+
+        Four seconds each from 134 tracks of game soundtracks (orchestral, ambient, metal,
+        electronic, folk), 22,050 Hz mono, under free licences: see ``ATTRIBUTION.md`` beside them.
+        """
+        return _bundled()
+
+    @classmethod
+    def from_directory(
+        cls,
+        path: str | Path,
+        *,
+        segments: int = 1,
+        name: str | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        source_seconds: float = SOURCE_SECONDS,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> Corpus:
+        """Return the audio files below a folder, in any rate, channel count and nesting.
+
+        Parameters
+        ----------
+        path : path-like
+            Searched recursively for WAV, FLAC, OGG, MP3, Opus and AIFF.
+        segments : int
+            Source segments per file, evenly spread and not overlapping; a file too short for as
+            many gives fewer. Silent stretches are passed over. Segments of a file are one group.
+        name : str, optional
+            The folder's name where omitted.
+        sample_rate, source_seconds, window_seconds
+            See `Corpus`.
+
+        Raises
+        ------
+        CorpusError
+            If the folder is missing or holds no audio, or for any file that cannot be used; one
+            error names them all.
+        """
+        root = Path(path)
+        if not root.exists():
+            raise CorpusError(f"corpus folder {root} does not exist")
+        if not root.is_dir():
+            raise CorpusError(f"{root} is a file; pass its folder, or use Corpus.from_files([...])")
+        files = sorted(p for p in root.rglob("*") if _is_audio(p))
+        if not files:
+            raise CorpusError(
+                f"corpus folder {root} holds no audio file"
+                f" ({', '.join(sorted(s[1:] for s in audio.SUFFIXES))})"
+            )
+        named = {file.relative_to(root).as_posix(): file for file in files}
+        return cls._from_named_files(
+            named, name or root.resolve().name, segments, sample_rate, source_seconds,
+            window_seconds, origin=str(root),
+        )  # fmt: skip
+
+    @classmethod
+    def from_files(
+        cls,
+        paths: Iterable[str | Path] | Mapping[str, str | Path],
+        *,
+        labels: Mapping[str, Mapping[str, str]] | None = None,
+        segments: int = 1,
+        name: str = "files",
+        sample_rate: int = SAMPLE_RATE,
+        source_seconds: float = SOURCE_SECONDS,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> Corpus:
+        """Return a corpus of the files given.
+
+        Parameters
+        ----------
+        paths : iterable of path-like, or mapping of clip id to path-like
+            Without ids, file names serve, with as much of the folder as tells them apart.
+        labels : mapping of clip id to mapping, optional
+        segments, name, sample_rate, source_seconds, window_seconds
+            As in `from_directory`.
+
+        Raises
+        ------
+        CorpusError
+            As `from_directory` does.
+        """
+        if not hasattr(paths, "keys"):
+            listed = [Path(path) for path in paths]
+            if not listed:
+                raise CorpusError("Corpus.from_files got an empty list of files")
+            paths = dict(zip(_distinct_names(listed), listed))
+        named = {id_: Path(path) for id_, path in paths.items()}  # type: ignore[union-attr]
+        return cls._from_named_files(
+            named, name, segments, sample_rate, source_seconds, window_seconds, labels
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        samples: npt.NDArray[np.floating[Any]] | Sequence[npt.NDArray[np.floating[Any]]],
+        *,
+        sample_rate: int,
+        ids: Sequence[str] | None = None,
+        groups: Sequence[str | None] | None = None,
+        name: str = "arrays",
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> Corpus:
+        """Return a corpus of signals in memory.
+
+        Parameters
+        ----------
+        samples : float32[n, samples], or n float arrays of any length
+            Full scale at ±1. Each is a source as a whole.
+        sample_rate : int
+            Their rate, at which they are also transformed and compared, in Hz.
+        ids, groups : sequence of str, optional
+            One per row; ``clip-000`` and so on, and no groups, where omitted.
+        name, window_seconds
+            See `Corpus`.
+
+        Raises
+        ------
+        CorpusError
+            For rows that are no finite mono signal, too short, silent or alike.
+        """
+        rows = list(samples)
+        if ids is None:
+            digits = max(3, len(str(len(rows) - 1)))
+            ids = [f"clip-{i:0{digits}d}" for i in range(len(rows))]
+        if len(ids) != len(rows) or (groups is not None and len(groups) != len(rows)):
+            raise CorpusError(
+                f"Corpus.from_arrays got {len(rows)} signals, but {len(ids)} ids"
+                + (f" and {len(groups)} groups" if groups is not None else "")
+            )
+        clips = [Clip(id_, row, sample_rate) for id_, row in zip(ids, rows)]
+        sources = [
+            _Source(
+                id=clip.id,
+                group=None if groups is None else groups[i],
+                labels={},
+                seconds=clip.seconds,
+                own_rate=sample_rate,
+                content=digest("array", clip.samples, sample_rate),
+                origin=_InMemory(clip.samples, sample_rate),
+            )
+            for i, clip in enumerate(clips)
+        ]
+        longest = max((clip.seconds for clip in clips), default=window_seconds)
+        corpus = cls(
+            name,
+            sources,
+            sample_rate=sample_rate,
+            source_seconds=max(longest, window_seconds),
+            window_seconds=window_seconds,
+        )
+        corpus.check_audio()
+        return corpus
+
+    @classmethod
+    def from_mirdata(
+        cls,
+        name: str,
+        data_home: str | Path | None = None,
+        *,
+        version: str = "default",
+        segments: int = 1,
+        sample_rate: int = SAMPLE_RATE,
+        source_seconds: float = SOURCE_SECONDS,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> Corpus:
+        """Return the tracks of a dataset that mirdata knows and that lies on disk.
+
+        Parameters
+        ----------
+        name : str
+            A name of ``mirdata.list_datasets()``.
+        data_home : path-like, optional
+            Where the dataset lies; mirdata's own default where omitted.
+        version : str
+            The dataset's version, in mirdata's words.
+        segments, sample_rate, source_seconds, window_seconds
+            As in `from_directory`. Labels are the track's attributes that are plain text.
+
+        Raises
+        ------
+        CorpusError
+            If mirdata is not installed, does not know the dataset, or files are missing.
+        """
+        try:
+            import mirdata
+        except ImportError as error:
+            raise CorpusError(
+                'a mirdata corpus needs mirdata: pip install "pytest-nnrel[models]"'
+            ) from error
+        try:
+            dataset = mirdata.initialize(
+                name, data_home=None if data_home is None else str(data_home), version=version
+            )
+            tracks = dataset.load_tracks()
+        except (ValueError, OSError, NotImplementedError) as error:
+            raise CorpusError(f"mirdata cannot load {name!r} from {data_home}: {error}") from error
+        paths = {
+            str(id_): Path(track.audio_path)
+            for id_, track in tracks.items()
+            if getattr(track, "audio_path", None)
+        }
+        if not paths:
+            raise CorpusError(f"mirdata's dataset {name!r} names no audio files")
+        labels = {
+            id_: {
+                key: value
+                for key, value in vars(tracks[id_]).items()
+                if isinstance(value, str) and not key.startswith("_") and not key.endswith("path")
+            }
+            for id_ in paths
+        }
+        return cls._from_named_files(
+            paths, f"mirdata:{name}", segments, sample_rate, source_seconds, window_seconds, labels,
+            origin=f"mirdata:{name}" + ("" if data_home is None else f"@{data_home}"),
+        )  # fmt: skip
+
+    @classmethod
+    def _from_named_files(
+        cls,
+        files: Mapping[str, Path],
+        name: str,
+        segments: int,
+        sample_rate: int,
+        source_seconds: float,
+        window_seconds: float,
+        labels: Mapping[str, Mapping[str, str]] | None = None,
+        origin: str | None = None,
+    ) -> Corpus:
+        _check_geometry(sample_rate, source_seconds, window_seconds)
+        if segments < 1:
+            raise CorpusError(f"segments must be 1 or more, not {segments}")
+        sources: list[_Source] = []
+        problems: list[str] = []
+        for id_, path in files.items():
+            try:
+                sources += _segments_of(
+                    id_, path, segments, sample_rate, source_seconds, window_seconds,
+                    (labels or {}).get(id_, {}),
+                )  # fmt: skip
+            except CorpusError as error:
+                problems.append(str(error))
+        _raise_all(name, problems)
+        corpus = cls(
+            name,
+            sources,
+            sample_rate=sample_rate,
+            source_seconds=source_seconds,
+            window_seconds=window_seconds,
+            origin=origin,
+            segments=segments,
+        )
+        corpus._warn_upsampled()
+        return corpus
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Clip:
+        """Decode one clip: its source, at the corpus's rate."""
+        source = self._sources[index]
+        samples, rate = source.origin.load()
+        return Clip(
+            source.id,
+            audio.resample(samples, rate, self.sample_rate),
+            self.sample_rate,
+            source.labels,
+            source.group,
+        )
+
+    def __repr__(self) -> str:
+        return f"Corpus({self.name!r}, {len(self)} clips, {self.sample_rate} Hz)"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Clip ids in the order of the corpus."""
+        return tuple(source.id for source in self._sources)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Group of each clip; a clip without one is its own."""
+        return tuple(s.id if s.group is None else s.group for s in self._sources)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Digest of each clip: id, content and rate."""
+        return tuple(digest(s.id, s.content, self.sample_rate) for s in self._sources)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the clips, their order, groups and the window."""
+        return digest(self.keys, self.groups, self.window_seconds)
+
+    def index(self, clip_id: str) -> int:
+        """Return the position of a clip.
+
+        Raises
+        ------
+        CorpusError
+            If no clip has that id; the message proposes close ones.
+        """
+        try:
+            return self.ids.index(clip_id)
+        except ValueError:
+            import difflib
+
+            close = difflib.get_close_matches(clip_id, self.ids, n=3, cutoff=0.3)
+            raise CorpusError(
+                f"corpus {self.name!r} has no clip {clip_id!r}"
+                + (f"; did you mean {', '.join(close)}?" if close else "")
+            ) from None
+
+    def subset(self, clips: int) -> Corpus:
+        """Return `clips` clips, evenly spread over the order of the corpus.
+
+        Raises
+        ------
+        CorpusError
+            If there are not as many, or `clips` is below 1.
+        """
+        if not 1 <= clips <= len(self):
+            raise CorpusError(
+                f"{clips} clips asked of corpus {self.name!r}, which holds {len(self)}"
+            )
+        picked = np.linspace(0, len(self) - 1, clips).round().astype(int)
+        return Corpus(
+            self.name,
+            [self._sources[i] for i in picked],
+            sample_rate=self.sample_rate,
+            source_seconds=self.source_seconds,
+            window_seconds=self.window_seconds,
+            origin=self.origin,
+            segments=self.segments,
+        )
+
+    def windows(
+        self,
+        transform: Transform | None = None,
+        *,
+        sample_rate: int | None = None,
+        window_seconds: float | None = None,
+        seed: int | None = None,
+    ) -> Samples:
+        """Return the centre window of every clip, after a transformation if one is given.
+
+        Parameters
+        ----------
+        transform : Transform, optional
+            Applied to each source before its window is cut.
+        sample_rate : int, optional
+            In Hz; the corpus's where omitted.
+        window_seconds : float, optional
+            The corpus's where omitted.
+        seed : int, optional
+            The run's where omitted.
+
+        Returns
+        -------
+        float32[n, samples]
+        """
+        seconds = self.window_seconds if window_seconds is None else window_seconds
+        return np.stack(
+            [
+                (clip if transform is None else transform.apply(clip, seed=seed)).window(
+                    seconds, sample_rate=sample_rate
+                )
+                for clip in self
+            ]
+        )
+
+    def require_source(self, seconds: float, purpose: str) -> None:
+        """Check that every clip holds a window of some length.
+
+        Raises
+        ------
+        CorpusError
+            Naming the shortest clip, what is needed and how to get it.
+        """
+        shortest = min(self._sources, key=lambda source: source.seconds)
+        held = min(shortest.seconds, self.source_seconds)
+        if held < seconds - 0.5 / self.sample_rate:
+            raise CorpusError(
+                f"{purpose} needs {seconds:g} s of every clip, but {shortest.id!r} of corpus"
+                f" {self.name!r} holds {held:g} s; build the corpus from longer audio with"
+                f" source_seconds={seconds * SOURCE_SECONDS / WINDOW_SECONDS:g} (a speed-up"
+                " shortens what is left) or give the encoder a shorter window_seconds"
+            )
+
+    def check_audio(self) -> None:
+        """Decode every clip and check what headers cannot tell.
+
+        Raises
+        ------
+        CorpusError
+            For NaN, truncated or silent clips (no 0.4-s block of the window above -70 LUFS), and
+            for clips whose windows are equal sample by sample: they tie, so neither could be
+            nearest.
+        """
+        problems: list[str] = []
+        first_with: dict[str, str] = {}
+        for i, source in enumerate(self._sources):
+            try:
+                clip = self[i]
+            except CorpusError as error:
+                problems.append(str(error))
+                continue
+            window = clip.window(self.window_seconds)
+            if not math.isfinite(audio.loudness(window, self.sample_rate)):
+                problems.append(
+                    f"clip {source.id!r} is silent: nothing in its centre"
+                    f" {self.window_seconds:g} s exceeds -70 LUFS"
+                )
+                continue
+            twin = first_with.setdefault(digest(window), source.id)
+            if twin != source.id:
+                problems.append(_twin_problem(twin, source.id))
+        _raise_all(self.name, problems)
+
+    def describe(self) -> dict[str, object]:
+        """Return what reports say of the corpus, as plain values."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "clips": len(self),
+            "groups": len(set(self.groups)),
+            "sample_rate": self.sample_rate,
+            "source_seconds": self.source_seconds,
+            "window_seconds": self.window_seconds,
+            "origin": self.origin,
+            "segments": self.segments,
+        }
+
+    def _check_lengths(self) -> None:
+        problems = [
+            f"clip {s.id!r} is {s.seconds:.3g} s long, shorter than the window of"
+            f" {self.window_seconds:g} s (window_seconds=)"
+            for s in self._sources
+            if s.seconds < self.window_seconds - 0.5 / s.own_rate
+        ]
+        _raise_all(self.name, problems)
+
+    def _check_twins(self) -> None:
+        first_with: dict[str, str] = {}
+        problems = []
+        for source in self._sources:
+            twin = first_with.setdefault(source.content, source.id)
+            if twin != source.id:
+                problems.append(_twin_problem(twin, source.id))
+        _raise_all(self.name, problems)
+
+    def _warn_upsampled(self) -> None:
+        low = [s for s in self._sources if s.own_rate < self.sample_rate]
+        if low:
+            import warnings
+
+            lowest = min(s.own_rate for s in low)
+            warnings.warn(
+                f"corpus {self.name!r}: {len(low)} of {len(self)} clips have a lower rate than the"
+                f" corpus's {self.sample_rate} Hz and hold nothing above half of their own, which"
+                f" sets them apart; sample_rate={lowest} would compare all alike",
+                CorpusWarning,
+                stacklevel=4,
+            )
+
+
+def _twin_problem(first: str, second: str) -> str:
+    return (
+        f"clips {first!r} and {second!r} have the same content: they tie, and neither can be"
+        " nearest; remove one"
+    )
+
+
+def _raise_all(name: str, problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    listed = "".join(f"\n  {problem}" for problem in problems[:_LISTED])
+    more = f"\n  and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+    raise CorpusError(f"corpus {name!r} cannot be used:{listed}{more}")
+
+
+def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: float) -> None:
+    if sample_rate <= 0 or sample_rate != int(sample_rate):
+        raise CorpusError(f"sample_rate must be a positive integer in Hz, not {sample_rate}")
+    if not 0 < window_seconds < math.inf or not 0 < source_seconds < math.inf:
+        raise CorpusError(
+            f"window_seconds and source_seconds must be positive, not {window_seconds} and"
+            f" {source_seconds}"
+        )
+    if source_seconds < window_seconds:
+        raise CorpusError(
+            f"source_seconds={source_seconds:g} is shorter than window_seconds={window_seconds:g};"
+            " the window is cut from the source"
+        )
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in audio.SUFFIXES and path.is_file() and path.name[0] != "."
+
+
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    raise CorpusError("Corpus.from_files got a file twice")
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path, size: int, modified_ns: int) -> str:
+    return digest(path.read_bytes())
+
+
+def _segments_of(
+    id_: str,
+    path: Path,
+    segments: int,
+    sample_rate: int,
+    source_seconds: float,
+    window_seconds: float,
+    labels: Mapping[str, str],
+) -> list[_Source]:
+    """Return the sources of one file: `segments` slots spread evenly, silent ones passed over."""
+    total, own_rate = audio.probe(path)
+    length = min(total, round(source_seconds * own_rate))
+    slots = max(1, total // length)
+    first = (total - slots * length) // 2  # what does not fill a slot is left at both ends
+    starts = [first + slot * length for slot in range(slots)]
+    if slots > 1:
+        starts = _audible(path, starts, length, own_rate, window_seconds, segments)
+        if not starts:
+            raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS")
+    status = path.stat()
+    content = _file_digest(path, status.st_size, status.st_mtime_ns)
+    return [
+        _Source(
+            id=id_ if segments == 1 else f"{id_}@{start / own_rate:.2f}s",
+            group=None if segments == 1 else id_,
+            labels=labels,
+            seconds=length / own_rate,
+            own_rate=own_rate,
+            content=digest("file", content, start, length),
+            origin=_FileStretch(path, start, length),
+        )
+        for start in starts
+    ]
+
+
+def _audible(
+    path: Path, starts: list[int], length: int, rate: int, window_seconds: float, wanted: int
+) -> list[int]:
+    """Return up to `wanted` of the slots whose centre is not silent, near evenly spread places."""
+
+    def is_audible(start: int) -> bool:
+        samples, _ = audio.decode(path, start=start, frames=length)
+        window = audio.centre(samples, round(window_seconds * rate))
+        return math.isfinite(audio.loudness(window, rate))
+
+    wanted = min(wanted, len(starts))
+    places = (np.arange(wanted) + 0.5) * len(starts) / wanted - 0.5
+    chosen: set[int] = set()
+    silent: set[int] = set()
+    for place in places:
+        for slot in sorted(range(len(starts)), key=lambda slot: abs(slot - place)):
+            if slot in chosen or slot in silent:
+                continue
+            if is_audible(starts[slot]):
+                chosen.add(slot)
+                break
+            silent.add(slot)
+    return [starts[slot] for slot in sorted(chosen)]
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> Corpus:
+    root = Path(str(resources.files("pytest_nnrel"))) / "data" / "corpus"
+    with (root / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        labels = {row["clip"]: row for row in csv.DictReader(file)}
+    return Corpus._from_named_files(
+        {id_: root / f"{id_}.ogg" for id_ in labels}, BUNDLED, 1, SAMPLE_RATE, SOURCE_SECONDS,
+        WINDOW_SECONDS, labels, origin=BUNDLED,
+    )  # fmt: skip
+
+
+def open_corpus(
+    origin: str,
+    *,
+    segments: int = 1,
+    sample_rate: int = SAMPLE_RATE,
+    source_seconds: float = SOURCE_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
+) -> Corpus:
+    """Return the corpus that a word on a command line stands for.
+
+    Parameters
+    ----------
+    origin : str
+        ``bundled``, a folder, or ``mirdata:NAME`` or ``mirdata:NAME@FOLDER``.
+    segments, sample_rate, source_seconds, window_seconds
+        As in `Corpus.from_directory`. The bundled clips have the defaults.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such corpus.
+    """
+    geometry = (segments, sample_rate, source_seconds, window_seconds)
+    if origin == BUNDLED:
+        if geometry != (1, SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS):
+            raise CorpusError(
+                f"the bundled clips are {SOURCE_SECONDS:g} s at {SAMPLE_RATE:,} Hz, compared over"
+                f" {WINDOW_SECONDS:g} s; other lengths and rates need a corpus of your own"
+                " (--nnrel-corpus=FOLDER)"
+            )
+        return Corpus.bundled()
+    if origin.startswith(_MIRDATA):
+        name, _, home = origin.removeprefix(_MIRDATA).partition("@")
+        return Corpus.from_mirdata(
+            name, home or None, segments=segments, sample_rate=sample_rate,
+            source_seconds=source_seconds, window_seconds=window_seconds,
+        )  # fmt: skip
+    return Corpus.from_directory(
+        origin, segments=segments, sample_rate=sample_rate, source_seconds=source_seconds,
+        window_seconds=window_seconds,
+    )  # fmt: skip

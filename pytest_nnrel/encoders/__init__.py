@@ -1,0 +1,8 @@
+"""Encoders: the protocol, adapters for users' objects, and the MFCC baseline."""
+
+from pytest_nnrel.encoders.adapters import as_encoder
+from pytest_nnrel.encoders.mfcc import MFCCEncoder
+from pytest_nnrel.encoders.protocol import Encoder
+from pytest_nnrel.encoders.table import export_windows
+
+__all__ = ["Encoder", "MFCCEncoder", "as_encoder", "export_windows"]

@@ -1,0 +1,288 @@
+"""Encoders made of the user's objects: callables, torch modules, HEAR modules, ``encode``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel.encoders.protocol import DEFAULT_BATCH_SIZE, Encoder
+from pytest_nnrel.encoders.table import TableEncoder
+from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.store import digest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pytest_nnrel.audio import Samples
+
+
+class CallableEncoder(Encoder):
+    """A function of ``float32[n, samples]``, or of it and the sample rate where it takes one."""
+
+    def __init__(self, fn: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self._fn = fn
+        self._takes_rate = _takes_sample_rate(fn)
+
+    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        if self._takes_rate:
+            return self._fn(batch, sample_rate=sample_rate)
+        return self._fn(batch)
+
+
+class TorchEncoder(Encoder):
+    """A torch module that maps ``float32[n, samples]`` to ``[n, d]``.
+
+    It is run in evaluation mode and without gradients, on its own device or the one asked for,
+    and left in the mode it was found in.
+    """
+
+    def __init__(self, module: Any, *, fixed_fingerprint: str | None, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self._module = module
+        self._fixed_fingerprint = fixed_fingerprint
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Digest of weights, buffers, structure and code; taken anew each time, as weights move."""
+        return self._fixed_fingerprint or _torch_fingerprint(self._module)
+
+    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        import torch
+
+        module = self._module
+        if self.device is not None:
+            module.to(self.device)
+        device = next(
+            (tensor.device for tensor in (*module.parameters(), *module.buffers())),
+            torch.device(self.device or "cpu"),
+        )
+        training = [part for part in module.modules() if part.training]
+        module.eval()
+        try:
+            with torch.no_grad():
+                inputs = torch.from_numpy(batch)
+                out = module(inputs.to(device))
+        finally:
+            for part in training:
+                part.training = True
+        return out
+
+
+class HEAREncoder(Encoder):
+    """A module with HEAR's common API: ``load_model`` and ``get_scene_embeddings``."""
+
+    def __init__(self, module: ModuleType, model: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self._module = module
+        self._model = model
+
+    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        audio: Any = batch
+        try:
+            import torch
+        except ImportError:
+            return self._module.get_scene_embeddings(audio, self._model)
+        model = self._model
+        device: Any = None
+        if isinstance(model, torch.nn.Module):
+            model.eval()
+            if self.device is not None:
+                model.to(self.device)
+            device = next((p.device for p in model.parameters()), self.device)
+        audio = torch.from_numpy(batch)
+        with torch.no_grad():
+            return self._module.get_scene_embeddings(
+                audio if device is None else audio.to(device), model
+            )
+
+
+def as_encoder(
+    obj: Any,  # noqa: ANN401
+    *,
+    sample_rate: int | None = None,
+    window_seconds: float | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: str | None = None,
+    name: str | None = None,
+    fingerprint: str | None = None,
+) -> Encoder:
+    """Return anything that embeds audio as an `Encoder`.
+
+    Parameters
+    ----------
+    obj : Encoder, torch.nn.Module, HEAR module, dotted name, object with ``encode``, path, callable
+        A callable, a torch module and an ``encode`` method take ``float32[n, samples]`` and return
+        float ``[n, d]``; a parameter called ``sample_rate`` gets the rate. A HEAR module is given
+        as a module or by its dotted name. A path ends in ``.npy`` and is a table of embeddings
+        beside the list that `export_windows` wrote.
+    sample_rate : int, optional
+        Rate that it wants, in Hz; its attribute of that name, or the corpus's, where omitted.
+    window_seconds : float, optional
+        Window that it wants; its attribute of that name, or the corpus's, where omitted.
+    batch_size : int
+        Windows that it gets at a time.
+    device : str, optional
+        Torch device; the run's (``--nnrel-device``), or the module's own, where omitted. A module
+        is moved there.
+    name : str, optional
+        How reports and baselines call it; the class's or function's where omitted.
+    fingerprint : str, optional
+        Changed whenever the encoder gives other embeddings. Taken from a torch module's weights;
+        other encoders without one are encoded anew in every run.
+
+    Raises
+    ------
+    EncoderError
+        If `obj` is none of these.
+    """
+    from pytest_nnrel import settings
+
+    if isinstance(obj, Encoder):
+        return obj
+    options: dict[str, Any] = {
+        "subject": obj,
+        "sample_rate": sample_rate or _number(obj, "sample_rate"),
+        "window_seconds": window_seconds or _number(obj, "window_seconds"),
+        "batch_size": batch_size,
+        "device": device or settings.active().device,
+        "name": name or _name_of(obj),
+        "fingerprint": fingerprint or _own_fingerprint(obj),
+    }
+    if isinstance(obj, Path) or (isinstance(obj, str) and obj.endswith(".npy")):
+        if name is None:
+            options["name"] = Path(obj).stem
+        return TableEncoder(Path(obj), **options)
+    if isinstance(obj, str):
+        return _hear_encoder(_import(obj), options)
+    if inspect.ismodule(obj):
+        return _hear_encoder(obj, options)
+    if _is_torch_module(obj):
+        return TorchEncoder(obj, fixed_fingerprint=options["fingerprint"], **options)
+    if isinstance(obj, type):
+        raise EncoderError(f"{obj.__name__} is a class; pass an instance of it")
+    if callable(getattr(obj, "encode", None)):
+        return CallableEncoder(obj.encode, **options)
+    if callable(obj):
+        return CallableEncoder(obj, **options)
+    raise EncoderError(
+        f"{type(obj).__name__} is no encoder: pass a callable on float32[n, samples], a"
+        " torch.nn.Module, an object with encode, a HEAR module or its dotted name, or a .npy table"
+    )
+
+
+def _hear_encoder(module: ModuleType, options: dict[str, Any]) -> HEAREncoder:
+    missing = [f for f in ("load_model", "get_scene_embeddings") if not hasattr(module, f)]
+    if missing:
+        raise EncoderError(
+            f"module {module.__name__} has no {' and no '.join(missing)}: a HEAR module has"
+            " load_model() and get_scene_embeddings(audio, model)"
+        )
+    model = module.load_model()
+    rate = options["sample_rate"] or _number(model, "sample_rate")
+    if rate is None:
+        raise EncoderError(f"the model of HEAR module {module.__name__} has no sample_rate")
+    return HEAREncoder(module, model, **{**options, "sample_rate": rate})
+
+
+def _import(dotted: str) -> ModuleType:
+    try:
+        return importlib.import_module(dotted)
+    except ImportError as error:
+        raise EncoderError(
+            f"{dotted!r} names no module that can be imported ({error}); a table of embeddings"
+            " ends in .npy"
+        ) from error
+
+
+def _number(obj: object, attribute: str) -> Any:  # noqa: ANN401
+    value = getattr(obj, attribute, None)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _own_fingerprint(obj: object) -> str | None:
+    value = getattr(obj, "fingerprint", None)
+    return value if isinstance(value, str) else None
+
+
+def _name_of(obj: Any) -> str:  # noqa: ANN401
+    if isinstance(obj, str):
+        return obj
+    own = getattr(obj, "name", None)
+    if isinstance(own, str) and own:
+        return own
+    return str(getattr(obj, "__name__", type(obj).__name__))
+
+
+def _takes_sample_rate(fn: Any) -> bool:  # noqa: ANN401
+    try:
+        return "sample_rate" in inspect.signature(fn).parameters
+    except (TypeError, ValueError):  # built-ins without a signature
+        return False
+
+
+def _is_torch_module(obj: object) -> bool:
+    # Whoever passes a torch module has imported torch: never import it to find out.
+    return any(
+        base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module"
+        for base in type(obj).__mro__
+    )
+
+
+def _torch_fingerprint(module: Any) -> str | None:  # noqa: ANN401
+    """Return a digest of a module's tensors, plain attributes, structure and source code.
+
+    Returns
+    -------
+    str or None
+        None where the code of a part cannot be read, or a part holds state that cannot be told
+        from outside (anything but tensors, arrays and plain values).
+    """
+    import torch
+
+    parts: list[object] = [torch.__version__, repr(module)]
+    for path, part in module.named_modules():
+        kind = type(part)
+        parts.append([path, kind.__module__, kind.__qualname__])
+        if kind.__module__.partition(".")[0] == "torch":
+            continue  # its version and repr say it all
+        try:
+            parts.append(Path(inspect.getfile(kind)).read_bytes())
+        except (TypeError, OSError):
+            return None
+        for attribute, value in sorted(vars(part).items()):
+            if attribute.startswith("_") or attribute == "training":
+                continue
+            state = _plain_state(value)
+            if state is None:
+                return None
+            parts.append([attribute, state])
+    for tensors in (module.named_parameters(), module.named_buffers()):
+        for path, tensor in tensors:
+            values = tensor.detach().to("cpu").contiguous()
+            parts += [path, str(values.dtype), list(values.shape)]
+            parts.append(values.reshape(-1).view(torch.uint8).numpy())
+    return digest(*parts)
+
+
+def _plain_state(value: object) -> object:
+    """Return a JSON-able stand-in for an attribute; None where there is none."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return _plain_state(value.detach().to("cpu").float().numpy())
+    if isinstance(value, np.ndarray):
+        return digest(value)
+    if value is None or isinstance(value, bool | int | float | str | torch.dtype | torch.device):
+        return [type(value).__name__, str(value)]
+    if isinstance(value, list | tuple):
+        states = [_plain_state(item) for item in value]
+        return None if None in states else [type(value).__name__, states]
+    if isinstance(value, dict):
+        pairs = [[str(key), _plain_state(item)] for key, item in value.items()]
+        return None if any(state is None for _, state in pairs) else pairs
+    return None

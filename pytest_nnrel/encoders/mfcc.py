@@ -1,0 +1,51 @@
+"""The paper's baseline: statistics of MFCCs (section 4.2)."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel.distances import mfcc
+from pytest_nnrel.encoders.protocol import Encoder
+from pytest_nnrel.store import digest
+
+if TYPE_CHECKING:
+    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.encoders.protocol import Embeddings
+
+#: The encoders' front end: shorter frames than those of the audio distances.
+N_FFT = 1024
+HOP = 256
+
+
+class MFCCEncoder(Encoder):
+    """Mean and standard deviation of 24 MFCCs and their first and second differences.
+
+    A window becomes 24 x 3 x 2 = 144 numbers: means of the coefficients, of their differences and
+    of the differences' differences, then unbiased standard deviations in the same order.
+    """
+
+    def __init__(self) -> None:
+        import librosa
+
+        sources = [inspect.getsource(sys.modules[__name__]), inspect.getsource(mfcc)]
+        super().__init__(
+            "mfcc",
+            subject="mfcc",
+            sample_rate=mfcc.SAMPLE_RATE,
+            fingerprint=digest("mfcc", sources, librosa.__version__),
+        )
+
+    def _forward(self, batch: Samples, sample_rate: int) -> Embeddings:
+        return np.stack([_statistics(window, sample_rate) for window in batch])
+
+
+def _statistics(window: Samples, sample_rate: int) -> Embeddings:
+    frames = mfcc.mfcc_frames(window, sample_rate, n_fft=N_FFT, hop=HOP).astype(np.float64)
+    series = (frames, np.diff(frames, axis=0), np.diff(frames, n=2, axis=0))
+    means = [part.mean(axis=0) for part in series]
+    deviations = [part.std(axis=0, ddof=1) for part in series]
+    return np.concatenate([*means, *deviations]).astype(np.float32)

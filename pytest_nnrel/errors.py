@@ -1,0 +1,69 @@
+"""Exceptions and warnings of the package: each names the input, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class NNRelError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class CorpusError(NNRelError, ValueError):
+    """Audio that no verdict can rest on: missing, unreadable, silent, too short, duplicated."""
+
+
+class TooFewClipsError(CorpusError):
+    """A corpus with fewer than two clips: there is no other original to be nearer to."""
+
+
+class MagnitudeError(NNRelError, ValueError):
+    """A magnitude outside the bounds of its transformation family."""
+
+
+class TransformError(NNRelError, RuntimeError):
+    """A transformation whose output is not what its definition promises."""
+
+
+class EngineError(TransformError):
+    """A transformation engine that is not installed or does not work here."""
+
+
+class EncoderError(NNRelError, ValueError):
+    """An encoder whose output is no embedding matrix.
+
+    Attributes
+    ----------
+    rows : tuple of int
+        Rows of the batch that are at fault, empty where the whole output is.
+    """
+
+    def __init__(self, message: str, rows: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
+class DistanceError(NNRelError, ValueError):
+    """Sequences or vectors that a distance cannot compare, or a distance that broke its promise."""
+
+
+class UndefinedMeasureError(NNRelError, ArithmeticError):
+    """A measure that has no value on this input, such as rho of constant distances."""
+
+
+class ResultsError(NNRelError, ValueError):
+    """A results file that cannot be read as one."""
+
+
+class SettingError(NNRelError, ValueError):
+    """An option, ini key or marker argument with a value that it cannot take."""
+
+
+class NNRelWarning(UserWarning):
+    """Base of the package's warnings."""
+
+
+class CacheWarning(NNRelWarning):
+    """The cache on disk cannot be used as asked; results are right, later runs are slower."""
+
+
+class CorpusWarning(NNRelWarning):
+    """A corpus that can be measured, but whose figures need care."""

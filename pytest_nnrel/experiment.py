@@ -1,0 +1,843 @@
+"""The one place where corpus, transformations and spaces are run, and measurements made.
+
+Whatever is computed goes through a store: transformed clips, features, embeddings, distance
+matrices and bootstraps each under the digest of all that they depend on. All tests of a run share
+it, and through the folder on disk later runs and other processes do.
+"""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from pytest_nnrel import consistency, settings
+from pytest_nnrel.corpus import Clip, Corpus
+from pytest_nnrel.distances import (
+    audio_features,
+    distance_recipe,
+    pairwise_distances,
+    resolve_distance,
+)
+from pytest_nnrel.encoders import Encoder, as_encoder
+from pytest_nnrel.errors import EncoderError, SettingError, TooFewClipsError
+from pytest_nnrel.recording import Measurement, record_measurement
+from pytest_nnrel.store import Store, digest
+from pytest_nnrel.transforms import Identity, Transform, as_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.consistency import Matrix, Pairs
+    from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.store import Arrays
+
+    T = TypeVar("T")
+    Features = list[npt.NDArray[np.float32]]
+
+#: Clips of a task: the unit of parallel work, of memory, and of what Ctrl-C can lose.
+BLOCK = 16
+#: Clips that messages and reports list by name.
+WORST = 5
+#: Clips whose embeddings are computed anew to see that stored ones still hold.
+WITNESSES = 2
+#: Relative deviation that a change of batch or thread count explains.
+WITNESS_TOLERANCE = 1e-3
+#: A bar is drawn when work goes on for longer than this.
+_PROGRESS_DELAY_SECONDS = 2.0
+
+#: Modules whose code decides transformed clips and features; their text is part of every key.
+_CODE = ("audio.py", "corpus.py", "transforms/*.py", "distances/*.py")
+
+
+@cache
+def code_version() -> str:
+    """Return a digest of the package's code that stored values depend on."""
+    root = Path(__file__).parent
+    files = sorted(file for pattern in _CODE for file in root.glob(pattern))
+    return digest([file.relative_to(root).as_posix() for file in files],
+                  *(file.read_bytes() for file in files))  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------
+# The public measures
+
+
+def within_consistency(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    seed: int | None = None,
+) -> Measurement:
+    """Measure C_W in latent space (paper eq. 10): how often the own original is nearest.
+
+    Parameters
+    ----------
+    encoder : Encoder, or anything that `as_encoder` takes
+    transform : Transform, or anything that `as_transform` takes
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+    distance : str or callable
+        ``"euclidean"``, ``"cosine"``, or one's own.
+    seed : int, optional
+        The run's where omitted.
+
+    Returns
+    -------
+    Measurement
+        Its `ci` is Wilson's; ``details["bootstrap_ci"]`` is drawn over clips or groups.
+
+    Raises
+    ------
+    TooFewClipsError
+        If the corpus has fewer than two clips.
+    NNRelError
+        If corpus, transformation or encoder fail.
+    """
+    experiment = experiment_on(corpus, seed)
+    settled = as_transform(transform)
+    measurement = experiment.within(as_encoder(encoder), settled, distance)
+    record_measurement(measurement)
+    if settings.active().audio_bound:
+        record_measurement(experiment.audio(settled, "dtw"))
+    return measurement
+
+
+def audio_consistency(
+    transform: Any,  # noqa: ANN401
+    *,
+    corpus: Corpus | None = None,
+    distance: Metric = "dtw",
+    seed: int | None = None,
+) -> Measurement:
+    """Measure C_W in audio space (paper eq. 10), a weak upper bound of what encoders can reach.
+
+    Parameters
+    ----------
+    transform : Transform, or anything that `as_transform` takes
+    corpus, seed
+        As in `within_consistency`.
+    distance : str or callable
+        ``"dtw"``, ``"simple"``, ``"fastdtw"``, or one's own.
+
+    Returns
+    -------
+    Measurement
+    """
+    measurement = experiment_on(corpus, seed).audio(as_transform(transform), distance)
+    record_measurement(measurement)
+    return measurement
+
+
+def between_consistency(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    corpus: Corpus | None = None,
+    measure: str = "rho",
+    audio_distance: Metric = "dtw",
+    latent_distance: Metric = "euclidean",
+    pairs: Pairs = "all",
+    seed: int | None = None,
+) -> Measurement:
+    """Measure how far audio and latent space agree (paper eqs. 11 and 12).
+
+    Parameters
+    ----------
+    encoder, transform, corpus, seed
+        As in `within_consistency`.
+    measure : {"rho", "accuracy"}
+        Spearman's rho between the distances of both spaces (C_rho), or the share of clips on
+        which both make the same exemplar error or none (C_acc).
+    audio_distance, latent_distance : str or callable
+    pairs : {"all", "own", "distinct"}
+        For rho: all N x N pairs of a transformed clip and an original, as the authors' code has
+        it; own pairs only; or all but own pairs, which with `Identity` is the paper's Fig. 13.
+
+    Returns
+    -------
+    Measurement
+        ``details["within"]`` holds C_W of both spaces: two spaces that fail together agree too.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If rho has no value, such as for an encoder that gives one embedding for all clips.
+    """
+    if measure not in ("rho", "accuracy"):
+        raise SettingError(f"measure must be 'rho' or 'accuracy', not {measure!r}")
+    if pairs not in consistency.PAIRS:
+        raise SettingError(f"pairs must be one of {', '.join(consistency.PAIRS)}, not {pairs!r}")
+    measurement = experiment_on(corpus, seed).between(
+        as_encoder(encoder), as_transform(transform), measure, audio_distance, latent_distance, pairs
+    )
+    record_measurement(measurement)
+    return measurement
+
+
+def run_corpus() -> Corpus:
+    """Return the run's corpus; outside pytest, the bundled one."""
+    chosen = settings.active().corpus
+    return Corpus.bundled() if chosen is None else chosen()
+
+
+def experiment_on(corpus: Corpus | None = None, seed: int | None = None) -> Experiment:
+    """Return the experiment on a corpus, the run's where omitted, under the active settings."""
+    active = settings.active()
+    if corpus is None:
+        corpus = run_corpus()
+    if not isinstance(corpus, Corpus):
+        raise SettingError(f"corpus must be a Corpus, not {type(corpus).__name__}")
+    return Experiment(corpus, active.seed if seed is None else seed, _stores_of(active), active)
+
+
+# ---------------------------------------------------------------------------------------------
+# Stores
+
+
+class Stores:
+    """The store that outlives the run, the one that does not, and encoders known by sight.
+
+    Parameters
+    ----------
+    root : Path or None
+        Folder of the lasting store; None keeps everything for the run only.
+    cap_bytes : float
+    """
+
+    def __init__(self, root: Path | None, cap_bytes: float) -> None:
+        self._scratch_folder = tempfile.TemporaryDirectory(
+            prefix="pytest-nnrel-", ignore_cleanup_errors=True
+        )
+        self.scratch = Store(Path(self._scratch_folder.name))
+        self.lasting = self.scratch if root is None else Store(root, cap_bytes=cap_bytes)
+        self._known: list[tuple[object, str]] = []
+        self._distrusted: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Cut the lasting store to its cap, and delete the scratch folder."""
+        if self.lasting is not self.scratch:
+            self.lasting.prune()
+        self._scratch_folder.cleanup()
+
+    def token(self, subject: object) -> str:
+        """Return a name for an object that holds for this process: the same for the same object."""
+        for known, token in self._known:
+            if known is subject:
+                return token
+        token = f"object {len(self._known)} of {self._scratch_folder.name}"
+        self._known.append((subject, token))  # keeps the object alive, so that no other gets its id
+        return token
+
+    def generation(self, identity: str) -> int:
+        """Return how often stored embeddings of an encoder were found not to hold any more."""
+        return self._distrusted.get(identity, 0)
+
+    def distrust(self, identity: str) -> None:
+        """Pass over what is stored of an encoder from now on."""
+        self._distrusted[identity] = self.generation(identity) + 1
+
+
+_OPEN: dict[tuple[Path | None, float], Stores] = {}
+
+
+def _stores_of(active: settings.Settings) -> Stores:
+    """Return the stores of a run; marks that change seed or corpus share them."""
+    place = (active.cache_dir, active.cache_gib)
+    if place not in _OPEN:
+        _OPEN[place] = Stores(active.cache_dir, active.cache_gib * 2**30)
+    return _OPEN[place]
+
+
+def close_stores(active: settings.Settings) -> None:
+    """Prune and close the stores of a run; the next measurement opens new ones."""
+    stores = _OPEN.pop((active.cache_dir, active.cache_gib), None)
+    if stores is not None:
+        stores.close()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where values with a recipe go: the lasting store, or scratch where behaviour is unknown."""
+
+    store: Store
+    recipe: object
+
+
+# ---------------------------------------------------------------------------------------------
+# The experiment
+
+
+class Experiment:
+    """A corpus under a seed: transforms, embeds and compares it, each thing once.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    seed : int
+    stores : Stores
+    active : Settings
+        Workers, device and progress.
+
+    Raises
+    ------
+    TooFewClipsError
+        If the corpus has fewer than two clips.
+    """
+
+    def __init__(
+        self, corpus: Corpus, seed: int, stores: Stores, active: settings.Settings
+    ) -> None:
+        if len(corpus) < 2:
+            raise TooFewClipsError(
+                f"corpus {corpus.name!r} has {len(corpus)} clip; with fewer than 2 there is no other"
+                " original to be nearer to, and no verdict"
+            )
+        self.corpus = corpus
+        self.seed = seed
+        self._stores = stores
+        self._active = active
+        self._keys = corpus.keys
+        # What headers cannot tell is checked once per corpus, not once per run.
+        stores.lasting.fetch("checked", digest(corpus.fingerprint, code_version()), self._checked)
+
+    def _checked(self) -> Arrays:
+        self.corpus.check_audio()
+        return {"clips": np.array(len(self.corpus))}
+
+    # -- measures
+
+    def within(self, encoder: Encoder, transform: Transform, metric: Metric) -> Measurement:
+        """Measure C_W in latent space."""
+        watch = _Stopwatch()
+        condition = self._condition(transform)
+        distance = resolve_distance(metric, "latent")
+        matrix = self._latent_distances(encoder, condition, distance, watch)
+        details = self._details(transform, condition, encoder, latent=distance)
+        return self._proportion("within", matrix, details, watch)
+
+    def audio(self, transform: Transform, metric: Metric) -> Measurement:
+        """Measure C_W in audio space."""
+        watch = _Stopwatch()
+        condition = self._condition(transform)
+        distance = resolve_distance(metric, "audio")
+        matrix = self._audio_distances(condition, distance, watch)
+        details = self._details(transform, condition, audio=distance)
+        return self._proportion("audio", matrix, details, watch)
+
+    def between(
+        self,
+        encoder: Encoder,
+        transform: Transform,
+        measure: str,
+        audio_metric: Metric,
+        latent_metric: Metric,
+        pairs: Pairs,
+    ) -> Measurement:
+        """Measure C_acc or C_rho."""
+        watch = _Stopwatch()
+        condition = self._condition(transform)
+        audio = resolve_distance(audio_metric, "audio")
+        latent = resolve_distance(latent_metric, "latent")
+        a = self._audio_distances(condition, audio, watch)
+        z = self._latent_distances(encoder, condition, latent, watch)
+        details = self._details(transform, condition, encoder, audio=audio, latent=latent)
+        details["within"] = {
+            "audio": _rate_of(a),
+            "latent": _rate_of(z),
+        }
+        if measure == "accuracy":
+            agreed = consistency.agreements(a, z)
+            return self._measurement("accuracy", agreed, z, details, watch)
+        details["identity"]["pairs"] = pairs
+        details["chance"] = 0.0
+        with watch("bootstrap"):
+            value = consistency.rank_agreement(a, z, pairs=pairs)
+            replicates = self._replicates(a, z, pairs)
+            ci = consistency.percentile_interval(replicates)
+        details["undefined_replicates"] = int(np.isnan(replicates).sum())
+        return Measurement(
+            "rho", value, ci, len(self.corpus), (), self._worst(consistency.exemplars(z)), details,
+            watch.seconds,
+        )
+
+    def nearest(
+        self, encoder: Encoder, transform: Transform, clip_id: str, metric: Metric
+    ) -> Measurement:
+        """Measure delta of one clip (paper eq. 9); only that clip is transformed."""
+        watch = _Stopwatch()
+        condition = self._condition(transform)
+        distance = resolve_distance(metric, "latent")
+        index = self.corpus.index(clip_id)
+        with watch("embedding"):
+            query = self.embeddings(encoder, condition, [index])
+            originals = self.embeddings(encoder, Identity())
+        row = consistency.exemplars(
+            pairwise_distances(query, originals, distance), own=np.array([index])
+        )
+        details = self._details(transform, condition, encoder, latent=distance, indices=[index])
+        details["identity"]["clip"] = clip_id
+        details |= self._qualities(row)
+        value = float(not row.errors[0])
+        return Measurement(
+            "exemplar", value, (value, value), 1, (bool(value),),
+            self._worst(row, [index]), details, watch.seconds,
+        )  # fmt: skip
+
+    def _proportion(
+        self, measure: str, matrix: Matrix, details: dict[str, Any], watch: _Stopwatch
+    ) -> Measurement:
+        nearest = ~consistency.exemplars(matrix).errors
+        return self._measurement(measure, nearest, matrix, details, watch)
+
+    def _measurement(
+        self,
+        measure: str,
+        outcomes: npt.NDArray[np.bool_],
+        matrix: Matrix,
+        details: dict[str, Any],
+        watch: _Stopwatch,
+    ) -> Measurement:
+        n = len(outcomes)
+        with watch("bootstrap"):
+            replicates = consistency.proportion_replicates(
+                outcomes, self.corpus.groups, rng=self._rng("bootstrap")
+            )
+        rows = consistency.exemplars(matrix)
+        details |= self._qualities(rows)
+        details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
+        return Measurement(
+            measure,
+            float(np.mean(outcomes)),
+            consistency.wilson_interval(int(outcomes.sum()), n),
+            n,
+            tuple(bool(outcome) for outcome in outcomes),
+            self._worst(rows),
+            details,
+            watch.seconds,
+        )
+
+    def _qualities(self, rows: consistency.Exemplars) -> dict[str, Any]:
+        return {
+            "chance": 1.0 / len(self.corpus),
+            "margins": rows.margins.tolist(),
+            "ties": int(rows.ties.sum()),
+            "non_finite": int(rows.non_finite.sum()),
+        }
+
+    def _worst(
+        self, rows: consistency.Exemplars, indices: Sequence[int] | None = None
+    ) -> tuple[dict[str, Any], ...]:
+        """Return the clips that are farthest from their original, against the nearest other."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Relative, so that it means the same for any encoder.
+            share = rows.own / rows.nearest
+        share = np.where(np.isnan(share), 1.0, share)  # 0 / 0, a tie
+        share = np.where(rows.non_finite, np.inf, share)
+        order = np.lexsort((np.arange(len(share)), -share))[:WORST]
+        ids = self.corpus.ids
+        return tuple(
+            {
+                "id": ids[i if indices is None else indices[i]],
+                "own_distance": float(rows.own[i]),
+                "neighbour": ids[rows.neighbour[i]],
+                "neighbour_distance": float(rows.nearest[i]),
+            }
+            for i in order
+        )
+
+    def _details(
+        self,
+        asked: Transform,
+        condition: Transform,
+        encoder: Encoder | None = None,
+        *,
+        audio: Distance | None = None,
+        latent: Distance | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        identity: dict[str, Any] = {
+            "corpus": self.corpus.fingerprint,
+            "transform": condition.name,
+            "seed": self.seed,
+        }
+        details: dict[str, Any] = {
+            "identity": identity,
+            "corpus": self.corpus.describe(),
+            "transform": {
+                "name": condition.name,
+                "family": type(condition).__name__,
+                "symbol": condition.symbol,
+                "magnitude": condition.magnitude,
+                "unit": condition.unit,
+                "identity": condition.identity,
+                "severity": condition.severity,
+                "asked": asked.name,
+                "recipe": condition.recipe(),
+                "checks": self._checks(condition, encoder, indices),
+            },
+        }
+        if audio is not None:
+            identity["audio_distance"] = audio.name
+        if latent is not None:
+            identity["latent_distance"] = latent.name
+        if encoder is not None:
+            identity["encoder"] = encoder.name
+            identity["encoder_fingerprint"] = encoder.fingerprint
+            details["encoder"] = {
+                "name": encoder.name,
+                "fingerprint": encoder.fingerprint,
+                "sample_rate": encoder.sample_rate or self.corpus.sample_rate,
+                "window_seconds": encoder.window_seconds or self.corpus.window_seconds,
+                "device": encoder.device,
+            }
+        return details
+
+    def _checks(
+        self, condition: Transform, encoder: Encoder | None, indices: Sequence[int] | None
+    ) -> dict[str, Any]:
+        """Return the range of each thing that the transformation verified, and the padding."""
+        records = self._rendered(condition, indices)
+        ranges: dict[str, Any] = {}
+        for name in dict.fromkeys(name for record in records for name in record.checks):
+            values = [r.checks[name] for r in records if name in r.checks]
+            ranges[name] = {"min": min(values), "max": max(values)}
+        window = self.corpus.window_seconds
+        if encoder is not None and encoder.window_seconds is not None:
+            window = max(window, encoder.window_seconds)
+        short = [window - record.seconds for record in records]
+        short = [seconds for seconds in short if seconds > 0.5 / self.corpus.sample_rate]
+        if short:
+            ranges["zero_padding"] = {"clips": len(short), "max_seconds": max(short)}
+        return ranges
+
+    # -- distances
+
+    def _audio_distances(
+        self, condition: Transform, distance: Distance, watch: _Stopwatch
+    ) -> Matrix:
+        place = self._place(condition, self._distance_recipe(distance), "audio distances")
+        key = self._corpus_key(place.recipe)
+        stored = place.store.get("distances", key)
+        if stored is None:
+            with watch("transformation"):
+                queries = self._features(condition)
+                originals = self._features(Identity())
+            with watch("distances"):
+                stored = place.store.fetch(
+                    "distances",
+                    key,
+                    lambda: {"distances": self._pairwise(queries, originals, distance)},
+                )
+        return np.asarray(stored["distances"], dtype=np.float64)
+
+    def _pairwise(self, queries: Features, originals: Features, distance: Distance) -> Matrix:
+        """Compare block by block, so that long comparisons show how far they are."""
+        blocks = [queries[i : i + BLOCK] for i in range(0, len(queries), BLOCK)]
+        rows = [
+            pairwise_distances(block, originals, distance, jobs=self._active.jobs)
+            for block in self._progress(blocks, f"{distance.name} distances", len(blocks))
+        ]
+        return np.concatenate(rows)
+
+    def _latent_distances(
+        self, encoder: Encoder, condition: Transform, distance: Distance, watch: _Stopwatch
+    ) -> Matrix:
+        with watch("embedding"):
+            queries = self.embeddings(encoder, condition)
+            originals = self.embeddings(encoder, Identity())
+        with watch("distances"):
+            return pairwise_distances(queries, originals, distance, jobs=self._active.jobs)
+
+    def _distance_recipe(self, distance: Distance) -> object:
+        recipe = distance_recipe(distance)
+        return None if recipe is None else [distance.name, recipe]
+
+    def _replicates(self, audio: Matrix, latent: Matrix, pairs: Pairs) -> Matrix:
+        key = digest("rho", audio, latent, pairs, self.corpus.groups, self.seed, code_version())
+        stored = self._stores.lasting.fetch(
+            "bootstrap",
+            key,
+            lambda: {
+                "replicates": consistency.rank_agreement_replicates(
+                    audio, latent, self.corpus.groups, pairs=pairs, rng=self._rng("bootstrap")
+                )
+            },
+        )
+        return np.asarray(stored["replicates"], dtype=np.float64)
+
+    # -- embeddings
+
+    def embeddings(
+        self, encoder: Encoder, condition: Transform, indices: Sequence[int] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the embeddings of clips, all or some, after a transformation, float32[k, d]."""
+        wanted = range(len(self.corpus)) if indices is None else indices
+        seconds = encoder.window_seconds or self.corpus.window_seconds
+        self.corpus.require_source(seconds, f"encoder {encoder.name!r}")
+        identity = self._trusted_identity(encoder)
+        lasting = encoder.fingerprint is not None
+        place = self._place(condition, identity if lasting else None, identity)
+        recipe = [place.recipe, identity, self._stores.generation(identity)]
+        keys = {i: digest("embedding", self._keys[i], recipe) for i in wanted}
+        stored: dict[int, Arrays | None] = {
+            i: place.store.get("embeddings", key) for i, key in keys.items()
+        }
+        missing = [i for i, entry in stored.items() if entry is None]
+        blocks = [missing[i : i + BLOCK * 2] for i in range(0, len(missing), BLOCK * 2)]
+        for block in self._progress(blocks, f"{encoder.name} on {condition.name}", len(blocks)):
+            encoded = self._encode(encoder, condition, block)
+            for i, embedding in zip(block, encoded):
+                entry: Arrays = {"embedding": embedding}
+                place.store.put("embeddings", keys[i], entry)
+                stored[i] = entry
+        rows = [entry["embedding"] for entry in stored.values() if entry is not None]
+        widths = {row.shape for row in rows}
+        if len(widths) > 1:
+            raise EncoderError(
+                f"encoder {encoder.name!r} returned embeddings of different lengths: {sorted(widths)}"
+            )
+        return np.asarray(np.stack(rows), dtype=np.float32)
+
+    def _encode(
+        self, encoder: Encoder, condition: Transform, indices: Sequence[int]
+    ) -> npt.NDArray[np.float32]:
+        seconds = encoder.window_seconds or self.corpus.window_seconds
+        rate = encoder.sample_rate or self.corpus.sample_rate
+        windows = np.stack(
+            [clip.window(seconds, sample_rate=rate) for clip in self._clips(condition, indices)]
+        )
+        try:
+            return encoder.encode(windows, rate)
+        except EncoderError as error:
+            at_fault = [self.corpus.ids[indices[row]] for row in error.rows]
+            where = f" on {condition.name}, corpus {self.corpus.name!r}"
+            clips = f"; clips: {', '.join(at_fault[:WORST])}" if at_fault else ""
+            raise EncoderError(f"{error}{where}{clips}", error.rows) from error
+
+    def _trusted_identity(self, encoder: Encoder) -> str:
+        """Return the name under which embeddings are stored, after checking that they still hold.
+
+        Code that a fingerprint does not cover may have changed, or an object's state between two
+        tests. So a few originals are encoded anew; where they come out differently, what is stored
+        of the encoder is not used.
+        """
+        fingerprint = encoder.fingerprint
+        identity = fingerprint or self._stores.token(encoder.subject)
+        identity = digest(
+            identity, encoder.name, encoder.sample_rate, encoder.window_seconds, encoder.batch_size
+        )
+        place = self._place(Identity(), identity if fingerprint else None, identity)
+        witnesses = np.linspace(0, len(self.corpus) - 1, WITNESSES).round().astype(int).tolist()
+        recipe = [place.recipe, identity, self._stores.generation(identity)]
+        stored = [
+            place.store.get("embeddings", digest("embedding", self._keys[i], recipe))
+            for i in witnesses
+        ]
+        if any(entry is None for entry in stored):
+            return identity
+        fresh = self._encode(encoder, Identity(), witnesses)
+        kept = [entry["embedding"] for entry in stored if entry is not None]
+        if not all(_same_embedding(a, b) for a, b in zip(fresh, kept)):
+            self._stores.distrust(identity)
+        return identity
+
+    # -- transformed clips and features
+
+    def _features(self, condition: Transform) -> Features:
+        return [record.features for record in self._rendered(condition)]
+
+    def _clips(self, condition: Transform, indices: Sequence[int]) -> Iterator[Clip]:
+        """Yield transformed clips from the store, rendered where they are not there."""
+        if isinstance(condition, Identity):
+            yield from (self.corpus[i] for i in indices)
+            return
+        place, keys = self._render_keys(condition)
+        task = _RenderTask(self.corpus, condition, self.seed, place.store)
+        for i in indices:
+            entry = place.store.get("clips", keys[i])
+            if entry is None:
+                self._rendered(condition, indices)
+                entry = place.store.get("clips", keys[i])
+            if entry is None:  # evicted, damaged, or the disk is full
+                entry = task.render(i, keys[i])[0]
+            yield Clip(
+                self.corpus.ids[i], np.asarray(entry["samples"], np.float32), self.corpus.sample_rate
+            )
+
+    def _rendered(
+        self, condition: Transform, indices: Sequence[int] | None = None
+    ) -> list[_Record]:
+        """Transform clips, all or some, that are not in the store yet; return their records."""
+        place, keys = self._render_keys(condition)
+        wanted = range(len(self.corpus)) if indices is None else indices
+        records = {i: _Record.from_entry(place.store.get("features", keys[i])) for i in wanted}
+        missing = [i for i, record in records.items() if record is None]
+        if missing:
+            from joblib import Parallel, delayed
+
+            task = _RenderTask(self.corpus, condition, self.seed, place.store)
+            blocks = [missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)]
+            tasks = (delayed(task)(block, [keys[i] for i in block]) for block in blocks)
+            # Threads unless joblib.parallel_config names a backend: the engines release the GIL.
+            results = Parallel(
+                n_jobs=self._active.jobs, prefer="threads", return_as="generator_unordered"
+            )(tasks)
+            for done in self._progress(results, condition.name, len(blocks)):
+                for i, entry in done:
+                    records[i] = _Record.from_entry(entry)
+        return [record for record in records.values() if record is not None]
+
+    def _render_keys(self, condition: Transform) -> tuple[_Place, list[str]]:
+        place = self._place(condition, "rendered", "rendered")
+        return place, [digest("clip", key, place.recipe) for key in self._keys]
+
+    # -- keys
+
+    def _place(self, condition: Transform, recipe: object, fallback: object) -> _Place:
+        """Return store and recipe for values of a condition; scratch where either is unknown."""
+        transform_recipe = condition.recipe()
+        lasting = transform_recipe is not None and recipe is not None
+        return _Place(
+            self._stores.lasting if lasting else self._stores.scratch,
+            [
+                code_version(),
+                self.seed,
+                self.corpus.window_seconds,
+                transform_recipe or [condition.name, self._stores.token(_subject_of(condition))],
+                recipe or fallback,
+            ],
+        )
+
+    def _corpus_key(self, recipe: object) -> str:
+        return digest("corpus", self.corpus.fingerprint, recipe)
+
+    def _rng(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng(int(digest(purpose, self.seed, self.corpus.fingerprint), 16))
+
+    def _condition(self, transform: Transform) -> Transform:
+        return transform.condition(self.corpus.sample_rate)
+
+    def _progress(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        from tqdm import tqdm
+
+        stream = self._active.progress
+        yield from tqdm(
+            items,
+            desc=what,
+            total=total,
+            unit="block",
+            leave=False,
+            file=stream,
+            # None: silent where the stream is no terminal.
+            disable=None if stream is None else False,
+            delay=_PROGRESS_DELAY_SECONDS,
+            dynamic_ncols=True,
+        )
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is kept of a transformed clip besides its samples."""
+
+    features: npt.NDArray[np.float32]
+    seconds: float
+    checks: dict[str, float]
+
+    @classmethod
+    def from_entry(cls, entry: Arrays | None) -> _Record | None:
+        if entry is None:
+            return None
+        names = [str(name) for name in entry["names"]]
+        values = [float(value) for value in np.asarray(entry["values"], dtype=np.float64)]
+        return cls(
+            np.asarray(entry["features"], dtype=np.float32),
+            float(np.asarray(entry["seconds"], dtype=np.float64)),
+            dict(zip(names, values)),
+        )
+
+
+@dataclass(frozen=True)
+class _RenderTask:
+    """Decodes, transforms and stores a block of clips; runs in a thread, process or cluster."""
+
+    corpus: Corpus
+    condition: Transform
+    seed: int
+    store: Store
+
+    def __call__(self, indices: Sequence[int], keys: Sequence[str]) -> list[tuple[int, Arrays]]:
+        done = []
+        with self.store.lock(keys[0]):
+            for i, key in zip(indices, keys):
+                features = self.store.get("features", key)  # another process may have been here
+                if features is None:
+                    _, features = self.render(i, key)
+                done.append((i, features))
+        return done
+
+    def render(self, index: int, key: str) -> tuple[Arrays, Arrays]:
+        """Transform one clip and store its samples and features."""
+        transformed = self.condition.apply_checked(self.corpus[index], seed=self.seed)
+        clip = transformed.clip
+        window = clip.with_samples(clip.window(self.corpus.window_seconds))
+        samples: Arrays = {"samples": clip.samples}
+        features: Arrays = {
+            "features": audio_features(window),
+            "seconds": np.array(clip.seconds),
+            "names": np.array(list(transformed.checks), dtype=str),
+            "values": np.array(list(transformed.checks.values()), dtype=np.float64),
+        }
+        if not isinstance(self.condition, Identity):
+            self.store.put("clips", key, samples)
+        self.store.put("features", key, features)
+        return samples, features
+
+
+class _Stopwatch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
+
+
+def _rate_of(matrix: Matrix) -> dict[str, Any]:
+    errors = consistency.exemplars(matrix).errors
+    right = int((~errors).sum())
+    return {"value": right / len(errors), "ci": list(consistency.wilson_interval(right, len(errors)))}
+
+
+def _same_embedding(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    if a.shape != b.shape:
+        return False
+    scale = float(np.linalg.norm(b))
+    return float(np.linalg.norm(a.astype(np.float64) - b)) <= WITNESS_TOLERANCE * scale
+
+
+def _subject_of(condition: Transform) -> object:
+    """Return the object that a transformation without a recipe is known by."""
+    for attribute in ("fn", "board", "augment"):
+        subject = inspect.getattr_static(condition, attribute, None)
+        if subject is not None:
+            return subject
+    return condition

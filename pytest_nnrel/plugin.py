@@ -1,0 +1,528 @@
+"""The pytest plugin: options, marker, fixtures, and the way from a test to the report.
+
+Standard library and pytest only at import: installed, the plugin costs an unrelated run nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pytest
+
+from pytest_nnrel import recording, settings
+from pytest_nnrel.errors import NNRelError, SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from contextvars import Token
+
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.report.results import Collector
+    from pytest_nnrel.transforms import Transform
+
+_MARK = "nnrel"
+_MARK_ARGUMENTS = ("corpus", "grid", "seed", "clips")
+_MARK_HELP = (
+    f"{_MARK}(corpus=None, grid=None, seed=None, clips=None): audio corpus (a Corpus, 'bundled', a"
+    " folder, 'mirdata:NAME'), grid of magnitudes ('quick', 'imperceptible', 'paper', or a list of"
+    " transformations), seed and number of clips for this test's nnrel measurements."
+)
+#: Name of the folder that --nnrel-report writes to when it names none.
+_REPORT_DIR = "nnrel-report"
+_OFF = "off"
+#: Attribute of a test report that carries what a test recorded, from workers to the controller.
+_CARRIED = "nnrel"
+
+
+@dataclass(frozen=True)
+class _Option:
+    name: str
+    help: str
+    default: str | None = None
+    metavar: str = "VALUE"
+    on_command_line: bool = True
+
+    @property
+    def ini(self) -> str:
+        return f"nnrel_{self.name.replace('-', '_')}"
+
+    @property
+    def dest(self) -> str:
+        return self.ini
+
+
+_OPTIONS = (
+    _Option("corpus", "audio that verdicts rest on: 'bundled' (default), a folder, 'mirdata:NAME'"
+            " or 'mirdata:NAME@FOLDER'", "bundled", "CORPUS"),
+    _Option("clips", "use only N clips of the corpus, evenly spread", None, "N"),
+    _Option("grid", "magnitudes that nnrel_transform runs through: quick (default),"
+            " imperceptible, paper", "quick", "GRID"),
+    _Option("seed", "seed of noise, crops and bootstraps (default: 0)", "0", "SEED"),
+    _Option("cache", "folder that keeps transformed clips, features and embeddings for later"
+            " runs, or 'off' (default: the user's cache folder)", None, "DIR"),
+    _Option("cache-gib", "size that the cache is cut back to, in GiB (default: 10)",
+            str(settings.DEFAULT_CACHE_GIB), "GIB", on_command_line=False),
+    _Option("jobs", "clips that are transformed side by side (default: the cores there are,"
+            " shared among xdist's workers)", None, "N"),
+    _Option("device", "torch device for encoders that name none, such as 'cuda'", None, "DEVICE"),
+    _Option("sample-rate", "rate at which clips of a folder are transformed and compared"
+            " (default: 22050)", None, "HZ", on_command_line=False),
+    _Option("source-seconds", "longest stretch of a clip of a folder that is transformed"
+            " (default: 4)", None, "SECONDS", on_command_line=False),
+    _Option("window-seconds", "centre of it that is compared (default: 2)", None, "SECONDS",
+            on_command_line=False),
+    _Option("segments", "clips taken from each file of a folder (default: 1)", None, "N",
+            on_command_line=False),
+)  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("nnrel", "consistency of audio encoders (pytest-nnrel)")
+    group.addoption(
+        "--nnrel-report",
+        dest="nnrel_report",
+        nargs="?",
+        const=_REPORT_DIR,
+        default=None,
+        metavar="DIR",
+        help=f"write index.html and results.json to DIR (default: {_REPORT_DIR})",
+    )
+    parser.addini("nnrel_report", "folder for the report (see --nnrel-report)", default=None)
+    for option in _OPTIONS:
+        if option.on_command_line:
+            group.addoption(
+                f"--nnrel-{option.name}",
+                dest=option.dest,
+                default=None,
+                metavar=option.metavar,
+                help=option.help,
+            )
+        parser.addini(option.ini, option.help, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", _MARK_HELP)
+    try:
+        config.stash[_RUN] = run = _Run.of(config)
+    except SettingError as error:
+        raise pytest.UsageError(str(error)) from error
+    run.token = settings.activate(run.settings)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Reporter(config, run), "nnrel-reporter")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    run = config.stash.get(_RUN, None)
+    if run is not None and run.token is not None:
+        settings.deactivate(run.token)
+        run.token = None
+        if "pytest_nnrel.experiment" in sys.modules:
+            sys.modules["pytest_nnrel.experiment"].close_stores(run.settings)
+
+
+# ---------------------------------------------------------------------------------------------
+# Options
+
+
+@dataclass
+class _Run:
+    """What the plugin keeps of a session."""
+
+    settings: settings.Settings
+    corpus: str
+    geometry: dict[str, Any]
+    clips: int | None
+    grid: str
+    report: Path | None
+    token: Token[settings.Settings | None] | None = None
+    started: float = field(default_factory=time.time)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> _Run:
+        """Return the session's settings, command line over ini over defaults.
+
+        Raises
+        ------
+        SettingError
+            For a value that an option cannot take.
+        """
+        values = {option.name: _value(config, option) for option in _OPTIONS}
+        report = config.getoption("nnrel_report") or config.getini("nnrel_report") or None
+        geometry = {
+            "sample_rate": _number(values, "sample-rate", int, 1),
+            "source_seconds": _number(values, "source-seconds", float, 0.0),
+            "window_seconds": _number(values, "window-seconds", float, 0.0),
+            "segments": _number(values, "segments", int, 1),
+        }
+        grid = str(values["grid"])
+        _check_grid(grid)
+        return cls(
+            settings=settings.Settings(
+                seed=_number(values, "seed", int, 0) or 0,
+                cache_dir=_cache_dir(config, values["cache"]),
+                cache_gib=_number(values, "cache-gib", float, 0.0) or settings.DEFAULT_CACHE_GIB,
+                jobs=_number(values, "jobs", int, 1) or _fair_share(config),
+                device=values["device"],
+                progress=None,
+                audio_bound=bool(report),
+            ),
+            corpus=str(values["corpus"]),
+            geometry={key: value for key, value in geometry.items() if value is not None},
+            clips=_number(values, "clips", int, 2),
+            grid=grid,
+            report=None if report is None else _report_dir(config, report),
+        )
+
+    def open_corpus(self, origin: str | None = None, clips: int | None = None) -> Corpus:
+        """Return the session's corpus, or another in the session's geometry."""
+        from pytest_nnrel.corpus import open_corpus
+
+        corpus = open_corpus(origin or self.corpus, **self.geometry)
+        wanted = clips or self.clips
+        return corpus if wanted is None else corpus.subset(wanted)
+
+
+_RUN = pytest.StashKey[_Run]()
+_ITEM_SINK = pytest.StashKey[recording.Sink]()
+
+
+def _value(config: pytest.Config, option: _Option) -> str | None:
+    given = config.getoption(option.dest, None) if option.on_command_line else None
+    if given is None:
+        given = config.getini(option.ini)
+    return option.default if given in (None, "") else str(given)
+
+
+def _number(
+    values: dict[str, str | None], name: str, kind: type[int] | type[float], least: float
+) -> Any:  # noqa: ANN401
+    text = values[name]
+    if text is None:
+        return None
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not least <= number < float("inf"):
+        whole = "a whole number" if kind is int else "a number"
+        raise SettingError(f"nnrel {name}: expected {whole} of {least:g} or more, not {text!r}")
+    return number
+
+
+def _check_grid(name: str) -> None:
+    from pytest_nnrel.transforms import grid
+
+    grid(name)
+
+
+def _cache_dir(config: pytest.Config, value: str | None) -> Path | None:
+    if value == _OFF:
+        return None
+    if value is None:
+        return settings.default_cache_dir()
+    folder = _from_invocation(config, value)
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"nnrel cache: {folder} is a file, not a folder; name another, or 'off'")
+    return folder
+
+
+def _report_dir(config: pytest.Config, value: str) -> Path:
+    folder = _from_invocation(config, value)
+    foreign = folder.exists() and (
+        not folder.is_dir() or (any(folder.iterdir()) and not (folder / "results.json").exists())
+    )
+    if foreign:
+        raise SettingError(
+            f"nnrel report: {folder} exists and is no report; write --nnrel-report=DIR with a new"
+            f" folder, or --nnrel-report after the tests to write to {_REPORT_DIR}"
+        )
+    return folder
+
+
+def _from_invocation(config: pytest.Config, value: str) -> Path:
+    return config.invocation_params.dir / Path(value).expanduser()
+
+
+def _fair_share(config: pytest.Config) -> int:
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    return max(1, settings.available_cores() // int(workers))
+
+
+# ---------------------------------------------------------------------------------------------
+# Marker, fixtures, parametrisation
+
+
+def _mark_of(item: pytest.Item) -> dict[str, Any]:
+    """Return the arguments of a test's nnrel marks, the closest first to count."""
+    arguments: dict[str, Any] = {}
+    for mark in item.iter_markers(_MARK):
+        _check_mark(mark)
+        for name, value in mark.kwargs.items():
+            arguments.setdefault(name, value)
+    return arguments
+
+
+def _check_mark(mark: pytest.Mark) -> None:
+    unknown = [name for name in mark.kwargs if name not in _MARK_ARGUMENTS]
+    if mark.args or unknown:
+        odd = ", ".join([*map(repr, mark.args), *unknown])
+        raise SettingError(
+            f"@pytest.mark.{_MARK} takes {', '.join(f'{name}=' for name in _MARK_ARGUMENTS)} only,"
+            f" not {odd}"
+        )
+    for name, least in (("seed", 0), ("clips", 2)):
+        value = mark.kwargs.get(name, least)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise SettingError(
+                f"@pytest.mark.{_MARK}({name}=...) takes a whole number of {least} or more, not"
+                f" {value!r}"
+            )
+
+
+def _grid_of(choice: object) -> tuple[Transform, ...]:
+    from pytest_nnrel.transforms import as_transform, grid
+
+    if isinstance(choice, str):
+        return grid(choice)
+    transforms = tuple(as_transform(transform) for transform in choice)  # type: ignore[attr-defined]
+    if not transforms:
+        raise SettingError(f"@pytest.mark.{_MARK}(grid=...) got an empty list of transformations")
+    return transforms
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "nnrel_transform" not in metafunc.fixturenames:
+        return
+    run = metafunc.config.stash[_RUN]
+    choice: object = run.grid
+    try:
+        for mark in reversed(list(metafunc.definition.iter_markers(_MARK))):
+            _check_mark(mark)
+            choice = mark.kwargs.get("grid", choice)
+        transforms = _grid_of(choice)
+    except (NNRelError, TypeError) as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+    metafunc.parametrize(
+        "nnrel_transform",
+        [(transform, transforms) for transform in transforms],
+        ids=[transform.name for transform in transforms],
+        indirect=True,
+        scope="session",
+    )
+
+
+@pytest.fixture(scope="session")
+def nnrel_corpus(request: pytest.FixtureRequest) -> Corpus:
+    """Audio corpus of the run: --nnrel-corpus, --nnrel-clips. Override it to bring your own."""
+    return request.config.stash[_RUN].open_corpus()
+
+
+@pytest.fixture(scope="session")
+def nnrel_transform(request: pytest.FixtureRequest, nnrel_corpus: Corpus) -> Transform:
+    """A transformation of the run's grid (--nnrel-grid); the test runs once for each.
+
+    Magnitudes that are the same at the corpus's sample rate, such as MP3 above the codec's limit,
+    are one condition: the first runs, the others are skipped and say which it was.
+    """
+    transform, transforms = request.param
+    rate = nnrel_corpus.sample_rate
+    condition = transform.condition(rate)
+    first = next(other for other in transforms if other.condition(rate) == condition)
+    if first is not transform:
+        pytest.skip(f"{transform.name} is {condition.name} at {rate:,} Hz, as {first.name} is")
+    return transform  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------------------------------------
+# Running
+
+
+def _item_settings(item: pytest.Item, run: _Run) -> settings.Settings:
+    """Return the run's settings, with what the test's marks change."""
+    arguments = _mark_of(item)
+    corpus, clips = arguments.get("corpus"), arguments.get("clips")
+
+    def chosen() -> Corpus:
+        if corpus is None and clips is None:
+            return _run_corpus(item, run)
+        base = _run_corpus(item, run) if corpus is None else corpus
+        if isinstance(base, str | os.PathLike):
+            base = run.open_corpus(os.fspath(base), clips)
+        elif clips is not None:
+            base = base.subset(clips)
+        return base  # type: ignore[no-any-return]
+
+    return replace(
+        run.settings,
+        corpus=chosen,
+        seed=arguments.get("seed", run.settings.seed),
+        progress=_progress_stream(item.config),
+    )
+
+
+def _run_corpus(item: pytest.Item, run: _Run) -> Corpus:
+    # Through the fixture, so that a project's own nnrel_corpus is what every assertion takes.
+    request = getattr(item, "_request", None)
+    if request is None:
+        return run.open_corpus()
+    return request.getfixturevalue("nnrel_corpus")  # type: ignore[no-any-return]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    run = item.config.stash[_RUN]
+    try:
+        active = _item_settings(item, run)
+    except SettingError as error:
+        item.stash[_MARK_PROBLEM] = str(error)
+        active = run.settings
+    token = settings.activate(active)
+    try:
+        with recording.sink(_reproduction(item, run)) as sink:
+            item.stash[_ITEM_SINK] = sink
+            return (yield)
+    finally:
+        settings.deactivate(token)
+
+
+_MARK_PROBLEM = pytest.StashKey[str]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    problem = item.stash.get(_MARK_PROBLEM, None)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
+
+
+def _reproduction(item: pytest.Item, run: _Run) -> str:
+    command = ["pytest", item.nodeid]
+    for option in _OPTIONS:
+        if option.name in ("corpus", "clips", "grid", "seed"):
+            value = item.config.getoption(option.dest, None)
+            if value is not None:
+                command.append(f"--nnrel-{option.name}={value}")
+    return shlex.join(command)
+
+
+def _progress_stream(config: pytest.Config) -> TextIO | None:
+    """Return the terminal that pytest writes to, for progress bars; None where there is none."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not reporter.isatty:
+        return None
+    return _TerminalStream(reporter)  # type: ignore[return-value]  # what tqdm needs of a file
+
+
+class _TerminalStream:
+    """Pytest's terminal as a file: standard error is captured while tests run."""
+
+    encoding = "utf-8"
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+
+    def write(self, text: str) -> None:
+        self._reporter.ensure_newline()
+        self._reporter.write(text)
+
+    def flush(self) -> None:
+        self._reporter.flush()
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    sink = item.stash.get(_ITEM_SINK, None)
+    if sink is not None and (sink.measurements or sink.verdicts):
+        content = sink.take()
+        setattr(report, _CARRIED, content)
+        from pytest_nnrel.report.results import describe
+
+        report.user_properties.extend(("nnrel", line) for line in describe(content))
+    return report
+
+
+# ---------------------------------------------------------------------------------------------
+# Reporting: the controller, or the only process, collects and writes
+
+
+class _Reporter:
+    """Collects what tests recorded, writes the report and the summary. Not there in workers."""
+
+    def __init__(self, config: pytest.Config, run: _Run) -> None:
+        self._config = config
+        self._run = run
+        self._collector: Collector | None = None
+        self._problem: str | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        carried = getattr(report, _CARRIED, None)
+        crashed = report.when not in ("setup", "call", "teardown")  # xdist lost the worker
+        if self._collector is None:
+            if carried is None and not crashed:
+                return
+            from pytest_nnrel.report.results import Collector
+
+            self._collector = Collector()
+        self._collector.add(
+            report.nodeid, report.when or "", "crashed" if crashed else report.outcome, carried
+        )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._run.report is None:
+            return
+        from pytest_nnrel.report import write_report
+        from pytest_nnrel.report.results import Collector
+
+        collector = self._collector or Collector()
+        try:
+            write_report(self._run.report, collector.results(self._about(int(exitstatus))))
+        except OSError as error:  # hooks do not raise: say it, and fail the run
+            self._problem = f"the report could not be written to {self._run.report}: {error}"
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _about(self, exit_status: int) -> dict[str, Any]:
+        run, invocation = self._run, self._config.invocation_params
+        workers = getattr(self._config.option, "numprocesses", None)
+        return {
+            "settings": {
+                "corpus": run.corpus,
+                "clips": run.clips,
+                "grid": run.grid,
+                "seed": run.settings.seed,
+                **run.geometry,
+            },
+            "run": {
+                "command": shlex.join(["pytest", *map(str, invocation.args)]),
+                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
+                "seconds": time.time() - run.started,
+                "workers": workers or 0,
+                "exit_status": exit_status,
+            },
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        lines: list[str] = []
+        if self._collector is not None:
+            from pytest_nnrel.report.terminal import summary_lines
+
+            lines = summary_lines(self._collector.results(self._about(0)))
+        if self._problem is not None:
+            lines.append(self._problem)
+        elif self._run.report is not None:
+            lines.append(f"report: {self._run.report / 'index.html'}")
+        if lines:
+            terminalreporter.section("nnrel")
+            for line in lines:
+                terminalreporter.write_line(line)

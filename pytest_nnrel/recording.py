@@ -1,0 +1,206 @@
+"""Measurements as plain values, and the sink that collects them. Standard library only.
+
+Whatever measures or judges records here. The plugin opens a sink for each test and takes what it
+holds to the report; without an open sink nothing is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Outcome = Literal["holds", "fails", "undecided", "error"]
+#: Significant digits to which two measurements of the same thing agree, wherever they were made.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured consistency.
+
+    Parameters
+    ----------
+    measure : str
+        ``"within"``, ``"audio"``, ``"accuracy"`` or ``"rho"``.
+    value : float
+    ci : (float, float)
+        95 % interval: Wilson's for proportions, percentile bootstrap for rho.
+    n : int
+        Clips.
+    outcomes : tuple of bool
+        Per clip, in the corpus's order: whether the own original is nearest; for ``"accuracy"``,
+        whether both spaces agree; empty for ``"rho"``.
+    worst : tuple of dict
+        The clips that fared worst: id, distance to the own original, nearest other original, its
+        distance.
+    details : dict
+        Everything that identifies and qualifies the value, as plain values: under ``"identity"``
+        what was measured, and beside it corpus, encoder, transformation, chance level, margins,
+        ties and checks.
+    timings : dict of str to float
+        Seconds by stage. They vary from run to run; the rest does not.
+    """
+
+    measure: str
+    value: float
+    ci: tuple[float, float]
+    n: int
+    outcomes: tuple[bool, ...] = ()
+    worst: tuple[dict[str, Any], ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measurement as builtins that JSON can hold; no NaN among them."""
+        return {
+            "measure": self.measure,
+            "value": self.value,
+            "ci": list(self.ci),
+            "n": self.n,
+            "outcomes": "".join("1" if outcome else "0" for outcome in self.outcomes),
+            "worst": _finite(self.worst),
+            "details": _finite(self.details),
+            "timings": dict(self.timings),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Measurement:
+        """Return the measurement that `as_dict` gave."""
+        return cls(
+            measure=plain["measure"],
+            value=plain["value"],
+            ci=(plain["ci"][0], plain["ci"][1]),
+            n=plain["n"],
+            outcomes=tuple(outcome == "1" for outcome in plain["outcomes"]),
+            worst=tuple(plain["worst"]),
+            details=plain["details"],
+            timings=plain["timings"],
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an assertion said of a measurement.
+
+    Parameters
+    ----------
+    assertion : str
+        Name of the assertion.
+    outcome : {"holds", "fails", "undecided", "error"}
+    minimum : float or None
+        Least value that was asked for.
+    measurement : dict or None
+        The measurement, as plain values; None where there is none, because of an error.
+    message : str
+        What the assertion printed; empty where it held.
+    """
+
+    assertion: str
+    outcome: Outcome
+    minimum: float | None
+    measurement: dict[str, Any] | None
+    message: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdict as builtins, its measurement by its key."""
+        return {
+            "assertion": self.assertion,
+            "outcome": self.outcome,
+            "minimum": self.minimum,
+            "measurement": None if self.measurement is None else measurement_key(self.measurement),
+            "message": self.message,
+        }
+
+
+@dataclass
+class Sink:
+    """Measurements by key, and verdicts in the order in which they were given.
+
+    Parameters
+    ----------
+    reproduction : str
+        Command that runs what is recorded again, for failure messages.
+    """
+
+    reproduction: str = ""
+    measurements: dict[str, dict[str, Any]] = field(default_factory=dict)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content as builtins, which travel between processes."""
+        return {"measurements": self.measurements, "verdicts": self.verdicts}
+
+    def take(self) -> dict[str, Any]:
+        """Return the content, and start anew."""
+        content = self.as_dict()
+        self.measurements, self.verdicts = {}, []
+        return content
+
+
+_SINK: ContextVar[Sink | None] = ContextVar("pytest_nnrel_sink", default=None)
+
+
+@contextmanager
+def sink(reproduction: str = "") -> Iterator[Sink]:
+    """Collect what is recorded while the context is open."""
+    opened = Sink(reproduction)
+    token = _SINK.set(opened)
+    try:
+        yield opened
+    finally:
+        _SINK.reset(token)
+
+
+def record_measurement(measurement: Measurement) -> None:
+    """Keep a measurement, if a sink is open."""
+    current = _SINK.get()
+    if current is not None:
+        plain = measurement.as_dict()
+        current.measurements[measurement_key(plain)] = plain
+
+
+def record_verdict(verdict: Verdict) -> None:
+    """Keep a verdict, if a sink is open."""
+    current = _SINK.get()
+    if current is not None:
+        current.verdicts.append(verdict.as_dict())
+
+
+def reproduction() -> str:
+    """Return the command that runs the current test again; empty outside a test."""
+    current = _SINK.get()
+    return "" if current is None else current.reproduction
+
+
+def measurement_key(plain: dict[str, Any]) -> str:
+    """Return a digest of what was measured: the same in every process and run.
+
+    Encoders without a fingerprint are told apart by what was measured of them.
+    """
+    identity = plain["details"]["identity"]
+    anonymous = identity.get("encoder") and not identity.get("encoder_fingerprint")
+    content = [plain["measure"], identity, _rounded(plain["value"]) if anonymous else None]
+    encoded = json.dumps(content, sort_keys=True).encode()
+    return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

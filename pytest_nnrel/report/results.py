@@ -1,0 +1,206 @@
+"""What a run found, as plain values: the content of ``results.json``. Standard library only.
+
+The schema is in ``schema.json`` beside this module; fields that vary between runs which found the
+same are marked there with ``"volatile": true``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import resources
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.errors import ResultsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = "pytest-nnrel results"
+#: Raised whenever a reader of the old schema would misread the new one.
+SCHEMA_VERSION = 1
+#: Distributions whose versions decide measured values.
+_DISTRIBUTIONS = (
+    "pytest-nnrel", "pytest", "numpy", "scipy", "numba", "librosa", "soxr", "soundfile",
+    "pyloudnorm", "pedalboard", "lameenc", "torch",
+)  # fmt: skip
+_SYMBOLS = {"within": "C_W", "audio": "C_W audio", "accuracy": "C_acc", "rho": "C_rho",
+            "exemplar": "1-delta"}  # fmt: skip
+
+
+class Collector:
+    """Gathers what test reports carry, whatever their order; a rerun replaces the run before."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, dict[str, tuple[str, dict[str, Any] | None]]] = {}
+
+    def add(self, test: str, phase: str, outcome: str, carried: dict[str, Any] | None) -> None:
+        """Take one phase of a test.
+
+        Parameters
+        ----------
+        test : str
+            Its node id.
+        phase : str
+            ``"setup"`` starts a test anew.
+        outcome : str
+            ``"passed"``, ``"failed"``, ``"skipped"``, ``"rerun"`` or ``"crashed"``.
+        carried : dict or None
+            What was recorded: ``Sink.as_dict()``.
+        """
+        if phase == "setup":
+            self._phases[test] = {}
+        self._phases.setdefault(test, {})[phase] = (outcome, carried)
+
+    def results(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Return the content of ``results.json``.
+
+        Parameters
+        ----------
+        about : dict
+            Its ``"settings"`` and ``"run"``.
+        """
+        measurements: dict[str, dict[str, Any]] = {}
+        tests = []
+        for test, phases in sorted(self._phases.items()):
+            verdicts = []
+            for _, carried in phases.values():
+                if carried is not None:
+                    measurements.update(carried["measurements"])
+                    verdicts += carried["verdicts"]
+            outcomes = {outcome for outcome, _ in phases.values()}
+            recorded = any(carried is not None for _, carried in phases.values())
+            if recorded or "crashed" in outcomes:
+                tests.append({"test": test, "outcome": _worst(outcomes), "verdicts": verdicts})
+        return {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            **about,
+            "environment": _environment(),
+            "measurements": dict(sorted(measurements.items())),
+            "tests": tests,
+        }
+
+
+def _worst(outcomes: set[str]) -> str:
+    for outcome in ("crashed", "failed", "rerun", "skipped"):
+        if outcome in outcomes:
+            return outcome
+    return "passed"
+
+
+def _environment() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def load_results(path: Path) -> dict[str, Any]:
+    """Read a ``results.json``.
+
+    Raises
+    ------
+    ResultsError
+        If the file is missing, no results file, or of a newer schema.
+    """
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ResultsError(f"{path} is no JSON: {error}") from error
+    if not isinstance(results, dict) or results.get("format") != FORMAT:
+        raise ResultsError(f"{path} is no results file of pytest-nnrel")
+    if results.get("schema_version") != SCHEMA_VERSION:
+        raise ResultsError(
+            f"{path} has schema version {results.get('schema_version')}, and this pytest-nnrel"
+            f" reads {SCHEMA_VERSION}; read it with the version that wrote it"
+        )
+    return results
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``results.json``."""
+    text = resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def stable(results: dict[str, Any]) -> dict[str, Any]:
+    """Return results without the fields that the schema marks volatile, floats to 6 digits.
+
+    Two runs that found the same give equal values.
+    """
+    kept = _without_volatile(results, schema(), schema())
+    assert isinstance(kept, dict)
+    return kept
+
+
+def _without_volatile(value: Any, node: dict[str, Any], root: dict[str, Any]) -> Any:  # noqa: ANN401
+    while "$ref" in node:
+        node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    if isinstance(value, dict):
+        other = node.get("additionalProperties")
+        fallback = other if isinstance(other, dict) else {}
+        below = {key: node.get("properties", {}).get(key, fallback) for key in value}
+        return {
+            key: _without_volatile(item, below[key], root)
+            for key, item in value.items()
+            if not below[key].get("volatile")
+        }
+    if isinstance(value, list):
+        return [_without_volatile(item, node.get("items", {}), root) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def subject_of(measurement: dict[str, Any]) -> str:
+    """Return the encoder's name; for audio space, that."""
+    encoder = measurement["details"].get("encoder")
+    return str(encoder["name"]) if encoder else "audio space"
+
+
+def kind_of(measurement: dict[str, Any]) -> str:
+    """Return measure and distances, such as ``C_W euclidean``."""
+    identity = measurement["details"]["identity"]
+    distances = [
+        identity[key] for key in ("audio_distance", "latent_distance") if key in identity
+    ]
+    pairs = identity.get("pairs", "all")
+    suffix = "" if pairs == "all" else f" ({pairs} pairs)"
+    return f"{_SYMBOLS[measurement['measure']]} {' x '.join(distances)}{suffix}"
+
+
+def describe_value(measurement: dict[str, Any]) -> str:
+    """Return value and interval, such as ``0.896 [0.832, 0.937]``; of C_acc, both rates too."""
+    low, high = measurement["ci"]
+    text = f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
+    if measurement["measure"] == "accuracy":
+        rates = measurement["details"]["within"]
+        text += (
+            f" (C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f})"
+        )
+    return text
+
+
+def describe(carried: dict[str, Any]) -> list[str]:
+    """Return a line for each measurement, with its verdict if it has one, for JUnit properties."""
+    judged: dict[str, dict[str, Any]] = {
+        verdict["measurement"]: verdict for verdict in carried["verdicts"]
+    }
+    lines = []
+    for key, measurement in carried["measurements"].items():
+        verdict = judged.get(key)
+        line = (
+            f"{subject_of(measurement)}: {kind_of(measurement)}"
+            f" {measurement['details']['transform']['name']} = {describe_value(measurement)}"
+            f" n={measurement['n']}"
+        )
+        if verdict is not None:
+            line += f" min={verdict['minimum']:g} {verdict['outcome']}"
+        lines.append(line)
+    return lines

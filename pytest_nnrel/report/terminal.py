@@ -1,0 +1,69 @@
+"""The summary that pytest prints at the end: a few lines, from the results alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.report.results import describe_value, kind_of, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def summary_lines(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the summary; none where nothing was measured."""
+    measurements = results["measurements"]
+    verdicts = [verdict for test in results["tests"] for verdict in test["verdicts"]]
+    lines = list(_corpora(measurements.values()))
+    judged: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict["measurement"] is not None:
+            measured = measurements[verdict["measurement"]]
+            judged[subject_of(measured), kind_of(measured)].append(verdict)
+    rows = []
+    for (subject, kind), group in sorted(judged.items()):
+        # The verdict that has least to spare says most about its group.
+        closest = min(
+            group, key=lambda v: measurements[v["measurement"]]["value"] - v["minimum"]
+        )
+        measured = measurements[closest["measurement"]]
+        counts = Counter(verdict["outcome"] for verdict in group)
+        tally = ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
+        rows.append(
+            (
+                subject,
+                kind,
+                tally,
+                f"closest: {measured['details']['transform']['name']}"
+                f" {describe_value(measured)} against {closest['minimum']:g}",
+            )
+        )
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    lines += ["  ".join((*(c.ljust(w) for c, w in zip(row, widths)), row[3])) for row in rows]
+    errors = sum(verdict["outcome"] == "error" for verdict in verdicts)
+    if errors:
+        lines.append(f"{errors} could not be measured")
+    crashed = [test["test"] for test in results["tests"] if test["outcome"] == "crashed"]
+    lines += [f"crashed: {test}" for test in crashed]
+    unjudged = len(measurements) - len({v["measurement"] for v in verdicts} - {None})
+    if unjudged:
+        lines.append(f"{unjudged} more measured without a verdict")
+    return lines
+
+
+def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
+    seen: dict[str, tuple[dict[str, Any], set[str], set[str]]] = {}
+    for measurement in measurements:
+        details = measurement["details"]
+        corpus, transform = details["corpus"], details["transform"]
+        _, names, aliases = seen.setdefault(corpus["fingerprint"], (corpus, set(), set()))
+        names.add(transform["name"])
+        if transform["asked"] != transform["name"]:
+            aliases.add(f"{transform['asked']} is {transform['name']}")
+    for corpus, names, aliases in seen.values():
+        yield (
+            f"corpus {corpus['name']}: {corpus['clips']} clips at {corpus['sample_rate']:,} Hz,"
+            f" chance {1 / corpus['clips']:.3g}; conditions: {len(names)}"
+            + (f" ({', '.join(sorted(aliases))})" if aliases else "")
+        )

@@ -1,0 +1,105 @@
+"""What a run is set to: seed, cache, workers, where progress goes. Standard library only.
+
+Every measuring function reads the settings that are active in its context. Outside pytest these
+are the defaults; the plugin activates its own for the length of a session.
+"""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_nnrel.corpus import Corpus
+
+DEFAULT_SEED = 0
+#: Upper bound of the cache on disk; the least recently used entries leave first.
+DEFAULT_CACHE_GIB = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one run.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of everything random: noise, crops of recordings, bootstraps.
+    cache_dir : Path or None
+        Folder of the cache that outlives the run; None keeps nothing.
+    cache_gib : float
+        Size that the cache is cut back to, in GiB.
+    jobs : int
+        Tasks that run side by side.
+    device : str or None
+        Torch device for encoders that do not name one, such as ``"cuda"``.
+    corpus : callable or None
+        Returns the run's corpus; None stands for the bundled one.
+    progress : TextIO or None
+        Terminal that progress bars are drawn on; None leaves the choice to tqdm, which draws on
+        standard error where that is a terminal.
+    audio_bound : bool
+        Whether within-space measurements bring the audio space's along (the report draws it).
+    """
+
+    seed: int = DEFAULT_SEED
+    cache_dir: Path | None = None
+    cache_gib: float = DEFAULT_CACHE_GIB
+    jobs: int = field(default_factory=lambda: available_cores())
+    device: str | None = None
+    corpus: Callable[[], Corpus] | None = None
+    progress: TextIO | None = None
+    audio_bound: bool = False
+
+
+_ACTIVE: ContextVar[Settings | None] = ContextVar("pytest_nnrel_settings", default=None)
+
+
+def active() -> Settings:
+    """Return the settings of this context, the defaults where none were activated."""
+    settings = _ACTIVE.get()
+    return _defaults() if settings is None else settings
+
+
+def activate(settings: Settings) -> Token[Settings | None]:
+    """Make `settings` those of this context; give the token to `deactivate`."""
+    return _ACTIVE.set(settings)
+
+
+def deactivate(token: Token[Settings | None]) -> None:
+    """Undo an `activate`."""
+    _ACTIVE.reset(token)
+
+
+def changed(**fields: object) -> Settings:
+    """Return the active settings with some fields replaced."""
+    return replace(active(), **fields)  # type: ignore[arg-type]  # field names checked by replace
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def default_cache_dir() -> Path:
+    """Return the user's cache folder for this package, by the platform's convention."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pytest-nnrel", appauthor=False)
+
+
+_DEFAULTS: list[Settings] = []
+
+
+def _defaults() -> Settings:
+    # One object for the whole process: scratch files and the encoder registry hang on it.
+    if not _DEFAULTS:
+        _DEFAULTS.append(Settings(cache_dir=default_cache_dir()))
+    return _DEFAULTS[0]

@@ -1,0 +1,197 @@
+"""A content-addressed store of arrays on disk that several processes may share.
+
+A key is the digest of everything that a value depends on, so that an entry is never out of date:
+it is there and right, or it is not there. Entries are written to a temporary file and renamed,
+carry a checksum, and are recomputed where the checksum does not hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock
+
+from pytest_nnrel.errors import CacheWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+#: Layout of the entries; entries of another layout are never looked at.
+LAYOUT = "nnrel-v1"
+_CHECKSUM_BYTES = 16
+_LOCK_STRIPES = 4096
+
+
+def digest(*parts: object) -> str:
+    """Return a hexadecimal digest of JSON-able parts, bytes and arrays, the same everywhere."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, bytes | memoryview):
+            tag, payload = b"b", bytes(part)
+        elif isinstance(part, np.ndarray):
+            state.update(f"a{part.dtype.str}{part.shape}".encode())
+            tag, payload = b"d", np.ascontiguousarray(part).tobytes()
+        else:
+            tag, payload = b"j", json.dumps(part, sort_keys=True, allow_nan=True).encode()
+        state.update(tag + len(payload).to_bytes(8, "little"))
+        state.update(payload)
+    return state.hexdigest()
+
+
+class Store:
+    """Arrays by key in a folder.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store; made when the first entry is written.
+    cap_bytes : float
+        Size that `prune` cuts the store back to.
+
+    Notes
+    -----
+    A folder that cannot be written (read-only, disk full) costs later runs time, never a verdict:
+    one `CacheWarning` says so, and the store goes on reading what it can.
+    """
+
+    def __init__(self, root: Path, *, cap_bytes: float = float("inf")) -> None:
+        self.root = root
+        self.cap_bytes = cap_bytes
+        self._writable = True
+
+    def get(self, kind: str, key: str) -> dict[str, npt.NDArray[np.generic]] | None:
+        """Return the arrays stored under a key, or None where there is no sound entry."""
+        path = self._path(kind, key)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        if hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest() != checksum:
+            return None
+        with np.load(io.BytesIO(payload), allow_pickle=False) as entry:
+            return {name: entry[name] for name in entry.files}
+
+    def contains(self, kind: str, key: str) -> bool:
+        """Tell whether an entry exists, without checking that it is sound."""
+        return self._path(kind, key).exists()
+
+    def put(self, kind: str, key: str, arrays: Arrays) -> None:
+        """Store arrays under a key, whole or not at all."""
+        if not self._writable:
+            return
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes allow_pickle for one
+        payload = buffer.getvalue()
+        path = self._path(kind, key)
+        temporary: str | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest())
+                file.write(payload)
+            os.replace(temporary, path)
+        except OSError as error:
+            self._writable = False
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            warnings.warn(
+                f"The cache in {self.root} cannot be written ({error.strerror or error});"
+                " results are not affected, but later runs compute them again."
+                " Free space there, or choose another folder with --nnrel-cache=DIR or"
+                " --nnrel-cache=off.",
+                CacheWarning,
+                stacklevel=2,
+            )
+        except BaseException:  # Ctrl-C between the two writes
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def fetch(
+        self, kind: str, key: str, compute: Callable[[], Arrays]
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Return the arrays of a key; compute and store them where they are not there yet.
+
+        Of several processes that ask at the same time one computes, and the others wait for it.
+        `compute` must not fetch from the same store itself.
+        """
+        stored = self.get(kind, key)
+        if stored is not None:
+            return stored
+        with self.lock(key):
+            stored = self.get(kind, key)
+            if stored is None:
+                stored = dict(compute())
+                self.put(kind, key, stored)
+        return stored
+
+    def lock(self, key: str) -> FileLock | _NoLock:
+        """Return a lock between processes for the work that belongs to a key."""
+        if self._writable:
+            folder = self.root / LAYOUT / "locks"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                if os.access(folder, os.W_OK):
+                    return FileLock(folder / f"{int(key[:8], 16) % _LOCK_STRIPES:03x}.lock")
+            except OSError:
+                pass
+        return _NoLock()
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of entries and their bytes together."""
+        sizes = [size for _, size, _ in self._entries()]
+        return len(sizes), sum(sizes)
+
+    def prune(self) -> None:
+        """Delete the entries used longest ago until the store is within its cap."""
+        entries = sorted(self._entries())
+        surplus = sum(size for _, size, _ in entries) - self.cap_bytes
+        for _, size, path in entries:
+            if surplus <= 0:
+                return
+            path.unlink(missing_ok=True)
+            surplus -= size
+
+    def clear(self) -> None:
+        """Delete every entry, of this layout and of earlier ones."""
+        for folder in self.root.glob("nnrel-v*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _entries(self) -> list[tuple[float, int, Path]]:
+        entries = []
+        for path in (self.root / LAYOUT).glob("*/??/*.npz"):
+            try:
+                status = path.stat()
+            except OSError:  # deleted by another process meanwhile
+                continue
+            # Access times move on most file systems (relatime); modification times are the floor.
+            entries.append((max(status.st_atime, status.st_mtime), status.st_size, path))
+        return entries
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.root / LAYOUT / kind / key[:2] / f"{key}.npz"
+
+
+class _NoLock:
+    """Stands in for a lock where the folder cannot hold one."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None

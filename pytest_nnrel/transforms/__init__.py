@@ -1,0 +1,42 @@
+"""Transformations: families, grids and adapters.
+
+Importing this package needs nothing but the standard library.
+"""
+
+from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform
+from pytest_nnrel.transforms.grids import (
+    FAMILIES,
+    GRIDS,
+    conditions,
+    grid,
+    imperceptible,
+    paper_grid,
+    parse_transform,
+    quick_grid,
+)
+from pytest_nnrel.transforms.mp3 import MP3
+from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
+from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
+from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
+
+__all__ = [
+    "FAMILIES",
+    "GRIDS",
+    "MP3",
+    "Chain",
+    "EnvironmentalNoise",
+    "FunctionTransform",
+    "Identity",
+    "PinkNoise",
+    "PitchShift",
+    "TempoShift",
+    "Transform",
+    "Transformed",
+    "as_transform",
+    "conditions",
+    "grid",
+    "imperceptible",
+    "paper_grid",
+    "parse_transform",
+    "quick_grid",
+]

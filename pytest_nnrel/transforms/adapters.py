@@ -1,0 +1,267 @@
+"""Transformations made of other things: functions, chains, audiomentations, pedalboards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed, library_version
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus import Clip
+    from pytest_nnrel.transforms.protocol import Checks
+
+# audiomentations draws from the global generators of random and numpy.
+_GLOBAL_RNG_LOCK = threading.Lock()
+
+
+class _Unlisted(Transform):
+    """A transformation of its own kind: a single point without a ladder."""
+
+    identity: ClassVar[float] = float("nan")
+    bounds: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
+
+    @property
+    def severity(self) -> float:
+        return float("nan")
+
+    @classmethod
+    def severities(cls) -> range:
+        return range(1)
+
+    @classmethod
+    def _on_rung(cls, severity: int) -> Transform:
+        raise MagnitudeError(f"{cls.__name__} has no ladder of severities")
+
+
+@dataclass(frozen=True)
+class FunctionTransform(_Unlisted):
+    """A transformation by a function of one's own.
+
+    Parameters
+    ----------
+    name : str
+        Name in reports. Give different magnitudes of one function different names.
+    fn : callable
+        ``fn(samples: float32[n], sample_rate: int) -> float[m]``; deterministic. It gets a copy.
+    magnitude : float
+        Position on its axis in plots.
+    unit : str
+        Unit of `magnitude`.
+    version : str, optional
+        Changed whenever `fn` does what it did not do before. Without it, results are kept for the
+        run only, since a function's behaviour cannot be told from outside.
+    """
+
+    name: str
+    fn: Callable[[Samples, int], Any] = field(repr=False)
+    magnitude: float = 1.0
+    unit: str = ""
+    version: str | None = None
+
+    symbol: ClassVar[str] = "FN"
+
+    def recipe(self) -> dict[str, object] | None:
+        if self.version is None:
+            return None
+        return {
+            "transform": self.name,
+            "magnitude": self.magnitude,
+            "unit": self.unit,
+            "version": self.version,
+        }
+
+    def _render(
+        self, samples: Samples, sample_rate: int, rng: np.random.Generator
+    ) -> tuple[Samples, Checks]:
+        import numpy as np
+
+        try:
+            out = np.asarray(self.fn(samples.copy(), sample_rate))
+        except Exception as error:
+            raise TransformError(f"the function raised {type(error).__name__}: {error}") from error
+        self._check_signal(out)
+        return out.astype(np.float32), {"length": float(len(out))}
+
+
+@dataclass(frozen=True)
+class Chain(_Unlisted):
+    """Transformations one after the other, loudness restored after each.
+
+    Parameters
+    ----------
+    *steps : Transform
+        At least one.
+    """
+
+    steps: tuple[Transform, ...]
+
+    symbol: ClassVar[str] = "CH"
+    unit: ClassVar[str] = "steps"
+    restores_loudness: ClassVar[bool] = False
+
+    def __init__(self, *steps: Transform) -> None:
+        if not steps:
+            raise MagnitudeError("Chain takes at least one transformation")
+        for step in steps:
+            if not isinstance(step, Transform):
+                raise MagnitudeError(f"Chain takes transformations, not {step!r}")
+        object.__setattr__(self, "steps", steps)
+
+    @property
+    def name(self) -> str:
+        return f"Chain({', '.join(step.name for step in self.steps)})"
+
+    @property
+    def magnitude(self) -> float:
+        return float(len(self.steps))
+
+    def condition(self, sample_rate: int) -> Transform:
+        steps = [step.condition(sample_rate) for step in self.steps]
+        effective = [step for step in steps if not isinstance(step, Identity)]
+        if len(effective) < 2:
+            return effective[0] if effective else Identity()
+        return Chain(*effective)
+
+    def recipe(self) -> dict[str, object] | None:
+        recipes = [step.recipe() for step in self.steps]
+        return None if None in recipes else {"transform": self.name, "steps": recipes}
+
+    def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
+        checks: Checks = {}
+        for number, step in enumerate(self.steps, start=1):
+            transformed = step.apply_checked(clip, seed=seed)
+            clip = transformed.clip
+            checks.update({f"{number}.{name}": v for name, v in transformed.checks.items()})
+        return Transformed(clip, checks)
+
+    def _render(
+        self, samples: Samples, sample_rate: int, rng: np.random.Generator
+    ) -> tuple[Samples, Checks]:
+        raise NotImplementedError  # apply_checked runs the steps, each with its own checks
+
+
+@dataclass(frozen=True)
+class _Board(_Unlisted):
+    """A pedalboard effect or board, reset before each clip."""
+
+    board: Any = field(repr=False)
+    name: str
+    magnitude: float
+    unit: str
+
+    symbol: ClassVar[str] = "PB"
+
+    def recipe(self) -> dict[str, object] | None:
+        plugins = list(self.board) if hasattr(self.board, "__iter__") else [self.board]
+        described = [_plain_attributes(plugin) for plugin in plugins]
+        if any(type(plugin).__module__ != "pedalboard_native" for plugin in plugins):
+            return None  # external plug-ins keep state that cannot be read off
+        return {
+            "transform": self.name,
+            "pedalboard": library_version("pedalboard"),
+            "board": described,
+        }
+
+    def _render(
+        self, samples: Samples, sample_rate: int, rng: np.random.Generator
+    ) -> tuple[Samples, Checks]:
+        import numpy as np
+
+        with _GLOBAL_RNG_LOCK:  # effects keep state between calls
+            out = np.asarray(self.board(samples[None].copy(), float(sample_rate), reset=True))
+        if out.ndim == 2 and out.shape[0] == 1:
+            out = out[0]
+        return out, {"length": float(len(out))}
+
+
+@dataclass(frozen=True)
+class _Audiomentation(_Unlisted):
+    """An audiomentations transform, its random choices seeded per clip."""
+
+    augment: Any = field(repr=False)
+    name: str
+    magnitude: float
+    unit: str
+
+    symbol: ClassVar[str] = "AM"
+
+    def recipe(self) -> dict[str, object] | None:
+        return None  # parameters may be files and functions; results last for the run
+
+    def _render(
+        self, samples: Samples, sample_rate: int, rng: np.random.Generator
+    ) -> tuple[Samples, Checks]:
+        import random
+
+        import numpy as np
+
+        seed = int(rng.integers(2**32))
+        with _GLOBAL_RNG_LOCK:
+            python_state, numpy_state = random.getstate(), np.random.get_state()
+            random.seed(seed)
+            np.random.seed(seed)
+            try:
+                out = np.asarray(self.augment(samples=samples.copy(), sample_rate=sample_rate))
+            finally:
+                random.setstate(python_state)
+                np.random.set_state(numpy_state)
+        self._check_signal(out)
+        return out.astype(np.float32), {"length": float(len(out))}
+
+
+def as_transform(
+    obj: Any,  # noqa: ANN401
+    *,
+    name: str | None = None,
+    magnitude: float = 1.0,
+    unit: str = "",
+) -> Transform:
+    """Return anything that transforms audio as a `Transform`.
+
+    Parameters
+    ----------
+    obj : Transform, audiomentations transform, pedalboard board or effect, or callable
+        A callable is ``fn(samples: float32[n], sample_rate: int) -> float[m]``.
+    name : str, optional
+        Name in reports; the class's or function's where omitted. Give different settings of one
+        effect different names.
+    magnitude, unit : float, str
+        Position and unit on its axis in plots.
+
+    Raises
+    ------
+    TransformError
+        If `obj` is none of these.
+    """
+    if isinstance(obj, Transform):
+        return obj
+    label = name or getattr(obj, "__name__", type(obj).__name__)
+    package = type(obj).__module__.partition(".")[0]
+    if package in ("pedalboard", "pedalboard_native"):
+        return _Board(obj, label, magnitude, unit)
+    if package == "audiomentations":
+        return _Audiomentation(obj, label, magnitude, unit)
+    if isinstance(obj, type) or not callable(obj):
+        raise TransformError(
+            f"{obj!r} is no transformation: pass one of pytest_nnrel's, such as"
+            " PitchShift(semitones=1), an audiomentations transform, a pedalboard, or a function"
+            " of (samples, sample_rate)"
+        )
+    return FunctionTransform(label, obj, magnitude=magnitude, unit=unit)
+
+
+def _plain_attributes(obj: Any) -> dict[str, object]:  # noqa: ANN401
+    described: dict[str, object] = {"class": type(obj).__name__}
+    for attribute in dir(obj):
+        if not attribute.startswith("_"):
+            value = getattr(obj, attribute)
+            if isinstance(value, bool | int | float | str):
+                described[attribute] = value
+    return described

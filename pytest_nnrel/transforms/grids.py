@@ -1,0 +1,154 @@
+"""The grids of magnitudes: the paper's 94, its imperceptible ones, and a quick one."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from pytest_nnrel.errors import MagnitudeError, SettingError
+from pytest_nnrel.transforms.adapters import Chain
+from pytest_nnrel.transforms.mp3 import MP3
+from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
+from pytest_nnrel.transforms.protocol import Identity, Transform
+from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Magnitudes of the paper's Table 1.
+_PITCHES = (0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12)
+_TEMPI = (
+    0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98,
+    1.02, 1.04, 1.06, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5,
+)  # fmt: skip
+_SNRS = (
+    -15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30,
+)  # fmt: skip
+_BITRATES = (8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+
+FAMILIES: tuple[type[Transform], ...] = (PitchShift, TempoShift, PinkNoise, EnvironmentalNoise, MP3)
+
+
+def paper_grid() -> tuple[Transform, ...]:
+    """Return the paper's 94 magnitudes (Table 1).
+
+    At 22,050 Hz they are 90 conditions: see `conditions`.
+    """
+    return (
+        *(PitchShift(s) for s in sorted((*_PITCHES, *(-p for p in _PITCHES)))),
+        *(TempoShift(rate) for rate in _TEMPI),
+        *(PinkNoise(snr) for snr in _SNRS),
+        *(EnvironmentalNoise(snr) for snr in _SNRS),
+        *(MP3(kbps) for kbps in _BITRATES),
+    )
+
+
+def imperceptible() -> tuple[Transform, ...]:
+    """Return the paper's smallest magnitudes, hardly audible (section 5.4.1): 7 of them."""
+    return (
+        PitchShift(-0.25),
+        PitchShift(0.25),
+        TempoShift(0.98),
+        TempoShift(1.02),
+        PinkNoise(30),
+        EnvironmentalNoise(30),
+        MP3(192),
+    )
+
+
+def quick_grid() -> tuple[Transform, ...]:
+    """Return 11 magnitudes, from hardly audible to plain, for runs in a minute."""
+    return (
+        PitchShift(-0.25),
+        PitchShift(0.25),
+        PitchShift(2),
+        TempoShift(0.7),
+        TempoShift(0.98),
+        TempoShift(1.5),
+        PinkNoise(30),
+        PinkNoise(12),
+        EnvironmentalNoise(12),
+        MP3(64),
+        MP3(16),
+    )
+
+
+GRIDS = {"quick": quick_grid, "imperceptible": imperceptible, "paper": paper_grid}
+
+
+def grid(name: str) -> tuple[Transform, ...]:
+    """Return a grid by its name.
+
+    Raises
+    ------
+    SettingError
+        If there is none of that name.
+    """
+    if name not in GRIDS:
+        raise SettingError(f"the grid must be one of {', '.join(GRIDS)}, not {name!r}")
+    return GRIDS[name]()
+
+
+def conditions(
+    transforms: Iterable[Transform], sample_rate: int
+) -> dict[Transform, list[Transform]]:
+    """Return the conditions that magnitudes come down to at a sample rate.
+
+    Parameters
+    ----------
+    transforms : iterable of Transform
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    dict of Transform to list of Transform
+        Each condition, in the order of `transforms`, with the magnitudes that stand for it.
+    """
+    merged: dict[Transform, list[Transform]] = {}
+    for transform in transforms:
+        merged.setdefault(transform.condition(sample_rate), []).append(transform)
+    return merged
+
+
+def parse_transform(text: str) -> Transform:
+    """Return the transformation that a name such as ``PitchShift(semitones=2)`` stands for.
+
+    Parameters
+    ----------
+    text : str
+        A call of a family of this package, with literal arguments; chains may nest.
+
+    Raises
+    ------
+    MagnitudeError
+        If `text` is no such call, or the magnitude is out of bounds.
+    """
+    try:
+        return _from_call(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, TypeError) as error:
+        if isinstance(error, MagnitudeError):
+            raise
+        known = ", ".join(sorted(_PARSED))
+        raise MagnitudeError(
+            f"{text!r} is no transformation: expected a call such as PitchShift(semitones=2), of"
+            f" {known}"
+        ) from error
+
+
+_PARSED: dict[str, type[Transform]] = {
+    family.__name__: family for family in (*FAMILIES, Identity, Chain)
+}
+
+
+def _from_call(node: ast.expr) -> Transform:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise ValueError("not a call")
+    family = _PARSED.get(node.func.id)
+    if family is None:
+        raise ValueError("not a family")
+    if family is Chain:
+        return Chain(*(_from_call(argument) for argument in node.args))
+    positional = [ast.literal_eval(argument) for argument in node.args]
+    named = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
+    return family(*positional, **named)

@@ -1,0 +1,149 @@
+"""MP3 at a constant bitrate, by LAME, aligned to the sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.transforms.protocol import Named, library_version, to_pcm16
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.transforms.protocol import Checks
+
+#: Bitrates of Layer III in kb/s, by MPEG version (ISO 11172-3, 13818-3). LAME stops at 64 in 2.5.
+_MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MPEG25 = tuple(rate for rate in _MPEG2 if rate <= 64)
+_REACHABLE = {
+    **dict.fromkeys((32_000, 44_100, 48_000), _MPEG1),
+    **dict.fromkeys((16_000, 22_050, 24_000), _MPEG2),
+    **dict.fromkeys((8_000, 11_025, 12_000), _MPEG25),
+}
+BITRATES = tuple(sorted({*_MPEG1, *_MPEG2}))
+
+#: LAME's algorithmic quality, as ffmpeg's libmp3lame asks for by default.
+_QUALITY = 3
+#: Delay of encoder (576 samples) and decoder (529), which lameenc writes no tag to remove.
+_CODEC_DELAY = 1105
+#: Lags that are searched for a misalignment: one MPEG-1 frame on each side.
+_LAG_RANGE = 1152
+#: A peak of the correlation this much above that at lag 0 is a misalignment; below, it is the
+#: periodicity of a steady tone.
+_LAG_MARGIN = 1.02
+
+
+@dataclass(frozen=True)
+class MP3(Named):
+    """Encode to MP3 and decode again (the paper's MP).
+
+    Parameters
+    ----------
+    kbps : int
+        Constant bitrate in kb/s, one of `BITRATES`. Which of them can be had depends on the
+        sample rate: the others are the nearest that can, see `condition`.
+
+    Raises
+    ------
+    MagnitudeError
+        For other values.
+    """
+
+    kbps: int
+
+    symbol: ClassVar[str] = "MP"
+    unit: ClassVar[str] = "kb/s"
+    identity: ClassVar[float] = float("inf")
+    bounds: ClassVar[tuple[float, float]] = (float(BITRATES[0]), float(BITRATES[-1]))
+
+    def __post_init__(self) -> None:
+        known: Any = self.kbps
+        if isinstance(known, bool) or known not in BITRATES:
+            rates = ", ".join(map(str, BITRATES))
+            raise MagnitudeError(f"MP3(kbps=...) takes a bitrate of MP3: {rates}; not {known!r}")
+        object.__setattr__(self, "kbps", int(known))
+
+    @property
+    def magnitude(self) -> float:
+        return float(self.kbps)
+
+    @property
+    def severity(self) -> float:
+        return float(len(BITRATES) - BITRATES.index(self.kbps))
+
+    @classmethod
+    def severities(cls) -> range:
+        return range(len(BITRATES) + 1)
+
+    @classmethod
+    def _on_rung(cls, severity: int) -> MP3:
+        return cls(BITRATES[len(BITRATES) - severity])
+
+    def condition(self, sample_rate: int) -> MP3:
+        """Return the bitrate that LAME really uses at a sample rate.
+
+        Raises
+        ------
+        TransformError
+            If MP3 does not exist at that rate.
+        """
+        if sample_rate not in _REACHABLE:
+            rates = ", ".join(f"{rate:,}" for rate in sorted(_REACHABLE))
+            raise TransformError(f"MP3 exists at {rates} Hz, not at {sample_rate:,} Hz")
+        reachable = _REACHABLE[sample_rate]
+        return MP3(min(reachable, key=lambda rate: (abs(rate - self.kbps), rate)))
+
+    def _engine_recipe(self) -> dict[str, object]:
+        import soundfile
+
+        return {
+            "lameenc": library_version("lameenc"),
+            "quality": _QUALITY,
+            "decoder": soundfile.__libsndfile_version__,
+        }
+
+    def _render(
+        self, samples: Samples, sample_rate: int, rng: np.random.Generator
+    ) -> tuple[Samples, Checks]:
+        import io
+
+        import lameenc
+        import soundfile
+
+        kbps = self.condition(sample_rate).kbps
+        encoder = lameenc.Encoder()
+        encoder.set_bit_rate(kbps)
+        encoder.set_in_sample_rate(sample_rate)
+        encoder.set_out_sample_rate(sample_rate)
+        encoder.set_channels(1)
+        encoder.set_quality(_QUALITY)
+        encoder.silence()
+        pcm, clipped = to_pcm16(samples)
+        coded = bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush())
+        decoded, rate = soundfile.read(io.BytesIO(coded), dtype="float32")
+        out = decoded[_CODEC_DELAY : _CODEC_DELAY + len(samples)]
+        if rate != sample_rate or len(out) != len(samples):
+            raise TransformError(
+                f"the codec returned {len(out)} samples at {rate} Hz instead of {len(samples)} at"
+                f" {sample_rate} Hz"
+            )
+        lag = _lag(samples, out)
+        if lag:
+            raise TransformError(f"the codec's output lags by {lag} samples")
+        return out, {"kbps": float(kbps), "lag": float(lag), "clipped_samples": float(clipped)}
+
+
+def _lag(before: Samples, after: Samples) -> int:
+    """Return by how many samples `after` lags, 0 where no other lag fits clearly better."""
+    import numpy as np
+    from scipy.signal import correlate
+
+    correlation = correlate(after.astype(np.float64), before.astype(np.float64), method="fft")
+    middle = len(before) - 1
+    reach = min(_LAG_RANGE, middle)
+    near = correlation[middle - reach : middle + reach + 1]
+    best = int(np.argmax(near)) - reach
+    return best if near[best + reach] > _LAG_MARGIN * abs(near[reach]) else 0

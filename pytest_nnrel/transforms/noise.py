@@ -1,0 +1,186 @@
+"""Additive noise at a signal-to-noise ratio: pink noise, and a recording of an environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_nnrel.errors import TransformError
+from pytest_nnrel.transforms.protocol import Named, Transform, checked_magnitude
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.transforms.protocol import Checks
+
+#: The ladder of severities goes down from here, half a decibel a rung.
+INAUDIBLE_SNR_DB = 60.0
+DB_PER_RUNG = 0.5
+#: Deviation of the reached from the asked signal-to-noise ratio that rounding explains.
+SNR_TOLERANCE_DB = 0.01
+
+
+class _Noise(Named):
+    """What additive noises share: the ratio, and the ladder."""
+
+    snr_db: float
+
+    unit: ClassVar[str] = "dB SNR"
+    identity: ClassVar[float] = float("inf")
+    bounds: ClassVar[tuple[float, float]] = (-30.0, INAUDIBLE_SNR_DB - DB_PER_RUNG)
+
+    @property
+    def magnitude(self) -> float:
+        return self.snr_db
+
+    @property
+    def severity(self) -> float:
+        return round((INAUDIBLE_SNR_DB - self.snr_db) / DB_PER_RUNG, 6)
+
+    @classmethod
+    def severities(cls) -> range:
+        return range(round((INAUDIBLE_SNR_DB - cls.bounds[0]) / DB_PER_RUNG) + 1)
+
+    @classmethod
+    def _on_rung(cls, severity: int) -> Transform:
+        return cls(INAUDIBLE_SNR_DB - severity * DB_PER_RUNG)  # type: ignore[call-arg]
+
+    def _noise(self, length: int, sample_rate: int, rng: np.random.Generator) -> Samples:
+        raise NotImplementedError
+
+    def _render(
+        self, samples: Samples, sample_rate: int, rng: np.random.Generator
+    ) -> tuple[Samples, Checks]:
+        import math
+
+        import numpy as np
+
+        from pytest_nnrel.audio import rms
+
+        noise = self._noise(len(samples), sample_rate, rng)
+        signal_rms, noise_rms = rms(samples), rms(noise)
+        if signal_rms == 0.0 or noise_rms == 0.0:
+            silent = "clip" if signal_rms == 0.0 else "noise"
+            raise TransformError(f"the {silent} is silent, so no signal-to-noise ratio exists")
+        gain = signal_rms / noise_rms * 10.0 ** (-self.snr_db / 20.0)
+        out = (samples.astype(np.float64) + gain * noise).astype(np.float32)
+        reached = 20.0 * math.log10(signal_rms / rms(out.astype(np.float64) - samples))  # type: ignore[arg-type]
+        if not abs(reached - self.snr_db) <= SNR_TOLERANCE_DB:
+            raise TransformError(f"reached {reached:.3f} dB SNR instead of {self.snr_db:g} dB")
+        return out, {"snr_db": reached}
+
+
+@dataclass(frozen=True)
+class PinkNoise(_Noise):
+    """Add 1/f noise (the paper's PN).
+
+    Parameters
+    ----------
+    snr_db : float
+        Ratio of the RMS of clip and noise, from -30 to 59.5 dB.
+
+    Raises
+    ------
+    MagnitudeError
+        For other values.
+    """
+
+    snr_db: float
+
+    symbol: ClassVar[str] = "PN"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "snr_db", checked_magnitude(PinkNoise, "snr_db", self.snr_db))
+
+    def _noise(self, length: int, sample_rate: int, rng: np.random.Generator) -> Samples:
+        return pink_noise(length, rng)
+
+
+def pink_noise(length: int, rng: np.random.Generator) -> Samples:
+    """Return Gaussian noise whose power density falls as 1/f, by shaping a white spectrum.
+
+    Parameters
+    ----------
+    length : int
+    rng : Generator
+
+    Returns
+    -------
+    float32[length]
+        Of unit RMS in expectation, up to a factor; without a constant component.
+    """
+    import numpy as np
+    from scipy.fft import irfft, next_fast_len
+
+    size = next_fast_len(length, real=True)
+    bins = size // 2 + 1
+    spectrum = rng.standard_normal(bins) + 1j * rng.standard_normal(bins)
+    spectrum[0] = 0.0
+    spectrum[1:] /= np.sqrt(np.arange(1, bins))
+    return irfft(spectrum, n=size)[:length].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class EnvironmentalNoise(_Noise):
+    """Add a random crop of a recorded environment (the paper's EN: a bar).
+
+    Parameters
+    ----------
+    snr_db : float
+        Ratio of the RMS of clip and noise, from -30 to 59.5 dB.
+    recording : str, optional
+        Audio file to crop from; the bundled ambience where omitted. It is looped where it is
+        shorter than the clip.
+
+    Raises
+    ------
+    MagnitudeError
+        For other values.
+    CorpusError
+        When applied, if the recording cannot be read.
+    """
+
+    snr_db: float
+    recording: str | None = None
+
+    symbol: ClassVar[str] = "EN"
+
+    def __post_init__(self) -> None:
+        snr_db = checked_magnitude(EnvironmentalNoise, "snr_db", self.snr_db)
+        object.__setattr__(self, "snr_db", snr_db)
+        if self.recording is not None:
+            object.__setattr__(self, "recording", str(self.recording))
+
+    def _engine_recipe(self) -> dict[str, object]:
+        from pytest_nnrel.store import digest
+
+        return {"recording": digest(self._path().read_bytes())}
+
+    def _path(self) -> Path:
+        from pytest_nnrel.audio import probe
+
+        if self.recording is None:
+            return Path(str(resources.files("pytest_nnrel"))) / "data" / "ambience.ogg"
+        path = Path(self.recording)
+        probe(path)
+        return path
+
+    def _noise(self, length: int, sample_rate: int, rng: np.random.Generator) -> Samples:
+        import numpy as np
+
+        path = self._path()
+        ambience = _recording(path, path.stat().st_mtime_ns, sample_rate)
+        start = int(rng.integers(len(ambience)))
+        return np.take(ambience, np.arange(start, start + length), mode="wrap")
+
+
+@lru_cache(maxsize=8)
+def _recording(path: Path, modified_ns: int, sample_rate: int) -> Samples:
+    from pytest_nnrel.audio import decode, resample
+
+    samples, rate = decode(path)
+    return resample(samples, rate, sample_rate)
