@@ -60,7 +60,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "__version__", "strategies"])  # noqa: PLE0605  (computed from _HOMES)
+__all__ = sorted([*_HOME_OF, "__version__", "strategies"])
 
 
 def __getattr__(name: str) -> object:

@@ -135,7 +135,7 @@ def exemplars(distances: Matrix, own: npt.NDArray[np.intp] | None = None) -> Exe
         own=distances[rows, own],
         neighbour=neighbour,
         nearest=others[rows, neighbour],
-        non_finite=~np.isfinite(distances).all(axis=1),
+        non_finite=np.asarray(~np.isfinite(distances).all(axis=1)),
     )
 
 
@@ -219,7 +219,11 @@ def rank_agreement_replicates(
 
 
 def proportion_replicates(
-    outcomes: Flags, groups: Sequence[str], *, rng: np.random.Generator, replicates: int = REPLICATES
+    outcomes: Flags,
+    groups: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
 ) -> Matrix:
     """Return bootstrap replicates of a proportion, drawn over groups of clips.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
@@ -22,7 +23,7 @@ from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -284,12 +285,13 @@ class Corpus:
         CorpusError
             As `from_directory` does.
         """
-        if not hasattr(paths, "keys"):
+        if isinstance(paths, Mapping):
+            named = {id_: Path(path) for id_, path in paths.items()}
+        else:
             listed = [Path(path) for path in paths]
-            if not listed:
-                raise CorpusError("Corpus.from_files got an empty list of files")
-            paths = dict(zip(_distinct_names(listed), listed))
-        named = {id_: Path(path) for id_, path in paths.items()}  # type: ignore[union-attr]
+            named = dict(zip(_distinct_names(listed), listed))
+        if not named:
+            raise CorpusError("Corpus.from_files got an empty list of files")
         return cls._from_named_files(
             named, name, segments, sample_rate, source_seconds, window_seconds, labels
         )
@@ -705,11 +707,13 @@ def _is_audio(path: Path) -> bool:
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
         names = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):
             return names
-    raise CorpusError("Corpus.from_files got a file twice")
+    if paths:
+        raise CorpusError("Corpus.from_files got a file twice")
+    return []
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Exceptions and warnings of the package: each names the input, what was expected and what to do."""
+"""Exceptions and warnings: each names the input, what was expected and what to do."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from pytest_nnrel.store import Store, digest
 from pytest_nnrel.transforms import Identity, Transform, as_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -180,7 +180,12 @@ def between_consistency(
     if pairs not in consistency.PAIRS:
         raise SettingError(f"pairs must be one of {', '.join(consistency.PAIRS)}, not {pairs!r}")
     measurement = experiment_on(corpus, seed).between(
-        as_encoder(encoder), as_transform(transform), measure, audio_distance, latent_distance, pairs
+        as_encoder(encoder),
+        as_transform(transform),
+        measure,
+        audio_distance,
+        latent_distance,
+        pairs,
     )
     record_measurement(measurement)
     return measurement
@@ -301,8 +306,8 @@ class Experiment:
     ) -> None:
         if len(corpus) < 2:
             raise TooFewClipsError(
-                f"corpus {corpus.name!r} has {len(corpus)} clip; with fewer than 2 there is no other"
-                " original to be nearer to, and no verdict"
+                f"corpus {corpus.name!r} has {len(corpus)} clip; with fewer than 2 there is no"
+                " other original to be nearer to, and no verdict"
             )
         self.corpus = corpus
         self.seed = seed
@@ -368,7 +373,13 @@ class Experiment:
             ci = consistency.percentile_interval(replicates)
         details["undefined_replicates"] = int(np.isnan(replicates).sum())
         return Measurement(
-            "rho", value, ci, len(self.corpus), (), self._worst(consistency.exemplars(z)), details,
+            "rho",
+            value,
+            ci,
+            len(self.corpus),
+            (),
+            self._worst(consistency.exemplars(z)),
+            details,
             watch.seconds,
         )
 
@@ -606,7 +617,8 @@ class Experiment:
         widths = {row.shape for row in rows}
         if len(widths) > 1:
             raise EncoderError(
-                f"encoder {encoder.name!r} returned embeddings of different lengths: {sorted(widths)}"
+                f"encoder {encoder.name!r} returned embeddings of different lengths:"
+                f" {sorted(widths)}"
             )
         return np.asarray(np.stack(rows), dtype=np.float32)
 
@@ -666,15 +678,14 @@ class Experiment:
         place, keys = self._render_keys(condition)
         task = _RenderTask(self.corpus, condition, self.seed, place.store)
         for i in indices:
-            entry = place.store.get("clips", keys[i])
+            entry: Arrays | None = place.store.get("clips", keys[i])
             if entry is None:
                 self._rendered(condition, indices)
                 entry = place.store.get("clips", keys[i])
             if entry is None:  # evicted, damaged, or the disk is full
                 entry = task.render(i, keys[i])[0]
-            yield Clip(
-                self.corpus.ids[i], np.asarray(entry["samples"], np.float32), self.corpus.sample_rate
-            )
+            samples = np.asarray(entry["samples"], np.float32)
+            yield Clip(self.corpus.ids[i], samples, self.corpus.sample_rate)
 
     def _rendered(
         self, condition: Transform, indices: Sequence[int] | None = None
@@ -778,13 +789,13 @@ class _RenderTask:
     store: Store
 
     def __call__(self, indices: Sequence[int], keys: Sequence[str]) -> list[tuple[int, Arrays]]:
-        done = []
+        done: list[tuple[int, Arrays]] = []
         with self.store.lock(keys[0]):
             for i, key in zip(indices, keys):
-                features = self.store.get("features", key)  # another process may have been here
-                if features is None:
-                    _, features = self.render(i, key)
-                done.append((i, features))
+                entry: Arrays | None = self.store.get("features", key)  # by another process, maybe
+                if entry is None:
+                    _, entry = self.render(i, key)
+                done.append((i, entry))
         return done
 
     def render(self, index: int, key: str) -> tuple[Arrays, Arrays]:
@@ -824,7 +835,8 @@ class _Stopwatch:
 def _rate_of(matrix: Matrix) -> dict[str, Any]:
     errors = consistency.exemplars(matrix).errors
     right = int((~errors).sum())
-    return {"value": right / len(errors), "ci": list(consistency.wilson_interval(right, len(errors)))}
+    ci = consistency.wilson_interval(right, len(errors))
+    return {"value": right / len(errors), "ci": list(ci)}
 
 
 def _same_embedding(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:

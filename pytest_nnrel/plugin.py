@@ -17,6 +17,7 @@ import pytest
 
 from pytest_nnrel import recording, settings
 from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -134,13 +135,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 class _Run:
     """What the plugin keeps of a session."""
 
-    settings: settings.Settings
+    settings: Settings
     corpus: str
     geometry: dict[str, Any]
     clips: int | None
     grid: str
     report: Path | None
-    token: Token[settings.Settings | None] | None = None
+    token: Token[Settings | None] | None = None
     started: float = field(default_factory=time.time)
 
     @classmethod
@@ -163,7 +164,7 @@ class _Run:
         grid = str(values["grid"])
         _check_grid(grid)
         return cls(
-            settings=settings.Settings(
+            settings=Settings(
                 seed=_number(values, "seed", int, 0) or 0,
                 cache_dir=_cache_dir(config, values["cache"]),
                 cache_gib=_number(values, "cache-gib", float, 0.0) or settings.DEFAULT_CACHE_GIB,
@@ -343,7 +344,7 @@ def nnrel_transform(request: pytest.FixtureRequest, nnrel_corpus: Corpus) -> Tra
 # Running
 
 
-def _item_settings(item: pytest.Item, run: _Run) -> settings.Settings:
+def _item_settings(item: pytest.Item, run: _Run) -> Settings:
     """Return the run's settings, with what the test's marks change."""
     arguments = _mark_of(item)
     corpus, clips = arguments.get("corpus"), arguments.get("clips")
@@ -356,7 +357,7 @@ def _item_settings(item: pytest.Item, run: _Run) -> settings.Settings:
             base = run.open_corpus(os.fspath(base), clips)
         elif clips is not None:
             base = base.subset(clips)
-        return base  # type: ignore[no-any-return]
+        return base
 
     return replace(
         run.settings,

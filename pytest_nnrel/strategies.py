@@ -7,6 +7,7 @@ at the smallest breaking rung; ``floats()`` would end at a round number beyond i
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,8 @@ from pytest_nnrel.transforms.noise import DB_PER_RUNG, INAUDIBLE_SNR_DB
 from pytest_nnrel.transforms.rubberband import RATE_PER_RUNG, SEMITONES_PER_RUNG
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypothesis.strategies import SearchStrategy
 
 __all__ = ["environmental_noises", "mp3s", "pink_noises", "pitch_shifts", "tempo_shifts"]
@@ -74,9 +77,7 @@ def tempo_shifts(
     InvalidArgument
         For bounds out of order or out of the family's.
     """
-    return _on_rungs(
-        TempoShift, (min_rate - 1.0) / RATE_PER_RUNG, (max_rate - 1.0) / RATE_PER_RUNG
-    )
+    return _on_rungs(TempoShift, (min_rate - 1.0) / RATE_PER_RUNG, (max_rate - 1.0) / RATE_PER_RUNG)
 
 
 def pink_noises(
@@ -127,9 +128,7 @@ def environmental_noises(
     return noises.map(with_recording)
 
 
-def mp3s(
-    *, min_kbps: int = _PAPER_KBPS, max_kbps: int | None = None
-) -> SearchStrategy[Transform]:
+def mp3s(*, min_kbps: int = _PAPER_KBPS, max_kbps: int | None = None) -> SearchStrategy[Transform]:
     """Generate MP3 bitrates; shrinks toward the highest, or toward no coding without a maximum.
 
     Parameters
@@ -174,7 +173,7 @@ def _on_rungs(family: type[Transform], low: float, high: float) -> SearchStrateg
     return st.integers(first, last).map(family.from_severity)
 
 
-_STRATEGIES = {
+_STRATEGIES: dict[type[Transform], Callable[..., SearchStrategy[Transform]]] = {
     PitchShift: pitch_shifts,
     TempoShift: tempo_shifts,
     PinkNoise: pink_noises,
@@ -183,17 +182,17 @@ _STRATEGIES = {
 }
 
 
+def _is_of(family: type[Transform], transform: Transform) -> bool:
+    return isinstance(transform, family)
+
+
 def _register() -> None:
     """Tell Hypothesis how to generate transformations, and of the profile ``nnrel``."""
     for family in FAMILIES:
-        generate = _STRATEGIES[family]
         # The identity belongs to every ladder, but a test that asks for a family wants one.
-        members = generate().filter(lambda transform, family=family: isinstance(transform, family))
-        st.register_type_strategy(family, members)
+        st.register_type_strategy(family, _STRATEGIES[family]().filter(partial(_is_of, family)))
     st.register_type_strategy(Transform, st.one_of(*(make() for make in _STRATEGIES.values())))
-    settings.register_profile(
-        "nnrel", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    settings.register_profile("nnrel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 # Hypothesis imports this module when it is imported itself (the entry point names the module, not

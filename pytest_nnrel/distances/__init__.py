@@ -5,14 +5,14 @@ One call takes N queries and M candidates and returns an (N, M) matrix.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from pytest_nnrel.distances.mfcc import audio_features
 from pytest_nnrel.errors import DistanceError
+from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Matrix = npt.NDArray[np.float64]
-    Metric = str | "Distance" | Callable[..., Any]
 
 __all__ = [
     "SIMPLE_WINDOW",
@@ -33,6 +32,7 @@ __all__ = [
 ]
 
 Space = Literal["audio", "latent"]
+Metric: TypeAlias = "str | Distance | Callable[..., Any]"
 
 #: Window of SiMPle in frames (Silva et al. 2016; the paper's section 3.2): 1.16 s.
 SIMPLE_WINDOW = 50
@@ -302,20 +302,10 @@ def _cosine(queries: Matrix, candidates: Matrix, jobs: int | None) -> Matrix:
     return np.asarray(np.where(chords < _COLLINEAR, 0.0, 0.5 * chords), dtype=np.float64)
 
 
-@functools.cache
-def _fastdtw_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("fastdtw")
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def distance_recipe(distance: Distance) -> str | None:
     """Return what decides a distance's values besides its input; None where it is not known."""
     if distance.name == "fastdtw" and distance.version is not None:
-        return f"{distance.version} {_fastdtw_version()}"
+        return f"{distance.version} {library_version('fastdtw')}"
     return distance.version
 
 

@@ -48,7 +48,7 @@ def _warping_cost(squared: Float64, row: Float64) -> float:
             left = min(min(diagonal, above), left) + np.sqrt(squared[i, j])
             diagonal = above
             row[j] = left
-    return row[m - 1]
+    return float(row[m - 1])
 
 
 @njit(cache=True, nogil=True)

@@ -42,7 +42,12 @@ def mfcc_frames(samples: audio.Samples, sample_rate: float, *, n_fft: int, hop: 
     import librosa
 
     coefficients = librosa.feature.mfcc(
-        y=samples, sr=sample_rate, n_mfcc=COEFFICIENTS, n_fft=n_fft, hop_length=hop, n_mels=MEL_BANDS
+        y=samples,
+        sr=sample_rate,
+        n_mfcc=COEFFICIENTS,
+        n_fft=n_fft,
+        hop_length=hop,
+        n_mels=MEL_BANDS,
     )
     return np.ascontiguousarray(coefficients[1:].T, dtype=np.float32)
 

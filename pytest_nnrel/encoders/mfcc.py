@@ -11,6 +11,7 @@ import numpy as np
 from pytest_nnrel.distances import mfcc
 from pytest_nnrel.encoders.protocol import Encoder
 from pytest_nnrel.store import digest
+from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     from pytest_nnrel.audio import Samples
@@ -29,14 +30,12 @@ class MFCCEncoder(Encoder):
     """
 
     def __init__(self) -> None:
-        import librosa
-
         sources = [inspect.getsource(sys.modules[__name__]), inspect.getsource(mfcc)]
         super().__init__(
             "mfcc",
             subject="mfcc",
             sample_rate=mfcc.SAMPLE_RATE,
-            fingerprint=digest("mfcc", sources, librosa.__version__),
+            fingerprint=digest("mfcc", sources, library_version("librosa")),
         )
 
     def _forward(self, batch: Samples, sample_rate: int) -> Embeddings:

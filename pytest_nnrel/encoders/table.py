@@ -56,9 +56,7 @@ def export_windows(
     """
     from pytest_nnrel.transforms import Identity
 
-    conditions = dict.fromkeys(
-        t.condition(corpus.sample_rate) for t in (Identity(), *transforms)
-    )
+    conditions = dict.fromkeys(t.condition(corpus.sample_rate) for t in (Identity(), *transforms))
     rate = corpus.sample_rate if sample_rate is None else sample_rate
     seconds = corpus.window_seconds if window_seconds is None else window_seconds
     rows: list[dict[str, str]] = []

@@ -104,9 +104,7 @@ def _headline(rows: list[dict[str, Any]]) -> str:
 
 def _aliases(measurements: Iterable[dict[str, Any]]) -> list[str]:
     transforms = [measurement["details"]["transform"] for measurement in measurements]
-    return sorted(
-        {f"{t['asked']} is {t['name']}" for t in transforms if t["asked"] != t["name"]}
-    )
+    return sorted({f"{t['asked']} is {t['name']}" for t in transforms if t["asked"] != t["name"]})
 
 
 def _figures(measurements: Iterable[dict[str, Any]]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 #: A point of a curve: magnitude, value, interval.
 Point = tuple[float, float, tuple[float, float]]
@@ -19,7 +19,7 @@ _INK = "#7a7a7a"
 
 
 def curve_figure(
-    curves: dict[str, Sequence[Point]],
+    curves: Mapping[str, Sequence[Point]],
     audio: Sequence[Point],
     *,
     unit: str,

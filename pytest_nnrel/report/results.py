@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import platform
 from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.versions import NOT_INSTALLED, library_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,12 +92,8 @@ def _worst(outcomes: set[str]) -> str:
 
 def _environment() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in _DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    versions = {name: library_version(name) for name in _DISTRIBUTIONS}
+    return found | {name: v for name, v in versions.items() if v != NOT_INSTALLED}
 
 
 def load_results(path: Path) -> dict[str, Any]:
@@ -167,9 +163,7 @@ def subject_of(measurement: dict[str, Any]) -> str:
 def kind_of(measurement: dict[str, Any]) -> str:
     """Return measure and distances, such as ``C_W euclidean``."""
     identity = measurement["details"]["identity"]
-    distances = [
-        identity[key] for key in ("audio_distance", "latent_distance") if key in identity
-    ]
+    distances = [identity[key] for key in ("audio_distance", "latent_distance") if key in identity]
     pairs = identity.get("pairs", "all")
     suffix = "" if pairs == "all" else f" ({pairs} pairs)"
     return f"{_SYMBOLS[measurement['measure']]} {' x '.join(distances)}{suffix}"
@@ -181,9 +175,7 @@ def describe_value(measurement: dict[str, Any]) -> str:
     text = f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
     if measurement["measure"] == "accuracy":
         rates = measurement["details"]["within"]
-        text += (
-            f" (C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f})"
-        )
+        text += f" (C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f})"
     return text
 
 

@@ -24,9 +24,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     rows = []
     for (subject, kind), group in sorted(judged.items()):
         # The verdict that has least to spare says most about its group.
-        closest = min(
-            group, key=lambda v: measurements[v["measurement"]]["value"] - v["minimum"]
-        )
+        closest = min(group, key=lambda v: measurements[v["measurement"]]["value"] - v["minimum"])
         measured = measurements[closest["measurement"]]
         counts = Counter(verdict["outcome"] for verdict in group)
         tally = ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
-from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed, library_version
+from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
+from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from pytest_nnrel.audio import Samples
@@ -242,7 +244,7 @@ def as_transform(
     """
     if isinstance(obj, Transform):
         return obj
-    label = name or getattr(obj, "__name__", type(obj).__name__)
+    label = name or str(getattr(obj, "__name__", type(obj).__name__))
     package = type(obj).__module__.partition(".")[0]
     if package in ("pedalboard", "pedalboard_native"):
         return _Board(obj, label, magnitude, unit)

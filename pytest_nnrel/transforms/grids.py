@@ -137,7 +137,9 @@ def parse_transform(text: str) -> Transform:
 
 
 _PARSED: dict[str, type[Transform]] = {
-    family.__name__: family for family in (*FAMILIES, Identity, Chain)
+    **{family.__name__: family for family in FAMILIES},
+    "Identity": Identity,
+    "Chain": Chain,
 }
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
-from pytest_nnrel.transforms.protocol import Named, library_version, to_pcm16
+from pytest_nnrel.transforms.protocol import Named, to_pcm16
+from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     import numpy as np

@@ -68,7 +68,7 @@ class _Noise(Named):
             raise TransformError(f"the {silent} is silent, so no signal-to-noise ratio exists")
         gain = signal_rms / noise_rms * 10.0 ** (-self.snr_db / 20.0)
         out = (samples.astype(np.float64) + gain * noise).astype(np.float32)
-        reached = 20.0 * math.log10(signal_rms / rms(out.astype(np.float64) - samples))  # type: ignore[arg-type]
+        reached = 20.0 * math.log10(signal_rms / rms(out.astype(np.float64) - samples))
         if not abs(reached - self.snr_db) <= SNR_TOLERANCE_DB:
             raise TransformError(f"reached {reached:.3f} dB SNR instead of {self.snr_db:g} dB")
         return out, {"snr_db": reached}
@@ -121,7 +121,7 @@ def pink_noise(length: int, rng: np.random.Generator) -> Samples:
     spectrum = rng.standard_normal(bins) + 1j * rng.standard_normal(bins)
     spectrum[0] = 0.0
     spectrum[1:] /= np.sqrt(np.arange(1, bins))
-    return irfft(spectrum, n=size)[:length].astype(np.float32)
+    return np.asarray(irfft(spectrum, n=size)[:length], dtype=np.float32)
 
 
 @dataclass(frozen=True)

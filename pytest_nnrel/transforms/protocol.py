@@ -9,7 +9,6 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
@@ -271,17 +270,6 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")
     return number + 0.0  # turns -0.0 into 0.0
-
-
-@cache
-def library_version(distribution: str) -> str:
-    """Return the installed version of a distribution, for recipes and reports."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def to_pcm16(samples: Samples) -> tuple[np.ndarray[Any, np.dtype[np.int16]], int]:

@@ -16,9 +16,9 @@ from pytest_nnrel.errors import EngineError, MagnitudeError, TransformError
 from pytest_nnrel.transforms.protocol import (
     Named,
     checked_magnitude,
-    library_version,
     to_pcm16,
 )
+from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,11 +49,7 @@ class _Stretch(Named):
         self, samples: Samples, sample_rate: int, *, semitones: float, rate: float
     ) -> tuple[Samples, Checks]:
         expected = round(len(samples) / rate)
-        if self.engine == "librosa":
-            out, checks = _by_librosa(samples, sample_rate, semitones, rate), {}
-        else:
-            stretch = _by_pedalboard if self.engine == "rubberband" else _by_pyrubberband
-            out, checks = stretch(samples, sample_rate, semitones, rate)
+        out, checks = _STRETCHERS[self.engine](samples, sample_rate, semitones, rate)
         if len(out) != expected:
             raise TransformError(f"the output has {len(out)} samples instead of {expected}")
         return out, {"length": float(len(out)), **checks}
@@ -85,7 +81,8 @@ class PitchShift(_Stretch):
     bounds: ClassVar[tuple[float, float]] = (-24.0, 24.0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "semitones", checked_magnitude(PitchShift, "semitones", self.semitones))
+        semitones = checked_magnitude(PitchShift, "semitones", self.semitones)
+        object.__setattr__(self, "semitones", semitones)
         _check_engine(self.engine)
 
     @property
@@ -239,7 +236,9 @@ def _by_pyrubberband(
     return np.asarray(out, dtype=np.float32), {"clipped_samples": float(clipped)}
 
 
-def _by_librosa(samples: Samples, sample_rate: int, semitones: float, rate: float) -> Samples:
+def _by_librosa(
+    samples: Samples, sample_rate: int, semitones: float, rate: float
+) -> tuple[Samples, Checks]:
     import librosa
     import numpy as np
 
@@ -247,4 +246,11 @@ def _by_librosa(samples: Samples, sample_rate: int, semitones: float, rate: floa
         out = librosa.effects.pitch_shift(samples, sr=sample_rate, n_steps=semitones)
     else:
         out = librosa.effects.time_stretch(samples, rate=rate)
-    return np.asarray(out, dtype=np.float32)
+    return np.asarray(out, dtype=np.float32), {}
+
+
+_STRETCHERS = {
+    "rubberband": _by_pedalboard,
+    "pyrubberband": _by_pyrubberband,
+    "librosa": _by_librosa,
+}
