@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.report import plots
-from pytest_nnrel.report.results import describe_value, kind_of, subject_of
+from pytest_nnrel.report.results import describe_rates, describe_value, kind_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +63,7 @@ def _verdict_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
                     "kind": kind_of(measured),
                     "transform": measured["details"]["transform"]["name"],
                     "value": describe_value(measured),
+                    "beside": describe_rates(measured),
                     "n": measured["n"],
                 }
             rows.append(row)
@@ -82,6 +83,7 @@ def _row(test: str, outcome: str, message: str, minimum: float | None = None) ->
         "kind": "",
         "transform": "",
         "value": "",
+        "beside": "",
         "n": "",
     }
 
@@ -130,10 +132,10 @@ def _figures(measurements: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
             curves[subject_of(measurement)].append(_point(measurement))
         transform = group[0]["details"]["transform"]
         audio = bounds[fingerprint, family] if measure == "within" else []
-        corpus = group[0]["details"]["corpus"]["name"]
+        corpus = group[0]["details"]["corpus"]
         figures.append(
             {
-                "title": f"{family}: {kind}, corpus {corpus}",
+                "title": f"{family}: {kind}, {corpus['clips']} clips of {corpus['name']}",
                 "svg": plots.curve_figure(
                     curves,
                     audio,

@@ -170,13 +170,23 @@ def kind_of(measurement: dict[str, Any]) -> str:
 
 
 def describe_value(measurement: dict[str, Any]) -> str:
-    """Return value and interval, such as ``0.896 [0.832, 0.937]``; of C_acc, both rates too."""
+    """Return value and interval, such as ``0.896 [0.832, 0.937]``."""
     low, high = measurement["ci"]
-    text = f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
-    if measurement["measure"] == "accuracy":
-        rates = measurement["details"]["within"]
-        text += f" (C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f})"
-    return text
+    return f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def describe_rates(measurement: dict[str, Any]) -> str:
+    """Return both within-space rates for C_acc: spaces that fail together agree; else nothing."""
+    if measurement["measure"] != "accuracy":
+        return ""
+    rates = measurement["details"]["within"]
+    return f"C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f}"
+
+
+def describe_fully(measurement: dict[str, Any]) -> str:
+    """Return value, interval and, of C_acc, both within-space rates in one line."""
+    rates = describe_rates(measurement)
+    return describe_value(measurement) + (f" ({rates})" if rates else "")
 
 
 def describe(carried: dict[str, Any]) -> list[str]:
@@ -189,7 +199,7 @@ def describe(carried: dict[str, Any]) -> list[str]:
         verdict = judged.get(key)
         line = (
             f"{subject_of(measurement)}: {kind_of(measurement)}"
-            f" {measurement['details']['transform']['name']} = {describe_value(measurement)}"
+            f" {measurement['details']['transform']['name']} = {describe_fully(measurement)}"
             f" n={measurement['n']}"
         )
         if verdict is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.report.results import describe_value, kind_of, subject_of
+from pytest_nnrel.report.results import describe_fully, kind_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
                 kind,
                 tally,
                 f"closest: {measured['details']['transform']['name']}"
-                f" {describe_value(measured)} against {closest['minimum']:g}",
+                f" {describe_fully(measured)} against {closest['minimum']:g}",
             )
         )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]

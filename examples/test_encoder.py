@@ -1,0 +1,52 @@
+"""Consistency tests as a model repository would keep them."""
+
+import pytest
+from hypothesis import given, settings
+
+from pytest_nnrel import (
+    MP3,
+    EnvironmentalNoise,
+    PinkNoise,
+    PitchShift,
+    TempoShift,
+    assert_between_consistency,
+    assert_relative_nearest,
+    assert_within_consistency,
+)
+from pytest_nnrel import strategies as nn
+
+
+@pytest.mark.nnrel(grid="imperceptible")
+def test_what_nobody_hears_changes_no_neighbour(encoder, nnrel_transform):
+    assert_within_consistency(encoder, nnrel_transform, min=0.9)
+
+
+@pytest.mark.parametrize("transform", [TempoShift(0.7), TempoShift(1.5), MP3(64)], ids=str)
+def test_tempo_and_coding_are_survived(encoder, transform):
+    assert_within_consistency(encoder, transform, min=0.95)
+
+
+def test_a_noisy_bar_leaves_most_clips_nearest(encoder):
+    assert_within_consistency(encoder, EnvironmentalNoise(12), min=0.6, distance="cosine")
+
+
+@pytest.mark.parametrize("transform", [PitchShift(2), PinkNoise(12)], ids=str)
+def test_distances_rank_as_in_the_audio(encoder, transform):
+    assert_between_consistency(encoder, transform, min=0.8)
+
+
+def test_fails_where_the_audio_fails(encoder):
+    assert_between_consistency(
+        encoder, EnvironmentalNoise(12), measure="accuracy", audio_distance="simple", min=0.7
+    )
+
+
+def test_quarter_tone_on_one_clip(encoder):
+    assert_relative_nearest(encoder, "050_automat", PitchShift(0.5))
+
+
+@pytest.mark.nnrel(clips=30)
+@settings(max_examples=10)
+@given(transform=nn.pitch_shifts(max_semitones=0.25))
+def test_no_small_shift_breaks_it(log_mel, transform):
+    assert_within_consistency(log_mel, transform, min=0.95)

@@ -1,0 +1,218 @@
+"""What tests share: a cache of their own, a small corpus of files, and inner pytest sessions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+#: The same inner session in one process, under xdist without workers, and with two workers.
+MODES = {"plain": (), "n0": ("-n0",), "n2": ("-n2",)}
+#: Bundled clips that inner sessions measure on, as files in a folder of their own.
+CLIPS = ("000", "020", "040", "060", "080", "100", "120", "130")
+#: Modules that inner sessions are given: encoders with known outcomes, and tests that use them.
+INNER = Path(__file__).parent / "plugin" / "inner"
+
+_WORKER = "PYTEST_XDIST_WORKER"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Give the run, its workers and all inner sessions a default cache that is not the user's."""
+    if _WORKER in os.environ:
+        return  # inherited from the controller
+    folder = tempfile.TemporaryDirectory(prefix="nnrel-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    patch.setenv("XDG_CACHE_HOME", folder.name)
+
+
+@pytest.fixture(scope="session")
+def default_cache() -> Path:
+    """Return the folder that stands in for the user's caches, as platformdirs finds it."""
+    return Path(os.environ["XDG_CACHE_HOME"])
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory) -> Path:
+    """Return a folder with a few of the bundled clips."""
+    folder = tmp_path_factory.mktemp("audio") / "clips"
+    folder.mkdir()
+    bundled = Path(str(resources.files("pytest_nnrel"))) / "data" / "corpus"
+    for number in CLIPS:
+        (source,) = bundled.glob(f"{number}_*.ogg")
+        shutil.copy(source, folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class InnerRun:
+    """An inner session that has ended."""
+
+    result: pytest.RunResult
+    folder: Path
+    report: Path
+
+    @property
+    def text(self) -> str:
+        return self.result.stdout.str()
+
+    @property
+    def ret(self) -> int:
+        return int(self.result.ret)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        return json.loads((self.report / "results.json").read_text(encoding="utf-8"))
+
+    @property
+    def page(self) -> str:
+        return (self.report / "index.html").read_text(encoding="utf-8")
+
+    def tests(self) -> dict[str, dict[str, Any]]:
+        """Return what was recorded of each test, by the last part of its node id."""
+        return {entry["test"].rpartition("::")[2]: entry for entry in self.results["tests"]}
+
+    def verdict_of(self, test: str) -> dict[str, Any]:
+        """Return the one verdict of a test."""
+        (verdict,) = self.tests()[test]["verdicts"]
+        return verdict
+
+    def measurement_of(self, test: str) -> dict[str, Any]:
+        """Return the measurement that the one verdict of a test rests on."""
+        return self.results["measurements"][self.verdict_of(test)["measurement"]]
+
+    def failure_of(self, test: str) -> str:
+        """Return what pytest prints of a failed test, up to the next one."""
+        _, _, rest = self.text.partition(f" {test} _")
+        assert rest, f"{test} did not fail:\n{self.text}"
+        lines = []
+        for line in rest.splitlines()[1:]:
+            if line.startswith(("____", "====")):
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+    def command_of(self, test: str, purpose: str) -> list[str]:
+        """Return the command that a failure text gives after ``listen:`` or ``redo:``."""
+        start = f"E       {purpose}:"
+        found = [row for row in self.failure_of(test).splitlines() if row.startswith(start)]
+        assert len(found) == 1, self.failure_of(test)
+        return shlex.split(found[0].removeprefix(start))
+
+
+class Inner:
+    """Writes a user's project and runs its tests in processes of their own."""
+
+    def __init__(self, pytester: pytest.Pytester, clips: Path, report: Path) -> None:
+        self.path = pytester.path
+        self._pytester = pytester
+        self._clips = clips
+        self._report = report
+
+    def write(self, **modules: str) -> None:
+        """Write Python modules; all of them may import `encoders`."""
+        self._pytester.makepyfile(**modules)
+        shutil.copy(INNER / "encoders.py", self.path)
+
+    def ini(self, *lines: str) -> None:
+        """Write the project's ini file."""
+        self._pytester.makeini("\n".join(("[pytest]", *lines)))
+
+    def run(
+        self,
+        *args: str | Path,
+        mode: str = "plain",
+        corpus: str | Path | None = None,
+        report: bool = True,
+        strict: bool = True,
+    ) -> InnerRun:
+        """Run the project's tests on the small corpus, warnings as errors.
+
+        Parameters
+        ----------
+        *args : str or Path
+            For pytest.
+        mode : str
+            Of `MODES`.
+        corpus : str or Path, optional
+            The small one where omitted; empty for no such option.
+        report : bool
+            Whether to write a report, anew, to a folder of its own.
+        strict : bool
+            Whether warnings are errors.
+        """
+        corpus = self._clips if corpus is None else corpus
+        shutil.rmtree(self._report, ignore_errors=True)
+        result = self._pytester.runpytest_subprocess(
+            *MODES[mode],
+            "--strict-markers",
+            "-pno:cacheprovider",
+            *(("-Werror",) if strict else ()),
+            *((f"--nnrel-corpus={corpus}",) if corpus else ()),
+            *((f"--nnrel-report={self._report}",) if report else ()),
+            *args,
+        )
+        return InnerRun(result, self.path, self._report)
+
+    def execute(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder; `python` and `pytest` are this interpreter's."""
+        words = [str(arg) for arg in args]
+        interpreter = {"python": [sys.executable], "pytest": [sys.executable, "-mpytest"]}
+        words = [*interpreter.get(words[0], words[:1]), *words[1:]]
+        return subprocess.run(
+            words, cwd=self.path, capture_output=True, text=True, check=False, timeout=120
+        )
+
+
+@pytest.fixture
+def inner(pytester, clips, tmp_path_factory, monkeypatch) -> Inner:
+    """Return a project of a user's, empty yet."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        monkeypatch.delenv(name)  # the inner session is not a worker of the outer one
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return Inner(pytester, clips, tmp_path_factory.mktemp("inner") / "report")
+
+
+@pytest.fixture(params=list(MODES))
+def mode(request) -> str:
+    """Run a test once for each way of running the inner session."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def _suite_runs() -> dict[str, InnerRun]:
+    return {}
+
+
+@pytest.fixture
+def suite_in(inner, _suite_runs):
+    """Return a function that runs ``inner/suite.py``, once for each mode."""
+
+    def run(mode: str) -> InnerRun:
+        if mode not in _suite_runs:
+            inner.write(test_suite=(INNER / "suite.py").read_text(encoding="utf-8"))
+            junit = inner.path / "junit.xml"
+            _suite_runs[mode] = inner.run(f"--junit-xml={junit}", mode=mode)
+        return _suite_runs[mode]
+
+    return run
+
+
+@pytest.fixture
+def suite(suite_in, mode) -> InnerRun:
+    """Run ``inner/suite.py`` in each mode."""
+    return suite_in(mode)

@@ -1,0 +1,90 @@
+"""Slow, obvious twins of what the package computes fast, written from the paper's equations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import spearmanr
+
+
+def euclidean(a, b):
+    return math.sqrt(sum((float(x) - float(y)) ** 2 for x, y in zip(a, b, strict=True)))
+
+
+def cosine(a, b):
+    dot = sum(float(x) * float(y) for x, y in zip(a, b, strict=True))
+    return 1.0 - dot / (
+        math.sqrt(sum(float(x) ** 2 for x in a)) * math.sqrt(sum(float(y) ** 2 for y in b))
+    )
+
+
+def dtw(a, b):
+    """Dynamic time warping from its recursion, cell by cell."""
+    cost = {}
+    for i in range(len(a)):
+        for j in range(len(b)):
+            before = [cost[c] for c in ((i - 1, j), (i, j - 1), (i - 1, j - 1)) if c in cost]
+            cost[i, j] = euclidean(a[i], b[j]) + (min(before) if before else 0.0)
+    return cost[len(a) - 1, len(b) - 1]
+
+
+def simple(a, b, window):
+    """Median over A's windows of the squared distance to the nearest window of B."""
+    profile = []
+    for i in range(len(a) - window + 1):
+        candidates = []
+        for j in range(len(b) - window + 1):
+            difference = a[i : i + window].astype(float) - b[j : j + window].astype(float)
+            candidates.append(float(np.sum(difference**2)))
+        profile.append(min(candidates))
+    return float(np.median(profile))
+
+
+def delta(own, others):
+    """Exemplar error, paper eq. 9: 0 iff the own original is nearer than every other."""
+    if not math.isfinite(own):
+        return 1
+    for other in others:
+        if not math.isfinite(other) or not own < other:
+            return 1
+    return 0
+
+
+def deltas(distances):
+    """Exemplar errors of an (n, n) matrix: row p transformed, column q original."""
+    n = len(distances)
+    return [delta(distances[p][p], [distances[p][q] for q in range(n) if q != p]) for p in range(n)]
+
+
+def within(distances):
+    """C_W, paper eq. 10."""
+    errors = deltas(distances)
+    return (len(errors) - sum(errors)) / len(errors)
+
+
+def accuracy(audio, latent):
+    """C_acc, paper eq. 12."""
+    pairs = list(zip(deltas(audio), deltas(latent), strict=True))
+    return sum(a == z for a, z in pairs) / len(pairs)
+
+
+def rho(audio, latent, pairs="all"):
+    """C_rho, paper eq. 11, by scipy."""
+    audio, latent = np.asarray(audio), np.asarray(latent)
+    own = np.eye(len(audio), dtype=bool)
+    keep = {"all": own | ~own, "own": own, "distinct": ~own}[pairs]
+    return float(spearmanr(audio[keep], latent[keep]).statistic)
+
+
+def resampled_rho(audio, latent, drawn, pairs="all"):
+    """C_rho of a bootstrap sample: rows and columns of the clips drawn, as often as drawn."""
+    if pairs == "own":
+        a, z = np.diag(audio)[drawn], np.diag(latent)[drawn]
+    else:
+        grid = np.ix_(drawn, drawn)
+        keep = np.ones((len(drawn), len(drawn)), dtype=bool)
+        if pairs == "distinct":
+            keep = np.not_equal.outer(drawn, drawn)
+        a, z = np.asarray(audio)[grid][keep], np.asarray(latent)[grid][keep]
+    return float(spearmanr(a, z).statistic)

@@ -1,0 +1,107 @@
+"""The rooms of the house: who may import whom, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import pytest_nnrel
+
+ROOT = Path(pytest_nnrel.__file__).parent
+#: From the bottom up; a module imports from rows below its own, or from its own package.
+LAYERS = (
+    ("errors", "versions"),
+    ("store", "settings", "recording"),
+    ("audio",),
+    ("corpus",),
+    ("transforms",),
+    ("distances",),
+    ("encoders",),
+    ("consistency",),
+    ("experiment",),
+    ("assertions", "strategies"),
+    ("report",),
+    ("plugin", "__main__"),
+)
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+#: Imported when pytest starts, or when a run is collected: standard library and pytest only.
+LIGHT = (
+    "__init__", "errors", "versions", "settings", "recording", "plugin", "transforms",
+)  # fmt: skip
+
+
+def modules():
+    return sorted(ROOT.rglob("*.py"))
+
+
+def room_of(path):
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imports(tree, *, everywhere):
+    """Yield imported module names; type-checking blocks aside."""
+    pending = [(node, True) for node in tree.body]
+    while pending:
+        node, top = pending.pop()
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import) and (top or everywhere):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (top or everywhere):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        below = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        pending += [(child, below) for child in ast.iter_child_nodes(node)]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_arrows_point_down(path):
+    room = room_of(path)
+    if room == "__init__":
+        return  # knows every public name, lazily
+    assert room in LEVEL, f"{room} has no place in the house yet"
+    for name in imports(ast.parse(path.read_text()), everywhere=True):
+        assert not name.startswith("reference_models")
+        if name.startswith("pytest_nnrel."):
+            other = name.split(".")[1]
+            if other in LEVEL and other != room:
+                assert LEVEL[other] < LEVEL[room], f"{room} must not import {other}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_pytest_loads_at_its_start_imports_the_standard_library_only(path):
+    import sys
+
+    if room_of(path) not in LIGHT:
+        return
+    for name in imports(ast.parse(path.read_text()), everywhere=False):
+        top = name.split(".")[0]
+        assert top in {*sys.stdlib_module_names, "pytest", "pytest_nnrel"}, name
+
+
+def test_only_the_measures_know_statistics():
+    users = [
+        path.relative_to(ROOT).as_posix() for path in modules() if "scipy.stats" in path.read_text()
+    ]
+    assert users in ([], ["consistency.py"])
+
+
+def test_every_public_name_is_imported_lazily_and_for_type_checkers_alike():
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    checked = {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    assert checked | {"__version__"} == set(pytest_nnrel.__all__)
+    for name in pytest_nnrel.__all__:
+        assert getattr(pytest_nnrel, name) is not None
+    assert dir(pytest_nnrel) == pytest_nnrel.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'assert_everything'"):
+        _ = pytest_nnrel.assert_everything

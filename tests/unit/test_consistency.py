@@ -1,0 +1,195 @@
+"""The measures against the paper's equations written out, and published values."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.stats import binomtest
+
+from pytest_nnrel import consistency
+from pytest_nnrel.errors import DistanceError, TooFewClipsError, UndefinedMeasureError
+
+
+def matrices(values):
+    """Square matrices of 2 to 8 clips; few distinct values, so that ties are common."""
+    sides = st.integers(2, 8)
+    return sides.flatmap(lambda n: hnp.arrays(np.float64, (n, n), elements=values))
+
+
+any_values = st.floats(0, 100)
+few_values = st.sampled_from([0.0, 0.5, 1.0, 2.0])
+odd_values = st.sampled_from([0.0, 1.0, 2.0, np.nan, np.inf])
+
+
+@given(matrices(few_values))
+def test_exemplar_errors_follow_equation_9_where_distances_tie(distances):
+    assert consistency.exemplars(distances).errors.tolist() == [
+        bool(error) for error in naive.deltas(distances)
+    ]
+
+
+@given(matrices(odd_values))
+def test_exemplar_errors_follow_equation_9_where_distances_are_not_finite(distances):
+    exemplars = consistency.exemplars(distances)
+    assert exemplars.errors.tolist() == [bool(error) for error in naive.deltas(distances)]
+    assert (exemplars.neighbour != np.arange(len(distances))).all()
+
+
+@given(matrices(any_values))
+def test_within_consistency_follows_equation_10(distances):
+    assert consistency.within_consistency(distances) == pytest.approx(naive.within(distances))
+
+
+@given(matrices(few_values), st.randoms(use_true_random=False))
+def test_within_consistency_does_not_depend_on_the_order_of_clips(distances, random):
+    order = list(range(len(distances)))
+    random.shuffle(order)
+    shuffled = distances[np.ix_(order, order)]
+    assert consistency.within_consistency(shuffled) == consistency.within_consistency(distances)
+
+
+def test_a_tie_up_to_rounding_is_an_error():
+    # 0.1 + 0.2 is not 0.3 in binary: which of both is smaller is rounding, not nearness.
+    nearer, farther = 0.3, 0.1 + 0.2
+    distances = np.array([[nearer, farther, 1.0], [1.0, 0.2, 0.3], [farther, 1.0, nearer]])
+    exemplars = consistency.exemplars(distances)
+    assert exemplars.ties.tolist() == [True, False, True]
+    assert exemplars.errors.tolist() == [True, False, True]
+
+
+def test_zero_distance_to_another_original_ties_with_zero_to_the_own():
+    exemplars = consistency.exemplars(np.zeros((3, 3)))
+    assert exemplars.ties.all()
+    assert exemplars.errors.all()
+
+
+def test_rows_of_some_clips_are_judged_against_all_originals():
+    distances = np.array([[5.0, 1.0, 9.0]])
+    assert not consistency.exemplars(distances, own=np.array([1])).errors[0]
+    assert consistency.exemplars(distances, own=np.array([2])).errors[0]
+
+
+@given(st.integers(2, 8).flatmap(lambda n: hnp.arrays(np.float64, (2, n, n), elements=few_values)))
+def test_agreement_follows_equation_12(pair):
+    audio, latent = pair
+    expected = naive.accuracy(audio, latent)
+    assert np.mean(consistency.agreements(audio, latent)) == pytest.approx(expected)
+
+
+def test_two_spaces_that_fail_together_agree():
+    failing = 1.0 - np.eye(4)[::-1]
+    assert consistency.within_consistency(failing) == 0.0
+    assert consistency.agreements(failing, failing).all()
+
+
+@pytest.mark.parametrize("pairs", consistency.PAIRS)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(3, 9), levels=st.integers(2, 50))
+def test_rank_agreement_is_spearmans_rho(pairs, seed, n, levels):
+    rng = np.random.default_rng(seed)
+    audio, latent = rng.integers(levels, size=(2, n, n)).astype(float)
+    expected = naive.rho(audio, latent, pairs) if _varies(audio, latent, pairs) else None
+    if expected is None:
+        with pytest.raises(UndefinedMeasureError, match=r"all \d+ \w+ distances are equal"):
+            consistency.rank_agreement(audio, latent, pairs=pairs)
+    else:
+        value = consistency.rank_agreement(audio, latent, pairs=pairs)
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
+def _varies(audio, latent, pairs):
+    own = np.eye(len(audio), dtype=bool)
+    keep = {"all": own | ~own, "own": own, "distinct": ~own}[pairs]
+    return all(len(np.unique(space[keep])) > 1 for space in (audio, latent))
+
+
+@pytest.mark.parametrize("pairs", consistency.PAIRS)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_bootstrap_of_rho_equals_resampling_the_matrices(pairs, grouped):
+    rng = np.random.default_rng(3)
+    n = 9
+    audio, latent = rng.integers(40, size=(2, n, n)).astype(float)
+    groups = [f"track-{i // 3 if grouped else i}" for i in range(n)]
+    replicates = consistency.rank_agreement_replicates(
+        audio, latent, groups, pairs=pairs, rng=np.random.default_rng(7), replicates=20
+    )
+    names = sorted(set(groups))
+    again = np.random.default_rng(7)
+    for replicate in replicates:
+        tracks = [names[i] for i in again.integers(len(names), size=len(names))]
+        drawn = [i for track in tracks for i in range(n) if groups[i] == track]
+        expected = naive.resampled_rho(audio, latent, drawn, pairs)
+        assert replicate == pytest.approx(expected, abs=1e-9)
+
+
+def test_bootstrap_of_a_proportion_draws_whole_groups():
+    outcomes = np.array([True, True, False, False])
+    replicates = consistency.proportion_replicates(
+        outcomes, ["a", "a", "b", "b"], rng=np.random.default_rng(0)
+    )
+    assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
+    assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (96, 100), (1000, 1000), (7, 9)])
+def test_wilson_interval_is_scipys(successes, n):
+    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    low, high = consistency.wilson_interval(successes, n)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "low"), [(100, 0.963), (1000, 0.996), (20, 0.839)])
+def test_wilson_interval_of_clips_that_all_pass_has_the_known_lower_bound(n, low):
+    # Brown, Cai and DasGupta (2001), Statistical Science 16: (1 + z^2/n)^-1 at p = 1.
+    assert consistency.wilson_interval(n, n)[0] == pytest.approx(low, abs=5e-4)
+
+
+@pytest.mark.parametrize(("share", "minimum"), [(0.9, 0.85), (0.95, 0.96), (1.0, 0.9), (0.0, 0.5)])
+def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
+    needed = consistency.clips_to_decide(share, minimum)
+    low, high = consistency.wilson_interval(round(share * needed), needed)
+    assert low >= minimum or high < minimum
+    assert needed < 10_000
+
+
+def test_no_number_of_clips_decides_a_value_at_the_minimum():
+    assert consistency.clips_to_decide(0.9, 0.9) is None
+
+
+@pytest.mark.parametrize(
+    ("distances", "error", "message"),
+    [
+        (np.zeros((1, 1)), TooFewClipsError, "fewer than 2"),
+        (np.zeros((0, 0)), TooFewClipsError, "fewer than 2"),
+        (np.zeros((2, 3)), DistanceError, "n transformed clips to n originals"),
+        (np.zeros(4), DistanceError, "n transformed clips to n originals"),
+    ],
+)
+def test_matrices_that_carry_no_verdict_are_refused(distances, error, message):
+    with pytest.raises(error, match=message):
+        consistency.within_consistency(distances)
+    with pytest.raises(error, match=message):
+        consistency.rank_agreement(distances, distances)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_rho_of_distances_that_are_not_finite_is_undefined(bad):
+    audio = np.arange(9.0).reshape(3, 3)
+    latent = audio.copy()
+    latent[1, 2] = bad
+    with pytest.raises(UndefinedMeasureError, match="1 of 9 latent distances are not finite"):
+        consistency.rank_agreement(audio, latent)
+
+
+def test_spaces_of_different_clips_are_refused():
+    with pytest.raises(DistanceError, match="different clips"):
+        consistency.agreements(np.zeros((2, 2)), np.zeros((3, 3)))
+
+
+def test_unknown_pairs_are_refused():
+    distances = np.arange(4.0).reshape(2, 2)
+    with pytest.raises(DistanceError, match="pairs must be one of all, own, distinct"):
+        consistency.rank_agreement(distances, distances, pairs="some")
