@@ -41,8 +41,8 @@ def test_fails_where_the_audio_fails(encoder):
     )
 
 
-def test_quarter_tone_on_one_clip(encoder):
-    assert_relative_nearest(encoder, "050_automat", PitchShift(0.5))
+def test_quarter_tone_on_one_clip(encoder, nnrel_corpus):
+    assert_relative_nearest(encoder, nnrel_corpus[0], PitchShift(0.5))
 
 
 @pytest.mark.nnrel(clips=30)

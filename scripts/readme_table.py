@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_nnrel import MFCCEncoder, audio_consistency, quick_grid, within_consistency
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-from encoder import LogMelEncoder  # type: ignore[import-not-found]  # noqa: E402
+from encoder import LogMelEncoder  # type: ignore[import-not-found]
 
 
 def main() -> None:

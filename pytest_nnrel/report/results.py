@@ -171,6 +171,8 @@ def kind_of(measurement: dict[str, Any]) -> str:
 
 def describe_value(measurement: dict[str, Any]) -> str:
     """Return value and interval, such as ``0.896 [0.832, 0.937]``."""
+    if measurement["measure"] == "exemplar":  # one clip has no interval
+        return f"{measurement['value']:g}"
     low, high = measurement["ci"]
     return f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
 

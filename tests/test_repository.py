@@ -1,0 +1,74 @@
+"""What the README promises: its commands, its options, and the examples, run as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from pytest_nnrel import plugin
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_examples_pass_and_leave_a_report(tmp_path):
+    arguments = ["--nnrel-clips=30", f"--nnrel-report={tmp_path / 'report'}"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "examples", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    measured = results["measurements"].values()
+    assert {m["details"]["encoder"]["name"] for m in measured if "encoder" in m["details"]} == {
+        "LogMelEncoder",
+        "mfcc",
+    }
+    families = {m["details"]["transform"]["family"] for m in measured}
+    assert families >= {"PitchShift", "TempoShift", "PinkNoise", "EnvironmentalNoise", "MP3"}
+    assert {m["measure"] for m in measured} == {"within", "audio", "accuracy", "rho", "exemplar"}
+    assert (tmp_path / "report" / "index.html").stat().st_size < 5 * 2**20
+
+
+def test_the_readme_names_every_option_and_ini_key_and_no_other():
+    shown = {f"--nnrel-{option.name}" for option in plugin._OPTIONS if option.on_command_line}
+    assert set(re.findall(r"--nnrel-[a-z]+", README)) == {*shown, "--nnrel-report"}
+    hidden = {option.ini for option in plugin._OPTIONS if not option.on_command_line}
+    known = {option.ini for option in plugin._OPTIONS} | {"nnrel_report"}
+    named = set(re.findall(r"`(nnrel_[a-z_]+)`", README))
+    assert hidden <= named <= known | {"nnrel_transform", "nnrel_corpus"}
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    pattern = re.search(r"grep -m1 '(.*)' README.md", script)
+    assert pattern is not None
+    commands = [line for line in README.splitlines() if re.fullmatch(pattern[1][1:-1], line)]
+    assert commands == ["pip install -c constraints.txt '.[all]' && pytest"]
+
+
+def test_files_that_the_readme_links_exist():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_extra_of_the_readme_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    assert set(re.findall(r"'\.\[([a-z]+)\]'", README)) <= extras
+    combined = re.search(r"\[(.*)\]", project["optional-dependencies"]["all"][0])
+    assert combined is not None
+    assert set(combined[1].split(",")) <= extras
