@@ -145,14 +145,12 @@ def within_consistency(distances: Matrix) -> float:
 
 
 def agreements(audio: Matrix, latent: Matrix) -> Flags:
-    """Tell for which clips both spaces make the same exemplar error or none, bool[n] (eq. 12)."""
+    """Tell for which clips both spaces make the same exemplar error or none, bool[n].
+
+    Their mean is C_acc (paper eq. 12).
+    """
     _validate_pair(audio, latent)
     return np.asarray(exemplars(audio).errors == exemplars(latent).errors)
-
-
-def agreement(audio: Matrix, latent: Matrix) -> float:
-    """Return C_acc (paper eq. 12): the share of clips on which both spaces agree."""
-    return float(np.mean(agreements(audio, latent)))
 
 
 def rank_agreement(audio: Matrix, latent: Matrix, *, pairs: Pairs = "all") -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -74,11 +74,6 @@ def activate(settings: Settings) -> Token[Settings | None]:
 def deactivate(token: Token[Settings | None]) -> None:
     """Undo an `activate`."""
     _ACTIVE.reset(token)
-
-
-def changed(**fields: object) -> Settings:
-    """Return the active settings with some fields replaced."""
-    return replace(active(), **fields)  # type: ignore[arg-type]  # field names checked by replace
 
 
 def available_cores() -> int:

@@ -85,10 +85,6 @@ class Store:
         with np.load(io.BytesIO(payload), allow_pickle=False) as entry:
             return {name: entry[name] for name in entry.files}
 
-    def contains(self, kind: str, key: str) -> bool:
-        """Tell whether an entry exists, without checking that it is sound."""
-        return self._path(kind, key).exists()
-
     def put(self, kind: str, key: str, arrays: Arrays) -> None:
         """Store arrays under a key, whole or not at all."""
         if not self._writable:
