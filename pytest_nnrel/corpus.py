@@ -80,7 +80,7 @@ class Clip:
             )
         if len(samples) == 0:
             raise CorpusError(f"clip {self.id!r} holds no samples (zero length)")
-        if self.sample_rate <= 0:
+        if not 0 < self.sample_rate < math.inf:  # also true for NaN
             raise CorpusError(f"clip {self.id!r}: sample_rate must be positive, in Hz")
         finite = np.isfinite(samples)
         if not finite.all():
@@ -93,6 +93,10 @@ class Clip:
         samples.flags.writeable = False
         object.__setattr__(self, "samples", samples)
         object.__setattr__(self, "labels", dict(self.labels))
+
+    def __reduce__(self) -> tuple[type[Clip], tuple[object, ...]]:
+        # Pickling loses the write protection; making the clip anew restores it.
+        return Clip, (self.id, self.samples, self.sample_rate, dict(self.labels), self.group)
 
     @property
     def seconds(self) -> float:
@@ -285,6 +289,11 @@ class Corpus:
         CorpusError
             As `from_directory` does.
         """
+        if isinstance(paths, str | Path):
+            raise CorpusError(
+                f"Corpus.from_files takes a list of files, not {str(paths)!r}; for a folder there"
+                " is Corpus.from_directory"
+            )
         if isinstance(paths, Mapping):
             named = {id_: Path(path) for id_, path in paths.items()}
         else:
@@ -326,6 +335,8 @@ class Corpus:
             For rows that are no finite mono signal, too short, silent or alike.
         """
         rows = list(samples)
+        if not rows:
+            raise CorpusError("Corpus.from_arrays got no signals")
         if ids is None:
             digits = max(3, len(str(len(rows) - 1)))
             ids = [f"clip-{i:0{digits}d}" for i in range(len(rows))]
@@ -347,7 +358,7 @@ class Corpus:
             )
             for i, clip in enumerate(clips)
         ]
-        longest = max((clip.seconds for clip in clips), default=window_seconds)
+        longest = max(clip.seconds for clip in clips)
         corpus = cls(
             name,
             sources,
@@ -434,7 +445,7 @@ class Corpus:
         origin: str | None = None,
     ) -> Corpus:
         _check_geometry(sample_rate, source_seconds, window_seconds)
-        if segments < 1:
+        if segments < 1 or segments != int(segments):
             raise CorpusError(f"segments must be 1 or more, not {segments}")
         sources: list[_Source] = []
         problems: list[str] = []
@@ -688,7 +699,7 @@ def _raise_all(name: str, problems: Sequence[str]) -> None:
 
 
 def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: float) -> None:
-    if sample_rate <= 0 or sample_rate != int(sample_rate):
+    if not 0 < sample_rate < math.inf or sample_rate != int(sample_rate):
         raise CorpusError(f"sample_rate must be a positive integer in Hz, not {sample_rate}")
     if not 0 < window_seconds < math.inf or not 0 < source_seconds < math.inf:
         raise CorpusError(
@@ -711,8 +722,9 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
         names = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):
             return names
-    if paths:
-        raise CorpusError("Corpus.from_files got a file twice")
+    repeated = [str(path) for path, count in Counter(paths).items() if count > 1]
+    if repeated:
+        raise CorpusError(f"Corpus.from_files got {', '.join(repeated[:_LISTED])} twice")
     return []
 
 

@@ -11,9 +11,12 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +26,7 @@ from filelock import FileLock
 from pytest_nnrel.errors import CacheWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -31,8 +34,11 @@ if TYPE_CHECKING:
 
 #: Layout of the entries; entries of another layout are never looked at.
 LAYOUT = "nnrel-v1"
+_ANY_LAYOUT = re.compile(r"nnrel-v\d+")
 _CHECKSUM_BYTES = 16
 _LOCK_STRIPES = 4096
+#: Age at which a temporary file belongs to no writer that still lives.
+_ABANDONED_SECONDS = 86_400.0
 
 
 def digest(*parts: object) -> str:
@@ -136,17 +142,22 @@ class Store:
                 self.put(kind, key, stored)
         return stored
 
-    def lock(self, key: str) -> FileLock | _NoLock:
-        """Return a lock between processes for the work that belongs to a key."""
-        if self._writable:
-            folder = self.root / LAYOUT / "locks"
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                if os.access(folder, os.W_OK):
-                    return FileLock(folder / f"{int(key[:8], 16) % _LOCK_STRIPES:03x}.lock")
-            except OSError:
-                pass
-        return _NoLock()
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Keep other processes from the work that belongs to a key; not where none can be kept."""
+        folder = self.root / LAYOUT / "locks"
+        lock: FileLock | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{int(key[:8], 16) % _LOCK_STRIPES:03x}.lock")
+            lock.acquire()
+        except OSError:  # read-only, or full: work is done twice at worst
+            lock = None
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
 
     def size(self) -> tuple[int, int]:
         """Return the number of entries and their bytes together."""
@@ -154,7 +165,16 @@ class Store:
         return len(sizes), sum(sizes)
 
     def prune(self) -> None:
-        """Delete the entries used longest ago until the store is within its cap."""
+        """Delete the entries used longest ago until the store is within its cap.
+
+        What writers left that were killed a day ago or earlier goes too.
+        """
+        for path in (self.root / LAYOUT).glob("*/??/.*.tmp"):
+            try:
+                if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    path.unlink()
+            except OSError:  # gone meanwhile
+                continue
         entries = sorted(self._entries())
         surplus = sum(size for _, size, _ in entries) - self.cap_bytes
         for _, size, path in entries:
@@ -166,7 +186,8 @@ class Store:
     def clear(self) -> None:
         """Delete every entry, of this layout and of earlier ones."""
         for folder in self.root.glob("nnrel-v*"):
-            shutil.rmtree(folder, ignore_errors=True)
+            if _ANY_LAYOUT.fullmatch(folder.name) and folder.is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _entries(self) -> list[tuple[float, int, Path]]:
         entries = []
@@ -181,13 +202,3 @@ class Store:
 
     def _path(self, kind: str, key: str) -> Path:
         return self.root / LAYOUT / kind / key[:2] / f"{key}.npz"
-
-
-class _NoLock:
-    """Stands in for a lock where the folder cannot hold one."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exc_info: object) -> None:
-        return None

@@ -9,14 +9,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
+import time
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest_plugins = ["pytester"]
 
 #: The same inner session in one process, under xdist without workers, and with two workers.
 MODES = {"plain": (), "n0": ("-n0",), "n2": ("-n2",)}
@@ -63,8 +64,8 @@ class InnerRun:
     """An inner session that has ended."""
 
     result: pytest.RunResult
-    folder: Path
-    report: Path
+    results: Any
+    page: str | None
 
     @property
     def text(self) -> str:
@@ -73,14 +74,6 @@ class InnerRun:
     @property
     def ret(self) -> int:
         return int(self.result.ret)
-
-    @property
-    def results(self) -> dict[str, Any]:
-        return json.loads((self.report / "results.json").read_text(encoding="utf-8"))
-
-    @property
-    def page(self) -> str:
-        return (self.report / "index.html").read_text(encoding="utf-8")
 
     def tests(self) -> dict[str, dict[str, Any]]:
         """Return what was recorded of each test, by the last part of its node id."""
@@ -117,20 +110,20 @@ class InnerRun:
 class Inner:
     """Writes a user's project and runs its tests in processes of their own."""
 
-    def __init__(self, pytester: pytest.Pytester, clips: Path, report: Path) -> None:
-        self.path = pytester.path
-        self._pytester = pytester
+    def __init__(self, path: Path, clips: Path) -> None:
+        self.path = path
+        self.report = path / "written" / "report"
         self._clips = clips
-        self._report = report
 
     def write(self, **modules: str) -> None:
         """Write Python modules; all of them may import `encoders`."""
-        self._pytester.makepyfile(**modules)
+        for name, text in modules.items():
+            (self.path / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
         shutil.copy(INNER / "encoders.py", self.path)
 
     def ini(self, *lines: str) -> None:
         """Write the project's ini file."""
-        self._pytester.makeini("\n".join(("[pytest]", *lines)))
+        (self.path / "pytest.ini").write_text("\n".join(("[pytest]", *lines)), encoding="utf-8")
 
     def run(
         self,
@@ -156,35 +149,55 @@ class Inner:
             Whether warnings are errors.
         """
         corpus = self._clips if corpus is None else corpus
-        shutil.rmtree(self._report, ignore_errors=True)
-        result = self._pytester.runpytest_subprocess(
+        shutil.rmtree(self.report, ignore_errors=True)
+        started = time.perf_counter()
+        done = self.execute(
+            "pytest",
             *MODES[mode],
             "--strict-markers",
-            "-pno:cacheprovider",
             *(("-Werror",) if strict else ()),
             *((f"--nnrel-corpus={corpus}",) if corpus else ()),
-            *((f"--nnrel-report={self._report}",) if report else ()),
+            *((f"--nnrel-report={self.report}",) if report else ()),
             *args,
         )
-        return InnerRun(result, self.path, self._report)
+        print(done.stdout, done.stderr, sep="\n")  # for whoever reads of a failure
+        result = pytest.RunResult(
+            done.returncode,
+            done.stdout.splitlines(),
+            done.stderr.splitlines(),
+            time.perf_counter() - started,
+        )
+        written = [self.report / name for name in ("results.json", "index.html")]
+        texts = [file.read_text(encoding="utf-8") if file.exists() else None for file in written]
+        return InnerRun(result, None if texts[0] is None else json.loads(texts[0]), texts[1])
 
-    def execute(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, *args: str | Path, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the project's folder; `python` and `pytest` are this interpreter's."""
         words = [str(arg) for arg in args]
-        interpreter = {"python": [sys.executable], "pytest": [sys.executable, "-mpytest"]}
-        words = [*interpreter.get(words[0], words[:1]), *words[1:]]
+        interpreter = {
+            "python": [sys.executable],
+            "pytest": [sys.executable, "-mpytest", "-pno:cacheprovider"],
+        }
+        # Not a worker of the outer session, and nothing of its options.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
         return subprocess.run(
-            words, cwd=self.path, capture_output=True, text=True, check=False, timeout=120
+            [*interpreter.get(words[0], words[:1]), *words[1:]],
+            cwd=cwd or self.path,
+            env={**environment, "HOME": str(self.path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
         )
 
 
 @pytest.fixture
-def inner(pytester, clips, tmp_path_factory, monkeypatch) -> Inner:
+def inner(tmp_path, clips) -> Inner:
     """Return a project of a user's, empty yet."""
-    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
-        monkeypatch.delenv(name)  # the inner session is not a worker of the outer one
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    return Inner(pytester, clips, tmp_path_factory.mktemp("inner") / "report")
+    return Inner(tmp_path, clips)
 
 
 @pytest.fixture(params=list(MODES))
@@ -194,20 +207,14 @@ def mode(request) -> str:
 
 
 @pytest.fixture(scope="session")
-def _suite_runs() -> dict[str, InnerRun]:
-    return {}
+def suite_in(tmp_path_factory, clips):
+    """Return a function that runs ``inner/suite.py`` in a mode, once."""
 
-
-@pytest.fixture
-def suite_in(inner, _suite_runs):
-    """Return a function that runs ``inner/suite.py``, once for each mode."""
-
+    @cache
     def run(mode: str) -> InnerRun:
-        if mode not in _suite_runs:
-            inner.write(test_suite=(INNER / "suite.py").read_text(encoding="utf-8"))
-            junit = inner.path / "junit.xml"
-            _suite_runs[mode] = inner.run(f"--junit-xml={junit}", mode=mode)
-        return _suite_runs[mode]
+        inner = Inner(tmp_path_factory.mktemp("suite"), clips)
+        inner.write(test_suite=(INNER / "suite.py").read_text(encoding="utf-8"))
+        return inner.run("--junit-xml=junit.xml", mode=mode)
 
     return run
 

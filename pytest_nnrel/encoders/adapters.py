@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +147,10 @@ def as_encoder(
         return obj
     options: dict[str, Any] = {
         "subject": obj,
-        "sample_rate": sample_rate or _number(obj, "sample_rate"),
-        "window_seconds": window_seconds or _number(obj, "window_seconds"),
+        "sample_rate": _number(obj, "sample_rate") if sample_rate is None else sample_rate,
+        "window_seconds": (
+            _number(obj, "window_seconds") if window_seconds is None else window_seconds
+        ),
         "batch_size": batch_size,
         "device": device or settings.active().device,
         "name": name or _name_of(obj),
@@ -183,7 +186,9 @@ def _hear_encoder(module: ModuleType, options: dict[str, Any]) -> HEAREncoder:
             " load_model() and get_scene_embeddings(audio, model)"
         )
     model = module.load_model()
-    rate = options["sample_rate"] or _number(model, "sample_rate")
+    rate = options["sample_rate"]
+    if rate is None:
+        rate = _number(model, "sample_rate")
     if rate is None:
         raise EncoderError(f"the model of HEAR module {module.__name__} has no sample_rate")
     return HEAREncoder(module, model, **{**options, "sample_rate": rate})
@@ -192,7 +197,7 @@ def _hear_encoder(module: ModuleType, options: dict[str, Any]) -> HEAREncoder:
 def _import(dotted: str) -> ModuleType:
     try:
         return importlib.import_module(dotted)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:  # the latter for "" and "./file"
         raise EncoderError(
             f"{dotted!r} names no module that can be imported ({error}); a table of embeddings"
             " ends in .npy"
@@ -201,7 +206,7 @@ def _import(dotted: str) -> ModuleType:
 
 def _number(obj: object, attribute: str) -> Any:  # noqa: ANN401
     value = getattr(obj, attribute, None)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if isinstance(value, Real) and not isinstance(value, bool) else None
 
 
 def _own_fingerprint(obj: object) -> str | None:
@@ -234,55 +239,88 @@ def _is_torch_module(obj: object) -> bool:
 
 
 def _torch_fingerprint(module: Any) -> str | None:  # noqa: ANN401
-    """Return a digest of a module's tensors, plain attributes, structure and source code.
+    """Return a digest of a module's tensors, attributes, structure and source code.
 
     Returns
     -------
     str or None
-        None where the code of a part cannot be read, or a part holds state that cannot be told
-        from outside (anything but tensors, arrays and plain values).
+        None where that does not tell the module from others: hooks, compiled scripts, weights
+        that are not there yet, code that cannot be read, or attributes that are anything but
+        tensors, arrays, plain values and torch's own functions.
     """
     import torch
 
     parts: list[object] = [torch.__version__, repr(module)]
     for path, part in module.named_modules():
-        kind = type(part)
-        parts.append([path, kind.__module__, kind.__qualname__])
-        if kind.__module__.partition(".")[0] == "torch":
-            continue  # its version and repr say it all
-        try:
-            parts.append(Path(inspect.getfile(kind)).read_bytes())
-        except (TypeError, OSError):
+        code = _source_of(type(part))
+        state = None if isinstance(part, torch.jit.ScriptModule) else _module_state(part)
+        if code is None or state is None:
             return None
-        for attribute, value in sorted(vars(part).items()):
-            if attribute.startswith("_") or attribute == "training":
-                continue
-            state = _plain_state(value)
-            if state is None:
-                return None
-            parts.append([attribute, state])
+        parts += [path, *code, state]
     for tensors in (module.named_parameters(), module.named_buffers()):
         for path, tensor in tensors:
-            values = tensor.detach().to("cpu").contiguous()
-            parts += [path, str(values.dtype), list(values.shape)]
-            parts.append(values.reshape(-1).view(torch.uint8).numpy())
+            state = _tensor_state(tensor)
+            if state is None:
+                return None
+            parts += [path, state]
     return digest(*parts)
 
 
-def _plain_state(value: object) -> object:
+def _source_of(kind: type) -> list[object] | None:
+    """Return names and files of a class and its bases, torch's by name only; None if unreadable."""
+    found: list[object] = []
+    for base in kind.__mro__:
+        found.append(f"{base.__module__}.{base.__qualname__}")
+        if base.__module__.partition(".")[0] not in ("torch", "builtins"):
+            try:
+                found.append(Path(inspect.getfile(base)).read_bytes())
+            except (TypeError, OSError):
+                return None
+    return found
+
+
+#: Attributes of every module that are told by its tensors and structure, or do not matter.
+_TOLD_OTHERWISE = frozenset(
+    {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "training"}
+)
+
+
+def _module_state(part: Any) -> object:  # noqa: ANN401
+    """Return a stand-in for a module's own attributes; None where one has none."""
+    return _plain_state({k: v for k, v in vars(part).items() if k not in _TOLD_OTHERWISE})
+
+
+def _tensor_state(tensor: Any) -> object:  # noqa: ANN401
+    """Return a digest of a tensor; None where it has no values yet."""
+    import torch
+
+    if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
+        return None
+    try:
+        values = tensor.detach().to("cpu")
+        values = values.to_dense() if values.layout != torch.strided else values
+        octets = values.contiguous().reshape(-1).view(torch.uint8).numpy()
+    except RuntimeError:  # a layout that has no bytes to look at
+        return None
+    return digest(str(tensor.dtype), str(tensor.layout), list(tensor.shape), octets)
+
+
+def _plain_state(value: Any) -> object:  # noqa: ANN401
     """Return a JSON-able stand-in for an attribute; None where there is none."""
     import torch
 
     if isinstance(value, torch.Tensor):
-        return _plain_state(value.detach().to("cpu").float().numpy())
-    if isinstance(value, np.ndarray):
-        return digest(value)
+        return _tensor_state(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return None if value.dtype.hasobject else digest(np.asarray(value))
     if value is None or isinstance(value, bool | int | float | str | torch.dtype | torch.device):
-        return [type(value).__name__, str(value)]
+        return [type(value).__name__, repr(value)]
     if isinstance(value, list | tuple):
         states = [_plain_state(item) for item in value]
         return None if None in states else [type(value).__name__, states]
     if isinstance(value, dict):
         pairs = [[str(key), _plain_state(item)] for key, item in value.items()]
-        return None if any(state is None for _, state in pairs) else pairs
+        return None if any(state is None for _, state in pairs) else sorted(pairs, key=str)
+    if callable(value) and str(getattr(value, "__module__", "")).partition(".")[0] == "torch":
+        return getattr(value, "__qualname__", None)  # torch.nn.functional.relu and the like
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,10 +52,9 @@ class Encoder(ABC):
         device: str | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        if sample_rate is not None and not 0 < sample_rate < float("inf"):
-            raise EncoderError(f"encoder {name!r}: sample_rate must be positive, in Hz")
-        if window_seconds is not None and not 0 < window_seconds < float("inf"):
-            raise EncoderError(f"encoder {name!r}: window_seconds must be positive")
+        for option, value in (("sample_rate", sample_rate), ("window_seconds", window_seconds)):
+            if value is not None and not (isinstance(value, Real) and 0 < value < float("inf")):
+                raise EncoderError(f"encoder {name!r}: {option} must be positive, not {value!r}")
         if batch_size < 1:
             raise EncoderError(f"encoder {name!r}: batch_size must be 1 or more")
         self.name = name
@@ -121,8 +122,8 @@ class Encoder(ABC):
         given = batch.copy()
         try:
             out = self._forward(given, sample_rate)
-        except EncoderError:
-            raise
+        except EncoderError as error:  # of an adapter, which counts rows within the batch
+            raise EncoderError(str(error), tuple(row + first for row in error.rows)) from error
         except Exception as error:
             raise EncoderError(
                 f"encoder {self.name!r} raised {type(error).__name__} on a batch of"
@@ -138,11 +139,8 @@ class Encoder(ABC):
 
     def _checked(self, out: Any, expected: int, first: int) -> Embeddings:  # noqa: ANN401
         wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
-        if isinstance(out, tuple | list | dict):
-            raise EncoderError(
-                f"{wanted}, not a {type(out).__name__} of {len(out)};"
-                " wrap it: as_encoder(lambda batch: model(batch)[0])"
-            )
+        if out is None or isinstance(out, tuple | list | Mapping):
+            raise EncoderError(f"{wanted}, not {_describe_container(out)}")
         array = _to_numpy(out, wanted)
         if array.dtype.kind != "f":
             raise EncoderError(
@@ -154,6 +152,8 @@ class Encoder(ABC):
                 f"{wanted}, one row per window, not {list(array.shape)}"
                 + ("; pool over time first" if array.ndim > 2 else "")
             )
+        with np.errstate(over="ignore"):  # becomes infinite, which is told below
+            array = array.astype(np.float32)
         finite = np.isfinite(array).all(axis=1)
         if not finite.all():
             rows = tuple(int(row) + first for row in np.flatnonzero(~finite))
@@ -162,7 +162,22 @@ class Encoder(ABC):
                 f" {expected} windows",
                 rows,
             )
-        return array.astype(np.float32)
+        return array
+
+
+def _describe_container(out: Any) -> str:  # noqa: ANN401
+    """Say what came instead of an array, and how to make one of it."""
+    if out is None:
+        return "None; does it lack a return statement?"
+    if isinstance(out, Mapping):
+        keys = ", ".join(map(repr, out))
+        return (
+            f"a {type(out).__name__} of {len(out)}; of its keys {keys} name the embedding's:"
+            " as_encoder(lambda batch: model(batch)[KEY])"
+        )
+    if isinstance(out, list):
+        return f"a list of {len(out)}; stack it: as_encoder(lambda batch: np.stack(model(batch)))"
+    return f"a tuple of {len(out)}; wrap it: as_encoder(lambda batch: model(batch)[0])"
 
 
 def _to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401

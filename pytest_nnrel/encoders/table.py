@@ -83,20 +83,22 @@ class TableEncoder(Encoder):
             table = np.load(path, allow_pickle=False)
             listing = json.loads((path.parent / LISTING).read_text(encoding="utf-8"))
             rows = [row["window"] for row in listing["rows"]]
+            options["sample_rate"] = listing["sample_rate"]
+            options["window_seconds"] = listing["window_seconds"]
         except FileNotFoundError as error:
             raise EncoderError(
                 f"the table {path} or its list {LISTING} beside it is missing; export_windows"
                 " writes the list along with the windows to encode"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EncoderError(f"the table {path} cannot be read: {error}") from error
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise EncoderError(
+                f"the table {path} cannot be read: {type(error).__name__} {error}"
+            ) from error
         if table.ndim != 2 or len(table) != len(rows):
             raise EncoderError(
                 f"the table {path} has shape {list(table.shape)}; expected one row for each of the"
                 f" {len(rows)} windows that {LISTING} lists"
             )
-        options["sample_rate"] = listing["sample_rate"]
-        options["window_seconds"] = listing["window_seconds"]
         options["fingerprint"] = digest(table, rows)
         super().__init__(**options)
         self._table = table

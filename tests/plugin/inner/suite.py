@@ -47,9 +47,7 @@ def measured_after(faithful):
 def _own_distance():
     from pytest_nnrel import register_distance
 
-    register_distance(
-        "cityblock_of_a_line", lambda a, b: abs(a - b.T), space="latent", version="1"
-    )
+    register_distance("cityblock_of_a_line", lambda a, b: abs(a - b.T), space="latent", version="1")
 
 
 def test_within_holds(faithful):
