@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import consistency, experiment, recording
@@ -186,7 +187,8 @@ def assert_relative_nearest(
 
 
 def _check_minimum(minimum: float, lowest: float) -> None:
-    if isinstance(minimum, bool) or not lowest <= minimum <= 1.0:  # also true for NaN
+    number = isinstance(minimum, Real) and not isinstance(minimum, bool)
+    if not number or not lowest <= minimum <= 1.0:  # the latter also for NaN
         raise SettingError(f"min must lie between {lowest:g} and 1, not {minimum!r}")
 
 

@@ -402,7 +402,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _reproduction(item: pytest.Item, run: _Run) -> str:
-    command = ["pytest", item.nodeid]
+    # Node ids are relative to pytest's root, arguments to where it was called.
+    within = item.nodeid.partition("::")[2]
+    place = os.path.relpath(item.path, item.config.invocation_params.dir)
+    command = ["pytest", f"{place}::{within}"]
     for option in _OPTIONS:
         if option.name in ("corpus", "clips", "grid", "seed"):
             value = item.config.getoption(option.dest, None)
