@@ -8,13 +8,13 @@ it, and through the folder on disk later runs and other processes do.
 from __future__ import annotations
 
 import atexit
-import inspect
 import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -32,6 +32,7 @@ from pytest_nnrel.errors import EncoderError, SettingError, TooFewClipsError
 from pytest_nnrel.recording import Measurement, record_measurement
 from pytest_nnrel.store import Store, digest
 from pytest_nnrel.transforms import Identity, Transform, as_transform
+from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,13 +61,20 @@ _PROGRESS_DELAY_SECONDS = 2.0
 _CODE = ("audio.py", "corpus.py", "transforms/*.py", "distances/*.py")
 
 
+#: Libraries that decode, resample, measure loudness and take features: their versions are as well.
+_LIBRARIES = ("librosa", "numpy", "pyloudnorm", "scipy", "soundfile", "soxr")
+
+
 @cache
 def code_version() -> str:
-    """Return a digest of the package's code that stored values depend on."""
+    """Return a digest of the code, our own and the libraries', that stored values depend on."""
     root = Path(__file__).parent
     files = sorted(file for pattern in _CODE for file in root.glob(pattern))
-    return digest([file.relative_to(root).as_posix() for file in files],
-                  *(file.read_bytes() for file in files))  # fmt: skip
+    return digest(
+        [(name, library_version(name)) for name in _LIBRARIES],
+        [file.relative_to(root).as_posix() for file in files],
+        *(file.read_bytes() for file in files),
+    )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -238,9 +246,13 @@ class Stores:
         self._scratch_folder.cleanup()
 
     def token(self, subject: object) -> str:
-        """Return a name for an object that holds for this process: the same for the same object."""
+        """Return a name for an object that holds for this process: the same for the same object.
+
+        Transformations and bound methods are made anew all the time; equal ones are the same.
+        """
+        by_value = isinstance(subject, Transform | MethodType)
         for known, token in self._known:
-            if known is subject:
+            if known is subject or (by_value and type(known) is type(subject) and known == subject):
                 return token
         token = f"object {len(self._known)} of {self._scratch_folder.name}"
         self._known.append((subject, token))  # keeps the object alive, so that no other gets its id
@@ -747,7 +759,7 @@ class Experiment:
                 code_version(),
                 self.seed,
                 self.corpus.window_seconds,
-                transform_recipe or [condition.name, self._stores.token(_subject_of(condition))],
+                transform_recipe or [condition.name, self._stores.token(condition)],
                 recipe or fallback,
             ],
         )
@@ -873,12 +885,3 @@ def _same_embedding(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
         return False
     scale = float(np.linalg.norm(b))
     return float(np.linalg.norm(a.astype(np.float64) - b)) <= WITNESS_TOLERANCE * scale
-
-
-def _subject_of(condition: Transform) -> object:
-    """Return the object that a transformation without a recipe is known by."""
-    for attribute in ("fn", "board", "augment"):
-        subject = inspect.getattr_static(condition, attribute, None)
-        if subject is not None:
-            return subject
-    return condition

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: The same inner session in one process, under xdist without workers, and with two workers.
 MODES = {"plain": (), "n0": ("-n0",), "n2": ("-n2",)}
@@ -66,6 +69,7 @@ class InnerRun:
     result: pytest.RunResult
     results: Any
     page: str | None
+    folder: Path
 
     @property
     def text(self) -> str:
@@ -169,7 +173,9 @@ class Inner:
         )
         written = [self.report / name for name in ("results.json", "index.html")]
         texts = [file.read_text(encoding="utf-8") if file.exists() else None for file in written]
-        return InnerRun(result, None if texts[0] is None else json.loads(texts[0]), texts[1])
+        return InnerRun(
+            result, None if texts[0] is None else json.loads(texts[0]), texts[1], self.path
+        )
 
     def execute(
         self, *args: str | Path, cwd: Path | None = None
@@ -194,10 +200,16 @@ class Inner:
         )
 
 
+@pytest.fixture(scope="session")
+def new_inner(tmp_path_factory, clips) -> Callable[[], Inner]:
+    """Return a function that makes projects, for runs that several tests look at."""
+    return lambda: Inner(tmp_path_factory.mktemp("inner"), clips)
+
+
 @pytest.fixture
-def inner(tmp_path, clips) -> Inner:
+def inner(new_inner) -> Inner:
     """Return a project of a user's, empty yet."""
-    return Inner(tmp_path, clips)
+    return new_inner()
 
 
 @pytest.fixture(params=list(MODES))
@@ -207,12 +219,12 @@ def mode(request) -> str:
 
 
 @pytest.fixture(scope="session")
-def suite_in(tmp_path_factory, clips):
+def suite_in(new_inner) -> Callable[[str], InnerRun]:
     """Return a function that runs ``inner/suite.py`` in a mode, once."""
 
     @cache
     def run(mode: str) -> InnerRun:
-        inner = Inner(tmp_path_factory.mktemp("suite"), clips)
+        inner = new_inner()
         inner.write(test_suite=(INNER / "suite.py").read_text(encoding="utf-8"))
         return inner.run("--junit-xml=junit.xml", mode=mode)
 

@@ -195,11 +195,7 @@ def test_a_long_file_gives_its_middle_and_a_short_one_all_of_it(tmp_path):
 
 def stretches(corpus, id_, whole):
     """Return where each segment of a file starts, found sample by sample."""
-    starts = []
-    for clip in corpus:
-        if clip.group == id_:
-            starts.append(found_in(whole, clip.samples))
-    return starts
+    return [found_in(whole, clip.samples) for clip in corpus if clip.group == id_]
 
 
 @pytest.mark.parametrize("wanted", [2, 3, 5, 10])
