@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -419,23 +420,28 @@ def _progress_stream(config: pytest.Config) -> TextIO | None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not reporter.isatty:
         return None
-    return _TerminalStream(reporter)  # type: ignore[return-value]  # what tqdm needs of a file
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    return _TerminalStream(reporter, capture)  # type: ignore[return-value]  # what tqdm needs
 
 
 class _TerminalStream:
-    """Pytest's terminal as a file: standard error is captured while tests run."""
+    """Pytest's terminal as a file that can be written to while tests run, and are captured."""
 
     encoding = "utf-8"
 
-    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+    def __init__(self, reporter: pytest.TerminalReporter, capture: Any) -> None:  # noqa: ANN401
         self._reporter = reporter
+        self._capture = capture
 
     def write(self, text: str) -> None:
-        self._reporter.ensure_newline()
-        self._reporter.write(text)
+        # As pytest's own live logging does.
+        lifted = self._capture.global_and_fixture_disabled() if self._capture else nullcontext()
+        with lifted:
+            self._reporter.ensure_newline()
+            self._reporter.write(text, flush=True)
 
     def flush(self) -> None:
-        self._reporter.flush()
+        """Nothing is held back."""
 
     def isatty(self) -> bool:
         return True
