@@ -620,6 +620,8 @@ class Experiment:
             i: store.get("embeddings", key) for i, key in keys.items()
         }
         missing = [i for i, entry in stored.items() if entry is None]
+        if missing and not isinstance(condition, Identity):
+            self._rendered(condition, missing)  # all at once, on all workers
         blocks = [missing[i : i + BLOCK * 2] for i in range(0, len(missing), BLOCK * 2)]
         for block in self._progress(blocks, f"{encoder.name} on {condition.name}", len(blocks)):
             encoded = self._encode(encoder, condition, block)
@@ -712,9 +714,6 @@ class Experiment:
         task = _RenderTask(self.corpus, condition, self.seed, place.store)
         for i in indices:
             entry: Arrays | None = place.store.get("clips", keys[i])
-            if entry is None:
-                self._rendered(condition, indices)
-                entry = place.store.get("clips", keys[i])
             if entry is None:  # evicted, damaged, or the disk is full
                 entry = task.render(i, keys[i])[0]
             samples = np.asarray(entry["samples"], np.float32)

@@ -178,7 +178,7 @@ class Inner:
         )
 
     def execute(
-        self, *args: str | Path, cwd: Path | None = None
+        self, *args: str | Path, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the project's folder; `python` and `pytest` are this interpreter's."""
         words = [str(arg) for arg in args]
@@ -187,11 +187,11 @@ class Inner:
             "pytest": [sys.executable, "-mpytest", "-pno:cacheprovider"],
         }
         # Not a worker of the outer session, and nothing of its options.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
         return subprocess.run(
             [*interpreter.get(words[0], words[:1]), *words[1:]],
             cwd=cwd or self.path,
-            env={**environment, "HOME": str(self.path)},
+            env={**inherited, "HOME": str(self.path), **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

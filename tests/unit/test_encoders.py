@@ -25,6 +25,7 @@ from pytest_nnrel import (
     settings,
     within_consistency,
 )
+from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 
 RATE = 22_050
@@ -47,7 +48,8 @@ def run(tmp_path):
     """Settings with a cache of their own, active for the length of a test."""
     active = Settings(cache_dir=tmp_path / "cache", jobs=1)
     token = settings.activate(active)
-    yield active
+    with sink():  # nothing of this is for the session's report
+        yield active
     settings.deactivate(token)
     experiment.close_stores(active)
 

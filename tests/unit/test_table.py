@@ -19,6 +19,7 @@ from pytest_nnrel import (
     settings,
     within_consistency,
 )
+from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 
 NOISE = PinkNoise(snr_db=0)
@@ -53,7 +54,8 @@ def corpus():
 def run(tmp_path):
     active = Settings(cache_dir=tmp_path / "cache", jobs=1)
     token = settings.activate(active)
-    yield active
+    with sink():  # nothing of this is for the session's report
+        yield active
     settings.deactivate(token)
     experiment.close_stores(active)
 
