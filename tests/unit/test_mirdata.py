@@ -192,3 +192,13 @@ def test_without_mirdata_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mirdata", None)
     with pytest.raises(CorpusError, match=r'pip install "pytest-nnrel\[models\]"'):
         Corpus.from_mirdata("irmas")
+
+
+def test_a_dataset_whose_audio_cannot_be_passed_on_is_refused(gtzan, indexes):
+    path = indexes / "gtzan_genre_1.0_mini_index.json"
+    index = json.loads(path.read_text())
+    for entry in index["tracks"].values():
+        entry["audio"] = [None, None]
+    path.write_text(json.dumps(index))
+    with pytest.raises(CorpusError, match=r"'gtzan_genre' names no audio files"):
+        Corpus.from_mirdata("gtzan_genre", gtzan, version="mini")
