@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pytest_nnrel import settings
-from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.errors import NNRelError, ResultsError, SettingError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,6 +58,8 @@ def _show(chosen: argparse.Namespace) -> None:
         for name in ("sample_rate", "source_seconds", "window_seconds", "segments")
         if getattr(chosen, name) is not None
     }
+    if chosen.seed < 0:
+        raise SettingError(f"--seed takes a whole number of 0 or more, not {chosen.seed}")
     corpus = open_corpus(chosen.corpus, **geometry)
     transform = parse_transform(chosen.transform)
     original = corpus[corpus.index(chosen.clip)]
@@ -79,14 +81,24 @@ def _render(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.report.results import load_results
 
     page = chosen.out or chosen.results.parent / PAGE
-    page.write_text(render_page(load_results(chosen.results)), encoding="utf-8")
+    results = load_results(chosen.results)
+    try:
+        rendered = render_page(results)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ResultsError(
+            f"{chosen.results} is incomplete or was changed: {type(error).__name__} {error}"
+        ) from error
+    page.write_text(rendered, encoding="utf-8")
     print(page)
 
 
 def _cache(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.store import Store
 
-    store = Store(chosen.dir or settings.default_cache_dir())
+    folder = chosen.dir or settings.default_cache_dir()
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{folder} is a file, not a folder")
+    store = Store(folder)
     if chosen.clear:
         store.clear()
     entries, size = store.size()

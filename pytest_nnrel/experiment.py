@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from operator import index as as_index
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 BLOCK = 16
 #: Clips that messages and reports list by name.
 WORST = 5
-#: Clips whose embeddings are computed anew to see that stored ones still hold.
-WITNESSES = 2
 #: Relative deviation that a change of batch or thread count explains.
 WITNESS_TOLERANCE = 1e-3
 #: A bar is drawn when work goes on for longer than this.
@@ -213,7 +212,8 @@ def experiment_on(corpus: Corpus | None = None, seed: int | None = None) -> Expe
         corpus = run_corpus()
     if not isinstance(corpus, Corpus):
         raise SettingError(f"corpus must be a Corpus, not {type(corpus).__name__}")
-    return Experiment(corpus, active.seed if seed is None else seed, _stores_of(active), active)
+    chosen = active.seed if seed is None else as_index(seed)
+    return Experiment(corpus, chosen, _stores_of(active), active)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -267,14 +267,15 @@ class Stores:
         self._distrusted[identity] = self.generation(identity) + 1
 
 
-_OPEN: dict[tuple[Path | None, float], Stores] = {}
+_OPEN: dict[tuple[object, float], Stores] = {}
 
 
 def _stores_of(active: settings.Settings) -> Stores:
     """Return the stores of a run; marks that change seed or corpus share them."""
     place = (active.cache_dir, active.cache_gib)
     if place not in _OPEN:
-        _OPEN[place] = stores = Stores(active.cache_dir, active.cache_gib * 2**30)
+        folder = active.cache_dir() if callable(active.cache_dir) else active.cache_dir
+        _OPEN[place] = stores = Stores(folder, active.cache_gib * 2**30)
         atexit.register(stores.close)  # outside pytest nobody else does
     return _OPEN[place]
 
@@ -410,8 +411,8 @@ class Experiment:
         distance = resolve_distance(metric, "latent")
         index = self.corpus.index(clip_id)
         with watch("embedding"):
-            query = self.embeddings(encoder, condition, [index])
             originals = self.embeddings(encoder, Identity())
+            query = self.embeddings(encoder, condition, [index])
         row = consistency.exemplars(
             pairwise_distances(query, originals, distance), own=np.array([index])
         )
@@ -524,6 +525,8 @@ class Experiment:
         if encoder is not None:
             identity["encoder"] = encoder.name
             identity["encoder_fingerprint"] = self._subject(encoder).fingerprint
+            identity["encoder_sample_rate"] = encoder.sample_rate
+            identity["encoder_window_seconds"] = encoder.window_seconds
             details["encoder"] = {
                 "name": encoder.name,
                 "fingerprint": self._subject(encoder).fingerprint,
@@ -531,6 +534,12 @@ class Experiment:
                 "window_seconds": encoder.window_seconds or self.corpus.window_seconds,
                 "device": encoder.device,
             }
+        # What a name does not pin down is told apart by what was measured: see `measurement_key`.
+        identity["named_only"] = (
+            condition.recipe() is None
+            or any(d is not None and distance_recipe(d) is None for d in (audio, latent))
+            or (encoder is not None and identity["encoder_fingerprint"] is None)
+        )
         return details
 
     def _checks(
@@ -556,7 +565,8 @@ class Experiment:
     def _audio_distances(
         self, condition: Transform, distance: Distance, watch: _Stopwatch
     ) -> Matrix:
-        place = self._place(condition, self._distance_recipe(distance), "audio distances")
+        own = [distance.name, self._stores.token(distance.subject)]
+        place = self._place(condition, self._distance_recipe(distance), own)
         key = self._corpus_key(place.recipe)
         stored = place.store.get("distances", key)
         if stored is None:
@@ -584,8 +594,9 @@ class Experiment:
         self, encoder: Encoder, condition: Transform, distance: Distance, watch: _Stopwatch
     ) -> Matrix:
         with watch("embedding"):
-            queries = self.embeddings(encoder, condition)
+            # Originals first: they bear witness to whatever else is stored of the encoder.
             originals = self.embeddings(encoder, Identity())
+            queries = self.embeddings(encoder, condition)
         with watch("distances"):
             return pairwise_distances(queries, originals, distance, jobs=self._active.jobs)
 
@@ -684,21 +695,27 @@ class Experiment:
             ),
         )
         self._subjects[id(encoder)] = subject
-        witnesses = np.linspace(0, len(self.corpus) - 1, WITNESSES).round().astype(int).tolist()
-        fresh: npt.NDArray[np.float32] | None = None
         while True:
-            store, keys = self._embedding_keys(subject, Identity(), witnesses)
-            stored = [store.get("embeddings", keys[i]) for i in witnesses]
-            if all(entry is None for entry in stored):
+            stored = self._witnesses(subject)
+            if not stored:
                 return subject
-            if fresh is None:
-                fresh = self._encode(encoder, Identity(), witnesses)
-            if all(
-                entry is None or _same_embedding(embedding, entry["embedding"])
-                for embedding, entry in zip(fresh, stored)
-            ):
+            fresh = self._encode(encoder, Identity(), list(stored))
+            if all(_same_embedding(new, old) for new, old in zip(fresh, stored.values())):
                 return subject
             self._stores.distrust(subject.identity)
+
+    def _witnesses(self, subject: _Subject) -> dict[int, npt.NDArray[np.generic]]:
+        """Return the first and the last original that the store holds embeddings of."""
+        clips = range(len(self.corpus))
+        store, keys = self._embedding_keys(subject, Identity(), clips)
+        found: dict[int, npt.NDArray[np.generic]] = {}
+        for order in (clips, reversed(clips)):
+            for i in order:
+                entry = store.get("embeddings", keys[i])
+                if entry is not None:
+                    found[i] = entry["embedding"]
+                    break
+        return found
 
     # -- transformed clips and features
 

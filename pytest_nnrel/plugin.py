@@ -9,19 +9,21 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
 from pytest_nnrel import recording, settings
-from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.errors import CorpusError, NNRelError, SettingError, TransformError
 from pytest_nnrel.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from contextvars import Token
 
     from pytest_nnrel.corpus import Corpus
@@ -59,6 +61,7 @@ class _Option:
         return self.ini
 
 
+_REPORT = _Option("report", "folder for the report (see --nnrel-report)", None, "DIR")
 _OPTIONS = (
     _Option("corpus", "audio that verdicts rest on: 'bundled' (default), a folder, 'mirdata:NAME'"
             " or 'mirdata:NAME@FOLDER'", "bundled", "CORPUS"),
@@ -155,7 +158,7 @@ class _Run:
             For a value that an option cannot take.
         """
         values = {option.name: _value(config, option) for option in _OPTIONS}
-        report = config.getoption("nnrel_report") or config.getini("nnrel_report") or None
+        report = _value(config, _REPORT)
         geometry = {
             "sample_rate": _number(values, "sample-rate", int, 1),
             "source_seconds": _number(values, "source-seconds", float, 0.0),
@@ -168,7 +171,7 @@ class _Run:
             settings=Settings(
                 seed=_number(values, "seed", int, 0) or 0,
                 cache_dir=_cache_dir(config, values["cache"]),
-                cache_gib=_number(values, "cache-gib", float, 0.0) or settings.DEFAULT_CACHE_GIB,
+                cache_gib=_number(values, "cache-gib", float, 0.0),
                 jobs=_number(values, "jobs", int, 1) or _fair_share(config),
                 device=values["device"],
                 progress=None,
@@ -185,9 +188,17 @@ class _Run:
         """Return the session's corpus, or another in the session's geometry."""
         from pytest_nnrel.corpus import open_corpus
 
-        corpus = open_corpus(origin or self.corpus, **self.geometry)
-        wanted = clips or self.clips
-        return corpus if wanted is None else corpus.subset(wanted)
+        place = origin or self.corpus
+        try:
+            corpus = open_corpus(place, **self.geometry)
+        except CorpusError as error:
+            raise CorpusError(f"nnrel corpus {place}: {error}") from error
+        # The run's number of clips is that of the run's corpus, not of a marker's.
+        wanted = clips if clips is not None or origin is not None else self.clips
+        try:
+            return corpus if wanted is None else corpus.subset(wanted)
+        except CorpusError as error:
+            raise CorpusError(f"nnrel clips: {error}") from error
 
 
 _RUN = pytest.StashKey[_Run]()
@@ -196,9 +207,17 @@ _ITEM_SINK = pytest.StashKey[recording.Sink]()
 
 def _value(config: pytest.Config, option: _Option) -> str | None:
     given = config.getoption(option.dest, None) if option.on_command_line else None
-    if given is None:
+    in_ini = given is None
+    if in_ini:
         given = config.getini(option.ini)
-    return option.default if given in (None, "") else str(given)
+    if given in (None, ""):
+        return option.default
+    named = str(given)
+    if option.metavar == "DIR" and named != _OFF:
+        return _anchored(config, named, in_ini=in_ini)
+    if option.name == "corpus" and in_ini and named != "bundled" and ":" not in named:
+        return _anchored(config, named, in_ini=True)
+    return named
 
 
 def _number(
@@ -220,22 +239,30 @@ def _number(
 def _check_grid(name: str) -> None:
     from pytest_nnrel.transforms import grid
 
-    grid(name)
+    try:
+        grid(name)
+    except SettingError as error:
+        raise SettingError(f"nnrel grid: {error}") from error
 
 
-def _cache_dir(config: pytest.Config, value: str | None) -> Path | None:
+def _cache_dir(config: pytest.Config, value: str | None) -> Path | Callable[[], Path] | None:
     if value == _OFF:
         return None
     if value is None:
-        return settings.default_cache_dir()
-    folder = _from_invocation(config, value)
+        return settings.default_cache_dir
+    folder = Path(value)
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"nnrel cache: {folder} is a file, not a folder; name another, or 'off'")
     return folder
 
 
 def _report_dir(config: pytest.Config, value: str) -> Path:
-    folder = _from_invocation(config, value)
+    if "::" in value:
+        raise SettingError(
+            f"nnrel report: {value} is a test; write --nnrel-report after the tests, or"
+            " --nnrel-report=DIR"
+        )
+    folder = Path(value)
     foreign = folder.exists() and (
         not folder.is_dir() or (any(folder.iterdir()) and not (folder / "results.json").exists())
     )
@@ -247,8 +274,10 @@ def _report_dir(config: pytest.Config, value: str) -> Path:
     return folder
 
 
-def _from_invocation(config: pytest.Config, value: str) -> Path:
-    return config.invocation_params.dir / Path(value).expanduser()
+def _anchored(config: pytest.Config, value: str, *, in_ini: bool) -> str:
+    """Return a folder as a path that holds anywhere: relative to the ini file, or to the caller."""
+    base = config.inipath.parent if in_ini and config.inipath else config.invocation_params.dir
+    return str(base / Path(value).expanduser())
 
 
 def _fair_share(config: pytest.Config) -> int:
@@ -280,10 +309,19 @@ def _check_mark(mark: pytest.Mark) -> None:
         )
     for name, least in (("seed", 0), ("clips", 2)):
         value = mark.kwargs.get(name, least)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise SettingError(
                 f"@pytest.mark.{_MARK}({name}=...) takes a whole number of {least} or more, not"
                 f" {value!r}"
+            )
+    corpus = mark.kwargs.get("corpus")
+    if corpus is not None and not isinstance(corpus, str | os.PathLike):
+        from pytest_nnrel.corpus import Corpus
+
+        if not isinstance(corpus, Corpus):
+            raise SettingError(
+                f"@pytest.mark.{_MARK}(corpus=...) takes a Corpus, 'bundled', a folder or"
+                f" 'mirdata:NAME', not {corpus!r}"
             )
 
 
@@ -292,9 +330,15 @@ def _grid_of(choice: object) -> tuple[Transform, ...]:
 
     if isinstance(choice, str):
         return grid(choice)
-    transforms = tuple(as_transform(transform) for transform in choice)  # type: ignore[attr-defined]
+    expected = f"@pytest.mark.{_MARK}(grid=...) takes a grid's name or a list of transformations"
+    if not isinstance(choice, Iterable):
+        raise SettingError(f"{expected}, not {choice!r}")
+    try:
+        transforms = tuple(as_transform(transform) for transform in choice)
+    except TransformError as error:
+        raise SettingError(f"{expected}: {error}") from error
     if not transforms:
-        raise SettingError(f"@pytest.mark.{_MARK}(grid=...) got an empty list of transformations")
+        raise SettingError(f"{expected}, not an empty one")
     return transforms
 
 
@@ -308,8 +352,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             _check_mark(mark)
             choice = mark.kwargs.get("grid", choice)
         transforms = _grid_of(choice)
-    except (NNRelError, TypeError) as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+    except NNRelError as error:
+        # One test's mistake is no reason to run none: it fails when it is set up.
+        metafunc.parametrize("nnrel_transform", [str(error)], ids=["grid"], indirect=True)
+        return
     metafunc.parametrize(
         "nnrel_transform",
         [(transform, transforms) for transform in transforms],
@@ -326,14 +372,18 @@ def nnrel_corpus(request: pytest.FixtureRequest) -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def nnrel_transform(request: pytest.FixtureRequest, nnrel_corpus: Corpus) -> Transform:
+def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
     """A transformation of the run's grid (--nnrel-grid); the test runs once for each.
 
     Magnitudes that are the same at the corpus's sample rate, such as MP3 above the codec's limit,
     are one condition: the first runs, the others are skipped and say which it was.
     """
+    from pytest_nnrel.experiment import run_corpus
+
+    if isinstance(request.param, str):  # what is wrong with the grid
+        pytest.fail(request.param, pytrace=False)
     transform, transforms = request.param
-    rate = nnrel_corpus.sample_rate
+    rate = run_corpus().sample_rate  # of the test's own marks, if it has any
     condition = transform.condition(rate)
     first = next(other for other in transforms if other.condition(rate) == condition)
     if first is not transform:
@@ -451,14 +501,17 @@ class _TerminalStream:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
     sink = item.stash.get(_ITEM_SINK, None)
+    content = None
     if sink is not None and (sink.measurements or sink.verdicts):
-        content = sink.take()
-        setattr(report, _CARRIED, content)
         from pytest_nnrel.report.results import describe
 
-        report.user_properties.extend(("nnrel", line) for line in describe(content))
+        content = sink.take()
+        # JUnit XML takes the properties of the last phase, which has those of all before.
+        item.user_properties.extend(("nnrel", line) for line in describe(content))
+    report = yield
+    if content is not None:
+        setattr(report, _CARRIED, content)
     return report
 
 
@@ -490,7 +543,7 @@ class _Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self._run.report is None:
+        if self._run.report is None or self._config.option.collectonly:
             return
         from pytest_nnrel.report import write_report
         from pytest_nnrel.report.results import Collector
@@ -533,6 +586,6 @@ class _Reporter:
         elif self._run.report is not None:
             lines.append(f"report: {self._run.report / 'index.html'}")
         if lines:
-            terminalreporter.section("nnrel")
+            terminalreporter.write_sep("=", "nnrel")
             for line in lines:
                 terminalreporter.write_line(line)

@@ -62,9 +62,9 @@ class Measurement:
         """Return the measurement as builtins that JSON can hold; no NaN among them."""
         return {
             "measure": self.measure,
-            "value": self.value,
-            "ci": list(self.ci),
-            "n": self.n,
+            "value": float(self.value),
+            "ci": [float(bound) for bound in self.ci],
+            "n": int(self.n),
             "outcomes": "".join("1" if outcome else "0" for outcome in self.outcomes),
             "worst": _finite(self.worst),
             "details": _finite(self.details),
@@ -114,7 +114,7 @@ class Verdict:
         return {
             "assertion": self.assertion,
             "outcome": self.outcome,
-            "minimum": self.minimum,
+            "minimum": None if self.minimum is None else float(self.minimum),
             "measurement": None if self.measurement is None else measurement_key(self.measurement),
             "message": self.message,
         }
@@ -183,20 +183,29 @@ def reproduction() -> str:
 def measurement_key(plain: dict[str, Any]) -> str:
     """Return a digest of what was measured: the same in every process and run.
 
-    Encoders without a fingerprint are told apart by what was measured of them.
+    Where names alone identify encoder, transformation or distance, namesakes are told apart by
+    what was measured.
     """
     identity = plain["details"]["identity"]
-    anonymous = identity.get("encoder") and not identity.get("encoder_fingerprint")
-    content = [plain["measure"], identity, _rounded(plain["value"]) if anonymous else None]
+    content = [plain["measure"], identity]
+    if identity["named_only"]:
+        content += [_rounded(plain["value"]), _rounded(plain["worst"])]
     encoded = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
+def _rounded(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401
+    """Return builtins, with None for floats that are not finite."""
+    if hasattr(value, "tolist"):  # of numpy, which is not imported here
+        value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -30,8 +30,8 @@ class Settings:
     ----------
     seed : int
         Seed of everything random: noise, crops of recordings, bootstraps.
-    cache_dir : Path or None
-        Folder of the cache that outlives the run; None keeps nothing.
+    cache_dir : Path, callable or None
+        Folder of the cache that outlives the run, or what returns it; None keeps nothing.
     cache_gib : float
         Size that the cache is cut back to, in GiB.
     jobs : int
@@ -48,7 +48,7 @@ class Settings:
     """
 
     seed: int = DEFAULT_SEED
-    cache_dir: Path | None = None
+    cache_dir: Path | Callable[[], Path] | None = None
     cache_gib: float = DEFAULT_CACHE_GIB
     jobs: int = field(default_factory=lambda: available_cores())
     device: str | None = None
@@ -96,5 +96,5 @@ _DEFAULTS: list[Settings] = []
 def _defaults() -> Settings:
     # One object for the whole process: scratch files and the encoder registry hang on it.
     if not _DEFAULTS:
-        _DEFAULTS.append(Settings(cache_dir=default_cache_dir()))
+        _DEFAULTS.append(Settings(cache_dir=default_cache_dir))
     return _DEFAULTS[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
@@ -59,7 +60,9 @@ def pitch_shifts(
     InvalidArgument
         For bounds out of order or out of the family's.
     """
+    _check_numbers(max_semitones=max_semitones)
     low = -max_semitones if min_semitones is None else min_semitones
+    _check_numbers(min_semitones=low)
     return _on_rungs(PitchShift, low / SEMITONES_PER_RUNG, max_semitones / SEMITONES_PER_RUNG)
 
 
@@ -143,15 +146,22 @@ def mp3s(*, min_kbps: int = _PAPER_KBPS, max_kbps: int | None = None) -> SearchS
         For bounds out of order, or that are no bitrates of MP3.
     """
     for name, value in (("min_kbps", min_kbps), ("max_kbps", max_kbps)):
-        if value is not None and value not in BITRATES:
+        if value not in BITRATES and not (value is None and name == "max_kbps"):
             raise InvalidArgument(f"{name}={value!r} is no bitrate of MP3: {BITRATES}")
     mildest = 0.0 if max_kbps is None else MP3(max_kbps).severity
     return _on_rungs(MP3, mildest, MP3(min_kbps).severity)
 
 
+def _check_numbers(**bounds: object) -> None:
+    for name, value in bounds.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise InvalidArgument(f"{name}={value!r} is no number")
+
+
 def _noises(
     family: type[Transform], min_snr_db: float, max_snr_db: float
 ) -> SearchStrategy[Transform]:
+    _check_numbers(min_snr_db=min_snr_db, max_snr_db=max_snr_db)
     return _on_rungs(
         family,
         (INAUDIBLE_SNR_DB - max_snr_db) / DB_PER_RUNG,
@@ -170,7 +180,15 @@ def _on_rungs(family: type[Transform], low: float, high: float) -> SearchStrateg
         raise InvalidArgument(f"{bounds}: there is no rung; the bounds are out of order or narrow")
     if first < rungs[0] or last > rungs[-1]:
         raise InvalidArgument(f"{bounds}: the family has severities {rungs[0]} to {rungs[-1]}")
-    return st.integers(first, last).map(family.from_severity)
+    return _rung(family, first, last)
+
+
+@st.composite
+def _rung(
+    draw: Callable[[SearchStrategy[int]], int], family: type[Transform], first: int, last: int
+) -> Transform:
+    # Composed rather than mapped, so that a failure shows PitchShift(...), not a severity.
+    return family.from_severity(draw(st.integers(first, last)))
 
 
 _STRATEGIES: dict[type[Transform], Callable[..., SearchStrategy[Transform]]] = {

@@ -136,6 +136,7 @@ class Inner:
         corpus: str | Path | None = None,
         report: bool = True,
         strict: bool = True,
+        hypothesis: bool = False,
     ) -> InnerRun:
         """Run the project's tests on the small corpus, warnings as errors.
 
@@ -151,6 +152,8 @@ class Inner:
             Whether to write a report, anew, to a folder of its own.
         strict : bool
             Whether warnings are errors.
+        hypothesis : bool
+            Whether Hypothesis's own pytest plugin is there, whose import takes most of the start.
         """
         corpus = self._clips if corpus is None else corpus
         shutil.rmtree(self.report, ignore_errors=True)
@@ -160,6 +163,7 @@ class Inner:
             *MODES[mode],
             "--strict-markers",
             *(("-Werror",) if strict else ()),
+            *(() if hypothesis else ("-pno:hypothesispytest",)),
             *((f"--nnrel-corpus={corpus}",) if corpus else ()),
             *((f"--nnrel-report={self.report}",) if report else ()),
             *args,
@@ -226,7 +230,7 @@ def suite_in(new_inner) -> Callable[[str], InnerRun]:
     def run(mode: str) -> InnerRun:
         inner = new_inner()
         inner.write(test_suite=(INNER / "suite.py").read_text(encoding="utf-8"))
-        return inner.run("--junit-xml=junit.xml", mode=mode)
+        return inner.run("--junit-xml=junit.xml", mode=mode, hypothesis=True)
 
     return run
 

@@ -5,7 +5,7 @@ One call takes N queries and M candidates and returns an (N, M) matrix.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -55,12 +55,15 @@ class Distance:
         ``fn(queries, candidates, jobs) -> float64[n, m]``.
     version : str or None
         Part of cache keys; None where behaviour cannot be told from a name.
+    subject : object
+        The user's function, by which a run knows a distance without a version again.
     """
 
     name: str
     space: Space
     fn: Callable[[Any, Any, int | None], Any]
     version: str | None
+    subject: object = None
 
 
 _REGISTRY: dict[str, Distance] = {}
@@ -97,7 +100,7 @@ def register_distance(
         raise DistanceError(f"space must be 'audio' or 'latent', not {space!r}")
     if not callable(fn):
         raise DistanceError(f"the distance {name!r} must be callable, not {fn!r}")
-    _REGISTRY[name] = Distance(name, space, _without_jobs(fn), version)
+    _REGISTRY[name] = Distance(name, space, _without_jobs(fn), version, fn)
 
 
 def resolve_distance(metric: Metric, space: Space | None = None) -> Distance:
@@ -112,7 +115,7 @@ def resolve_distance(metric: Metric, space: Space | None = None) -> Distance:
         return metric
     if callable(metric):
         name = getattr(metric, "__name__", type(metric).__name__)
-        return Distance(name, space or "latent", _without_jobs(metric), None)
+        return Distance(name, space or "latent", _without_jobs(metric), None, metric)
     distance = _REGISTRY.get(metric)
     if distance is None or (space is not None and distance.space != space):
         known = sorted(n for n, d in _REGISTRY.items() if space in (None, d.space))
@@ -161,7 +164,7 @@ def pairwise_distances(
         raise DistanceError(f"distances run on the CPU; device={device!r} is not supported")
     distance = resolve_distance(metric)
     if callable(metric) and not _is_matrix(queries):
-        distance = Distance(distance.name, "audio", distance.fn, None)
+        distance = replace(distance, space="audio")
     prepare = _as_sequences if distance.space == "audio" else _as_vectors
     left, right = prepare(queries, "queries"), prepare(candidates, "candidates")
     out = np.asarray(distance.fn(left, right, jobs))

@@ -119,9 +119,11 @@ class Transform(ABC):
         Returns
         -------
         dict or None
-            None where that cannot be known, as for a Python function: results then last for the
-            run, not for later ones.
+            None where that cannot be known, as for a Python function or a family defined
+            elsewhere: results then last for the run, not for later ones.
         """
+        if type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
+            return None  # its code is in no key; it may override this method
         return {"transform": self.name, **self._engine_recipe()}
 
     def _engine_recipe(self) -> dict[str, object]:

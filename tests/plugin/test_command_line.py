@@ -79,17 +79,6 @@ def test_show_says_which_folder_cannot_be_written(inner, clips):
     assert "file" in _one_line_error(_run(inner, "show", _CLIP, *arguments))
 
 
-def test_render_makes_the_same_page_again(inner, suite_in):
-    run = suite_in("plain")
-    (inner.path / "results.json").write_text(json.dumps(run.results), encoding="utf-8")
-    done = _run(inner, "render", "results.json")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "index.html"
-    assert (inner.path / "index.html").read_text(encoding="utf-8") == run.page
-    assert _run(inner, "render", "results.json", "--out=page.html").returncode == 0
-    assert (inner.path / "page.html").read_text(encoding="utf-8") == run.page
-
-
 _EMPTY = {
     "format": "pytest-nnrel results",
     "schema_version": 1,
@@ -99,6 +88,22 @@ _EMPTY = {
     "measurements": {},
     "tests": [],
 }
+
+
+def test_render_makes_the_same_page_again(inner, suite_in):
+    run = suite_in("plain")
+    (inner.path / "results.json").write_text(json.dumps(run.results), encoding="utf-8")
+    done = _run(inner, "render", "results.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "index.html"
+    assert (inner.path / "index.html").read_text(encoding="utf-8") == run.page
+
+
+def test_render_writes_to_the_file_it_is_told(inner):
+    (inner.path / "results.json").write_text(json.dumps(_EMPTY), encoding="utf-8")
+    assert _run(inner, "render", "results.json", "--out=page.html").returncode == 0
+    assert "Nothing was judged" in (inner.path / "page.html").read_text(encoding="utf-8")
+    assert not (inner.path / "index.html").exists()
 
 
 @pytest.mark.parametrize(

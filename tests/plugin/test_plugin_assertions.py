@@ -206,6 +206,7 @@ _SEEDED = """
 """
 
 
+@pytest.mark.slow
 def test_redo_command_gives_the_same_failure(inner, clips):
     inner.write(test_seeded=_SEEDED)
     first = inner.run("--nnrel-seed=7", "--nnrel-clips=6", "-k", "not marked")
@@ -232,18 +233,7 @@ def test_redo_command_gives_the_same_failure(inner, clips):
     assert worst["own_distance"] != pytest.approx(other, rel=1e-4)
 
 
-def test_listen_command_carries_a_seed_of_the_marker(inner, clips):
-    inner.write(test_seeded=_SEEDED)
-    run = inner.run("test_seeded.py::test_marked")
-    command = run.command_of("test_marked", "listen")
-    assert inner.execute(*command, "--out", "heard").returncode == 0
-    heard, _ = soundfile.read(inner.path / "heard" / "2-transformed.wav", dtype="float32")
-    corpus = Corpus.from_directory(clips)
-    place = corpus.index(command[command.index("show") + 1])
-    expected = PinkNoise(12).apply(corpus[place], seed=11).window(corpus.window_seconds)
-    np.testing.assert_array_equal(heard, expected)
-
-
+@pytest.mark.slow
 def test_commands_work_where_pytest_was_run_below_its_root(inner, clips):
     """Node ids start at the root, --nnrel-corpus where pytest is run; the commands fit both."""
     inner.ini()
@@ -259,7 +249,12 @@ def test_commands_work_where_pytest_was_run_below_its_root(inner, clips):
         purpose: shlex.split(text)
         for purpose, text in re.findall(r"^E +(listen|redo): +(.*)$", first.stdout, re.MULTILINE)
     }
-    heard = inner.execute(*commands["listen"], cwd=below)
-    assert heard.returncode == 0, heard.stderr
+    listened = inner.execute(*commands["listen"], cwd=below)
+    assert listened.returncode == 0, listened.stderr
+    heard, _ = soundfile.read(below / "nnrel-clips" / "2-transformed.wav", dtype="float32")
+    corpus = Corpus.from_directory(clips)
+    clip = corpus[corpus.index(commands["listen"][commands["listen"].index("show") + 1])]
+    expected = PinkNoise(12).apply(clip, seed=11).window(corpus.window_seconds)  # the marker's seed
+    np.testing.assert_array_equal(heard, expected)
     again = inner.execute(*commands["redo"], cwd=below)
     assert "1 failed" in again.stdout, again.stdout + again.stderr

@@ -70,7 +70,7 @@ _PROFILE = """
 def shrunk(new_inner):
     inner = new_inner()
     inner.write(conftest=_PROFILE, test_threshold=_THRESHOLD)
-    run = inner.run(corpus="", report=False)
+    run = inner.run(corpus="", report=False, hypothesis=True)
     run.result.assert_outcomes(passed=1, failed=1)
     return run
 
@@ -93,8 +93,7 @@ def test_failing_case_of_hypothesis_can_be_copied_into_an_example(shrunk):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["plain", "n2"])
-def test_given_with_the_profile_of_the_plugin(inner, mode):
+def test_given_with_the_profile_of_the_plugin(inner):
     """The README's example: small pitch shifts, no deadline, no complaint about slow data."""
     inner.write(
         conftest=_PROFILE,
@@ -118,7 +117,7 @@ def test_given_with_the_profile_of_the_plugin(inner, mode):
                 assert_within_consistency(encoder, transform, min=0.0)
         """,
     )
-    run = inner.run(mode=mode)
+    run = inner.run(hypothesis=True)
     run.result.assert_outcomes(passed=1)
     measured = [m for m in run.results["measurements"].values() if m["measure"] == "within"]
     assert measured

@@ -116,8 +116,8 @@ def test_neighbour(): pass
 """
 
 
-@pytest.fixture(scope="module", params=["plain", "n2"])
-def bad(request, new_inner):
+@pytest.fixture(scope="module")
+def bad(new_inner):
     inner = new_inner()
     tests = [
         f"@pytest.mark.nnrel({arguments})\ndef test_{name}():\n"
@@ -125,7 +125,7 @@ def bad(request, new_inner):
         for name, (arguments, _) in _BAD.items()
     ]
     inner.write(test_bad=_BAD_HEAD + "\n".join(tests))
-    return inner.run(mode=request.param)
+    return inner.run()
 
 
 def _message_of(run, test):

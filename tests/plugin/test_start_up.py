@@ -39,13 +39,12 @@ def _loaded(inner, *args, with_us: bool) -> set[str]:
     return set(json.loads((inner.path / "loaded.json").read_text()))
 
 
-@pytest.fixture(scope="module", params=[(), ("-n2",)], ids=["plain", "n2"])
-def added(request, new_inner):
+@pytest.fixture(scope="module")
+def added(new_inner):
     """Return the modules that an unrelated run loads because of the plugin."""
     inner = new_inner()
     inner.write(conftest=_CONFTEST, test_trivial="def test_trivial(): pass\n")
-    with_us, without = (_loaded(inner, *request.param, with_us=us) for us in (True, False))
-    return with_us - without
+    return _loaded(inner, with_us=True) - _loaded(inner, with_us=False)
 
 
 def test_unrelated_run_loads_nothing_heavy_because_of_the_plugin(added):
