@@ -429,7 +429,9 @@ class Corpus:
         }
         return cls._from_named_files(
             paths, f"mirdata:{name}", segments, sample_rate, source_seconds, window_seconds, labels,
-            origin=f"mirdata:{name}" + ("" if data_home is None else f"@{data_home}"),
+            origin=_MIRDATA
+            + (name if version == "default" else f"{name}:{version}")
+            + ("" if data_home is None else f"@{data_home}"),
         )  # fmt: skip
 
     @classmethod
@@ -817,7 +819,8 @@ def open_corpus(
     Parameters
     ----------
     origin : str
-        ``bundled``, a folder, or ``mirdata:NAME`` or ``mirdata:NAME@FOLDER``.
+        ``bundled``, a folder, or ``mirdata:NAME``, ``mirdata:NAME@FOLDER`` or
+        ``mirdata:NAME:VERSION@FOLDER``.
     segments, sample_rate, source_seconds, window_seconds
         As in `Corpus.from_directory`. The bundled clips have the defaults.
 
@@ -836,10 +839,11 @@ def open_corpus(
             )
         return Corpus.bundled()
     if origin.startswith(_MIRDATA):
-        name, _, home = origin.removeprefix(_MIRDATA).partition("@")
+        dataset, _, home = origin.removeprefix(_MIRDATA).partition("@")
+        name, _, version = dataset.partition(":")
         return Corpus.from_mirdata(
-            name, home or None, segments=segments, sample_rate=sample_rate,
-            source_seconds=source_seconds, window_seconds=window_seconds,
+            name, home or None, version=version or "default", segments=segments,
+            sample_rate=sample_rate, source_seconds=source_seconds, window_seconds=window_seconds,
         )  # fmt: skip
     return Corpus.from_directory(
         origin, segments=segments, sample_rate=sample_rate, source_seconds=source_seconds,

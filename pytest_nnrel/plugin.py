@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -295,7 +296,8 @@ def _mark_of(item: pytest.Item) -> dict[str, Any]:
     for mark in item.iter_markers(_MARK):
         _check_mark(mark)
         for name, value in mark.kwargs.items():
-            arguments.setdefault(name, value)
+            if value is not None:
+                arguments.setdefault(name, value)
     return arguments
 
 
@@ -308,7 +310,9 @@ def _check_mark(mark: pytest.Mark) -> None:
             f" not {odd}"
         )
     for name, least in (("seed", 0), ("clips", 2)):
-        value = mark.kwargs.get(name, least)
+        value = mark.kwargs.get(name)
+        if value is None:
+            continue
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise SettingError(
                 f"@pytest.mark.{_MARK}({name}=...) takes a whole number of {least} or more, not"
@@ -350,15 +354,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         for mark in reversed(list(metafunc.definition.iter_markers(_MARK))):
             _check_mark(mark)
-            choice = mark.kwargs.get("grid", choice)
+            given = mark.kwargs.get("grid")
+            choice = choice if given is None else given
         transforms = _grid_of(choice)
     except NNRelError as error:
         # One test's mistake is no reason to run none: it fails when it is set up.
-        metafunc.parametrize("nnrel_transform", [str(error)], ids=["grid"], indirect=True)
+        problem = f"{metafunc.definition.nodeid}: {error}"
+        metafunc.parametrize("nnrel_transform", [problem], ids=["grid"], indirect=True)
         return
     metafunc.parametrize(
         "nnrel_transform",
-        [(transform, transforms) for transform in transforms],
+        # With the test's id, as tests with marks of their own may measure on another corpus.
+        [(transform, transforms, metafunc.definition.nodeid) for transform in transforms],
         ids=[transform.name for transform in transforms],
         indirect=True,
         scope="session",
@@ -382,7 +389,7 @@ def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
 
     if isinstance(request.param, str):  # what is wrong with the grid
         pytest.fail(request.param, pytrace=False)
-    transform, transforms = request.param
+    transform, transforms, _ = request.param
     rate = run_corpus().sample_rate  # of the test's own marks, if it has any
     condition = transform.condition(rate)
     first = next(other for other in transforms if other.condition(rate) == condition)
@@ -423,7 +430,10 @@ def _run_corpus(item: pytest.Item, run: _Run) -> Corpus:
     request = getattr(item, "_request", None)
     if request is None:
         return run.open_corpus()
-    return request.getfixturevalue("nnrel_corpus")  # type: ignore[no-any-return]
+    with warnings.catch_warnings():
+        # Whoever first measures when a test is over is served too.
+        warnings.simplefilter("ignore", pytest.PytestDeprecationWarning)
+        return request.getfixturevalue("nnrel_corpus")  # type: ignore[no-any-return]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -80,6 +80,7 @@ def tempo_shifts(
     InvalidArgument
         For bounds out of order or out of the family's.
     """
+    _check_numbers(min_rate=min_rate, max_rate=max_rate)
     return _on_rungs(TempoShift, (min_rate - 1.0) / RATE_PER_RUNG, (max_rate - 1.0) / RATE_PER_RUNG)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _AUDIO_COLOUR = "#888888"
 #: Text and axes: readable on light and on dark ground.
 _INK = "#7a7a7a"
+_NO_SPACE = "\u200b"
 
 
 def curve_figure(
@@ -41,6 +43,7 @@ def curve_figure(
     label : str
         Of the vertical axis.
     """
+    import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -67,17 +70,24 @@ def curve_figure(
         spine.set_color(_INK)
     legend = axes.legend(loc="best", fontsize=8, frameon=False, labelcolor=_INK)
     legend.set_in_layout(False)
+    for text in (*legend.get_texts(), axes.xaxis.label, axes.yaxis.label):
+        text.set_parse_math(False)  # names are names, whatever dollars they hold
     buffer = io.StringIO()
-    import matplotlib as mpl
-
     # Ids derived from content, not from chance, and no date: the same page for the same results.
-    with mpl.rc_context({"svg.hashsalt": label + unit, "svg.fonttype": "none"}):
+    with (
+        mpl.rc_context({"svg.hashsalt": label + unit, "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        # Text is set by whoever shows the page: that our font lacks a glyph does not matter.
+        warnings.simplefilter("ignore", UserWarning)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :]
 
 
 def _draw(axes: Any, name: str, points: Sequence[Point], colour: str, style: str) -> None:  # noqa: ANN401
+    if name.startswith("_"):
+        name = _NO_SPACE + name  # or the legend would leave it out
     ordered = sorted(points)
     x = [point[0] for point in ordered]
     axes.plot(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.transforms.protocol import Checks
 
 # audiomentations draws from the global generators of random and numpy.
-_GLOBAL_RNG_LOCK = threading.Lock()
+_STATE_LOCK = threading.Lock()
 
 
 class _Unlisted(Transform):
@@ -82,14 +82,8 @@ class FunctionTransform(_Unlisted):
     def _render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> tuple[Samples, Checks]:
-        import numpy as np
-
-        try:
-            out = np.asarray(self.fn(samples.copy(), sample_rate))
-        except Exception as error:
-            raise TransformError(f"the function raised {type(error).__name__}: {error}") from error
-        self._check_signal(out)
-        return out.astype(np.float32), {"length": float(len(out))}
+        out = _signal_of(lambda: self.fn(samples.copy(), sample_rate))
+        return out, {"length": float(len(out))}
 
 
 @dataclass(frozen=True)
@@ -136,9 +130,15 @@ class Chain(_Unlisted):
         return None if None in recipes else {"transform": self.name, "steps": recipes}
 
     def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
+        from pytest_nnrel import settings
+        from pytest_nnrel.store import digest
+
+        seed = settings.active().seed if seed is None else seed
         checks: Checks = {}
         for number, step in enumerate(self.steps, start=1):
-            transformed = step.apply_checked(clip, seed=seed)
+            # The same noise twice in a chain is two noises.
+            own_seed = seed if number == 1 else int(digest("step", seed, number)[:15], 16)
+            transformed = step.apply_checked(clip, seed=own_seed)
             clip = transformed.clip
             checks.update({f"{number}.{name}": v for name, v in transformed.checks.items()})
         return Transformed(clip, checks)
@@ -174,12 +174,10 @@ class _Board(_Unlisted):
     def _render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> tuple[Samples, Checks]:
-        import numpy as np
-
-        with _GLOBAL_RNG_LOCK:  # effects keep state between calls
-            out = np.asarray(self.board(samples[None].copy(), float(sample_rate), reset=True))
-        if out.ndim == 2 and out.shape[0] == 1:
-            out = out[0]
+        with _STATE_LOCK:  # effects keep state between calls
+            out = _signal_of(
+                lambda: self.board(samples[None].copy(), float(sample_rate), reset=True)[0]
+            )
         return out, {"length": float(len(out))}
 
 
@@ -205,17 +203,18 @@ class _Audiomentation(_Unlisted):
         import numpy as np
 
         seed = int(rng.integers(2**32))
-        with _GLOBAL_RNG_LOCK:
+        with _STATE_LOCK:
             python_state, numpy_state = random.getstate(), np.random.get_state()
             random.seed(seed)
             np.random.seed(seed)
             try:
-                out = np.asarray(self.augment(samples=samples.copy(), sample_rate=sample_rate))
+                out = _signal_of(
+                    lambda: self.augment(samples=samples.copy(), sample_rate=sample_rate)
+                )
             finally:
                 random.setstate(python_state)
                 np.random.set_state(numpy_state)
-        self._check_signal(out)
-        return out.astype(np.float32), {"length": float(len(out))}
+        return out, {"length": float(len(out))}
 
 
 def as_transform(
@@ -245,10 +244,10 @@ def as_transform(
     if isinstance(obj, Transform):
         return obj
     label = name or str(getattr(obj, "__name__", type(obj).__name__))
-    package = type(obj).__module__.partition(".")[0]
-    if package in ("pedalboard", "pedalboard_native"):
+    packages = {base.__module__.partition(".")[0] for base in type(obj).__mro__}
+    if packages & {"pedalboard", "pedalboard_native"}:
         return _Board(obj, label, magnitude, unit)
-    if package == "audiomentations":
+    if "audiomentations" in packages:
         return _Audiomentation(obj, label, magnitude, unit)
     if isinstance(obj, type) or not callable(obj):
         raise TransformError(
@@ -257,6 +256,28 @@ def as_transform(
             " of (samples, sample_rate)"
         )
     return FunctionTransform(label, obj, magnitude=magnitude, unit=unit)
+
+
+def _signal_of(produce: Callable[[], Any]) -> Samples:
+    """Return what a foreign transformation gives as float32[m].
+
+    Raises
+    ------
+    TransformError
+        If it raises, or gives no finite mono signal.
+    """
+    import numpy as np
+
+    try:
+        out = np.asarray(produce())
+    except Exception as error:
+        raise TransformError(f"it raised {type(error).__name__}: {error}") from error
+    if out.ndim != 1 or out.dtype.kind != "f":
+        Transform._check_signal(out)  # says what is wrong
+    with np.errstate(over="ignore"):  # becomes infinite, which is told next
+        out = out.astype(np.float32)
+    Transform._check_signal(out)
+    return out
 
 
 def _plain_attributes(obj: Any) -> dict[str, object]:  # noqa: ANN401

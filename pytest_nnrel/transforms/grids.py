@@ -149,7 +149,7 @@ def _from_call(node: ast.expr) -> Transform:
     family = _PARSED.get(node.func.id)
     if family is None:
         raise ValueError("not a family")
-    if family is Chain:
+    if family is Chain and not node.keywords:
         return Chain(*(_from_call(argument) for argument in node.args))
     positional = [ast.literal_eval(argument) for argument in node.args]
     named = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}

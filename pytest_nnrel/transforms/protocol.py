@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_nnrel.errors import MagnitudeError, TransformError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from pytest_nnrel.audio import Samples
@@ -32,6 +34,19 @@ class Transformed:
 
     clip: Clip
     checks: Checks
+
+
+class _CallPrinter:
+    """Makes Hypothesis print a transformation as the call that makes it.
+
+    Of a dataclass it would print the constants of the class too. Not there on the class itself,
+    which Hypothesis prints as well.
+    """
+
+    def __get__(self, instance: object, owner: type) -> Callable[[Any, bool], None]:
+        if instance is None:
+            raise AttributeError("_repr_pretty_")
+        return lambda printer, cycle: printer.text(repr(instance))
 
 
 class Transform(ABC):
@@ -55,6 +70,8 @@ class Transform(ABC):
         @property
         def unit(self) -> str:
             """Unit of the magnitude."""
+
+    _repr_pretty_ = _CallPrinter()
 
     #: The paper's abbreviation, used in plots and file names.
     symbol: ClassVar[str]
@@ -267,7 +284,7 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
         raise MagnitudeError(f"{expected}, not {value!r}")
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MagnitudeError(f"{expected}, not {value!r}") from error
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")

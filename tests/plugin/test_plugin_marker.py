@@ -103,7 +103,7 @@ _BAD_GRIDS = {
     "grid_unknown": ("grid='foo'", "one of quick, imperceptible, paper, not 'foo'"),
     "grid_number": ("grid=42", "42"),
     "grid_transform": ("grid=PinkNoise(40)", "PinkNoise"),
-    "grid_empty": ("grid=[]", "empty list of transformations"),
+    "grid_empty": ("grid=[]", "list of transformations, not an empty one"),
     "grid_of_numbers": ("grid=[3]", "3 is no transformation"),
     "grid_of_texts": ("grid=['MP3(kbps=8)']", "'MP3(kbps=8)' is no transformation"),
 }
@@ -170,11 +170,7 @@ def bad_grids(new_inner):
 @pytest.mark.parametrize("name", list(_BAD_GRIDS))
 def test_bad_grid_is_an_error_that_names_test_and_grid(bad_grids, name):
     _, expected = _BAD_GRIDS[name]
-    lines = [
-        line
-        for line in bad_grids.text.splitlines()
-        if line.startswith("E ") and f"test_{name}" in line
-    ]
+    lines = [line for line in bad_grids.text.splitlines() if line.startswith(f"test_{name}.py::")]
     assert len(lines) == 1, bad_grids.text
     assert expected in lines[0]
     assert "grid" in lines[0].replace(f"test_{name}", "")

@@ -46,7 +46,7 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.assertions import outcome_of
 from pytest_nnrel.consistency import clips_to_decide, wilson_interval
-from pytest_nnrel.experiment import WITNESSES, close_stores, code_version, experiment_on
+from pytest_nnrel.experiment import close_stores, code_version, experiment_on
 from pytest_nnrel.recording import Measurement, sink
 from pytest_nnrel.settings import Settings
 from pytest_nnrel.store import LAYOUT, Store
@@ -54,6 +54,8 @@ from pytest_nnrel.store import LAYOUT, Store
 RATE = 22_050
 #: Drowns the music, so that some clips are told from others and some are not.
 NOISE = PinkNoise(snr_db=0)
+#: Originals that are encoded anew to see that stored embeddings hold: the first and the last.
+WITNESSES = 2
 
 
 @contextmanager
@@ -449,8 +451,7 @@ def test_ten_seconds_at_48_khz_of_a_folder(run, tmp_path):
     tagger = Tagger()
     measured = within_consistency(tagger, PinkNoise(snr_db=20), corpus=corpus)
     assert [(batch.shape, rate) for batch, rate in tagger.given] == [((4, 480_000), 48_000)] * 2
-    originals = tagger.given[1][0]
-    for i, window in enumerate(originals):  # whole seconds: the tones are on bins
+    for i, window in enumerate(tagger.given[0][0]):  # whole seconds: the tones are on bins
         spectrum = np.abs(np.fft.rfft(window))
         assert np.argmax(spectrum[:50_000]) == 10 * (200 + 150 * i)
         assert 50_000 + np.argmax(spectrum[50_000:]) == 10 * (9000 + 3000 * i)
@@ -480,7 +481,7 @@ def test_padding_with_zeros_is_reported(run, corpus, seconds, padded):
     padding = measured.details["transform"]["checks"]["zero_padding"]
     assert padding["clips"] == 8
     assert padding["max_seconds"] == pytest.approx(padded, abs=1e-4)
-    silent = (listening.given[0][0] == 0.0).all(axis=0).mean()
+    silent = max((batch == 0.0).all(axis=0).mean() for batch, _ in listening.given)
     assert silent == pytest.approx(padded / (seconds or 0.5), abs=1e-3)
 
 
@@ -1123,12 +1124,12 @@ def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs):
     assert [path for path in cache.rglob("*") if ".tmp" in path.name] == []
 
 
-def test_an_interrupt_between_transformed_clips_and_originals_leaves_nothing_stale(cache, corpus):
+def test_an_interrupt_between_originals_and_transformed_clips_leaves_nothing_stale(cache, corpus):
     calls = []
 
     def interrupted(batch):
         calls.append(None)
-        if len(calls) == 2:  # the transformed clips are encoded, the originals are not
+        if len(calls) == 2:  # one of the two sets is encoded, the other is not
             raise KeyboardInterrupt
         return bands(batch)
 

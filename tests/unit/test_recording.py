@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,18 @@ def bands(batch):
     """Encode as the energies of 12 bands."""
     spectra = np.abs(np.fft.rfft(batch))
     return np.stack([part.mean(axis=1) for part in np.array_split(spectra, 12, axis=1)], axis=1)
+
+
+def _half(samples, sample_rate):
+    return samples[: len(samples) // 2]
+
+
+def _quarter(samples, sample_rate):
+    return samples[: len(samples) // 4]
+
+
+def _first_frames(queries, candidates):
+    return np.array([[np.abs(q[0] - c[0]).sum() for c in candidates] for q in queries])
 
 
 def octaves(batch):
@@ -102,6 +115,7 @@ def made(**changes):
                 "latent_distance": "euclidean",
                 "encoder": "mine",
                 "encoder_fingerprint": "f",
+                "named_only": False,
             },
             "margins": [1.0, -1.0, math.nan, math.inf],
             "nested": {"low": -math.inf, "items": (1, math.nan)},
@@ -182,10 +196,6 @@ def test_what_is_measured_holds_builtins_only(corpus, measure):
     assert builtins_only(measure(corpus).as_dict())
 
 
-def _half(samples, sample_rate):
-    return samples[: len(samples) // 2]
-
-
 def test_a_verdict_as_plain_values():
     plain = made().as_dict()
     verdict = Verdict("assert_within_consistency", "fails", 0.9, plain, "too low")
@@ -226,6 +236,7 @@ OTHER = {
     "encoder": with_identity(encoder="yours"),
     "fingerprint": with_identity(encoder_fingerprint="g"),
     "no fingerprint": with_identity(encoder_fingerprint=None),
+    "name only": with_identity(named_only=True),
 }
 
 
@@ -240,25 +251,23 @@ def test_what_is_different_has_another_key():
         assert keys.setdefault(key(other), name) == name
 
 
-def test_encoders_without_fingerprint_are_told_apart_by_value():
-    def anonymous(value):
-        measurement = with_identity(encoder_fingerprint=None)
-        return key(Measurement.from_dict({**measurement.as_dict(), "value": value}))
+def test_what_has_only_a_name_is_told_apart_by_what_was_measured():
+    def namesake(value=0.5, own_distance=2.0):
+        measurement = with_identity(named_only=True)
+        worst = ({"id": "b", "own_distance": own_distance},)
+        return key(replace(measurement, value=value, worst=worst))
 
-    assert anonymous(0.5) == anonymous(0.5)
-    assert anonymous(0.5) == anonymous(0.5 * (1 + 1e-9))  # another machine's rounding
-    assert anonymous(0.5) != anonymous(0.6)
-    assert anonymous(0.0) != anonymous(1.0)
+    assert namesake() == namesake()
+    assert namesake() == namesake(0.5 * (1 + 1e-9), 2.0 * (1 + 1e-9))  # another machine's rounding
+    assert namesake() != namesake(value=0.6)
+    assert namesake() != namesake(own_distance=2.1)
+    assert namesake(0.0) != namesake(1.0)
+    assert namesake() != key(made())
 
 
-def test_measurements_without_an_encoder_are_known_by_what_was_measured():
-    def audio(value):
-        measurement = made(measure="audio", value=value)
-        del measurement.details["identity"]["encoder"]
-        del measurement.details["identity"]["encoder_fingerprint"]
-        return key(measurement)
-
-    assert audio(0.5) == audio(0.6)
+def test_what_has_more_than_a_name_is_known_by_it():
+    assert key(made(value=0.6)) == key(made(value=0.5))
+    assert key(made(worst=())) == key(made())
 
 
 def test_the_order_of_an_identity_does_not_matter():
@@ -306,6 +315,13 @@ MEASURED = {
         as_encoder(bands, fingerprint="1", window_seconds=0.7), NOISE, corpus=c
     ),
     "anonymous": lambda c: within_consistency(as_encoder(octaves, name="bands"), NOISE, corpus=c),
+    "function": lambda c: within_consistency(
+        MFCCEncoder(), FunctionTransform("cut", _half), corpus=c
+    ),
+    "namesake": lambda c: within_consistency(
+        MFCCEncoder(), FunctionTransform("cut", _quarter), corpus=c
+    ),
+    "own distance": lambda c: audio_consistency(NOISE, corpus=c, distance=_first_frames),
     "audio": lambda c: audio_consistency(NOISE, corpus=c),
     "rho": lambda c: between_consistency(MFCCEncoder(), NOISE, corpus=c),
     "own": lambda c: between_consistency(MFCCEncoder(), NOISE, corpus=c, pairs="own"),
@@ -459,8 +475,6 @@ def test_an_error_is_a_verdict_without_measurement(corpus):
 
 
 def test_the_audio_bound_comes_along_where_it_is_asked_for(corpus, run):
-    from dataclasses import replace
-
     token = settings.activate(replace(run, audio_bound=True))
     try:
         with sink() as opened:
