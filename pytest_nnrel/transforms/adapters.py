@@ -137,7 +137,8 @@ class Chain(_Unlisted):
         checks: Checks = {}
         for number, step in enumerate(self.steps, start=1):
             # The same noise twice in a chain is two noises.
-            own_seed = seed if number == 1 else int(digest("step", seed, number)[:15], 16)
+            repeats = self.steps[: number - 1].count(step)
+            own_seed = int(digest("repeat", seed, repeats)[:15], 16) if repeats else seed
             transformed = step.apply_checked(clip, seed=own_seed)
             clip = transformed.clip
             checks.update({f"{number}.{name}": v for name, v in transformed.checks.items()})
