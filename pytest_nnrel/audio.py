@@ -6,6 +6,7 @@ Signals are mono ``float32[n]`` with full scale at ±1; samples beyond it are ke
 from __future__ import annotations
 
 import math
+import os
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ def probe(path: Path) -> tuple[int, int]:
         If the file is missing, is no audio file, or holds no samples.
     """
     try:
-        info = soundfile.info(str(path))
+        info = soundfile.info(os.fsencode(path))
     except (soundfile.LibsndfileError, OSError) as error:
         reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
         raise CorpusError(f"{path} {reason}") from error
@@ -86,7 +87,7 @@ def decode(path: Path, *, start: int = 0, frames: int | None = None) -> tuple[Sa
         If the file cannot be decoded or ends before the stretch does (truncated).
     """
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             expected = file.frames - start if frames is None else frames
             if start:
                 file.seek(start)

@@ -144,6 +144,9 @@ def as_encoder(
     from pytest_nnrel import settings
 
     if isinstance(obj, Encoder):
+        asked = (sample_rate, window_seconds, device, name, fingerprint)
+        if any(option is not None for option in asked):
+            raise EncoderError(f"{obj!r} is an encoder already; give the options where it is made")
         return obj
     options: dict[str, Any] = {
         "subject": obj,

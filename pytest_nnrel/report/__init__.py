@@ -22,7 +22,7 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
     """
     from pytest_nnrel.report.html import render_page
 
-    encoded = json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    encoded = json.dumps(results, indent=1, allow_nan=False) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / RESULTS, encoded)
     _replace(folder / PAGE, render_page(json.loads(encoded)))
@@ -31,7 +31,8 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
 def _replace(path: Path, text: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # Names of files need not be text: what is none is shown escaped.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)

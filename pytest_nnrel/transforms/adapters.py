@@ -108,7 +108,9 @@ class Chain(_Unlisted):
         for step in steps:
             if not isinstance(step, Transform):
                 raise MagnitudeError(f"Chain takes transformations, not {step!r}")
-        object.__setattr__(self, "steps", steps)
+        # Flat, so that steps that repeat are known as such wherever they stand.
+        flat = (step.steps if isinstance(step, Chain) else (step,) for step in steps)
+        object.__setattr__(self, "steps", tuple(step for part in flat for step in part))
 
     @property
     def name(self) -> str:

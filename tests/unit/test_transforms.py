@@ -655,10 +655,19 @@ def test_a_chain_is_its_steps_one_after_the_other(music):
     assert chain.checks["3.kbps"] == 32
 
 
-def test_the_same_noise_twice_in_a_chain_is_two_noises(music):
+@pytest.mark.parametrize(
+    "chain",
+    [
+        Chain(PinkNoise(12), PinkNoise(12)),
+        Chain(Chain(PinkNoise(12), Identity()), PinkNoise(12)),
+        Chain(PinkNoise(12), Chain(Identity(), PinkNoise(12))),
+    ],
+    ids=str,
+)
+def test_the_same_noise_twice_in_a_chain_is_two_noises(music, chain):
     # Independent noises add their powers: 3 dB less. The same noise twice would be 6 dB less.
     clip = music[1]
-    out = Chain(PinkNoise(12), PinkNoise(12)).apply_checked(clip)
+    out = chain.apply_checked(clip)
     gain = sum(value for name, value in out.checks.items() if name.endswith("loudness_gain_db"))
     noise = out.clip.samples.astype(np.float64) * 10 ** (-gain / 20) - clip.samples
     assert decibels(clip.samples, noise) == pytest.approx(12 - 3, abs=1)
