@@ -60,8 +60,8 @@ def curve_figure(
         axes.axvline(identity, color=_INK, linewidth=0.8, linestyle=":")
     values = [point[2][0] for points in (*curves.values(), audio) for point in points]
     axes.set_ylim(min(0.0, *values) - 0.03, 1.03)
-    axes.set_xlabel(_text(unit))
-    axes.set_ylabel(_text(label))
+    axes.set_xlabel(unit)
+    axes.set_ylabel(label)
     axes.grid(color=_INK, alpha=0.2, linewidth=0.6)
     axes.tick_params(colors=_INK, labelcolor=_INK)
     axes.xaxis.label.set_color(_INK)
@@ -75,7 +75,7 @@ def curve_figure(
     buffer = io.StringIO()
     # Ids derived from content, not from chance, and no date: the same page for the same results.
     with (
-        mpl.rc_context({"svg.hashsalt": _text(label + unit), "svg.fonttype": "none"}),
+        mpl.rc_context({"svg.hashsalt": label + unit, "svg.fonttype": "none"}),
         warnings.catch_warnings(),
     ):
         # Text is set by whoever shows the page: that our font lacks a glyph does not matter.
@@ -85,13 +85,7 @@ def curve_figure(
     return svg[svg.index("<svg") :]
 
 
-def _text(name: str) -> str:
-    """Return a name with what is no text (bytes of a file's name) escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
 def _draw(axes: Any, name: str, points: Sequence[Point], colour: str, style: str) -> None:  # noqa: ANN401
-    name = _text(name)
     if name.startswith("_"):
         name = _NO_SPACE + name  # or the legend would leave it out
     ordered = sorted(points)
