@@ -57,7 +57,8 @@ class Encoder(ABC):
                 raise EncoderError(f"encoder {name!r}: {option} must be positive, not {value!r}")
         if batch_size < 1:
             raise EncoderError(f"encoder {name!r}: batch_size must be 1 or more")
-        self.name = name
+        # Named after a file whose name is no text, it still reaches terminals and reports.
+        self.name = name.encode("utf-8", "backslashreplace").decode()
         self.subject = subject
         self.sample_rate = None if sample_rate is None else int(sample_rate)
         self.window_seconds = None if window_seconds is None else float(window_seconds)
