@@ -24,8 +24,8 @@ from pytest_nnrel.transforms import as_transform, parse_transform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_nnrel.consistency import Pairs
     from pytest_nnrel.distances import Metric
+    from pytest_nnrel.ranks import Pairs
 
 _SYMBOLS = {
     "within": "C_W",

@@ -4,7 +4,8 @@ Conventions
 -----------
 A distance matrix ``D`` is float64[n, n]: row p is a *transformed* clip, column q an *original*, in
 the same order, so that the diagonal holds the distance of each transformed clip to its own
-original. All functions reject matrices of another shape, and those of fewer than two clips.
+original. Where it is too large for memory, it comes in blocks of rows (`Blocks`). All functions
+reject matrices of another shape, and those of fewer than two clips.
 
 A distance that is not finite, or a tie, is an error of the exemplar (delta = 1): whoever cannot
 say that the original is nearest does not say it.
@@ -13,15 +14,15 @@ say that the original is nearest does not say it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 from pytest_nnrel.errors import DistanceError, TooFewClipsError, UndefinedMeasureError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -35,11 +36,27 @@ REPLICATES = 1000
 #: Two distances whose relative difference is below this are a tie: rounding, not nearness.
 TIE_TOLERANCE = 1e-12
 
-Pairs = Literal["all", "own", "distinct"]
-PAIRS: tuple[Pairs, ...] = ("all", "own", "distinct")
+
+class Blocks(Protocol):
+    """Distances that are made, or read, block of rows by block whenever they are walked through."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all rows together."""
+
+    def __iter__(self) -> Iterator[Matrix]:
+        """Yield float64[k, n], in order."""
 
 
-def validate(distances: Matrix) -> None:
+Distances: TypeAlias = "Matrix | Blocks"
+
+
+def as_blocks(distances: Distances) -> Iterable[Matrix]:
+    """Return the blocks of rows; a matrix is one."""
+    return (distances,) if isinstance(distances, np.ndarray) else distances
+
+
+def validate(distances: Distances) -> None:
     """Check that a matrix can carry a verdict.
 
     Raises
@@ -49,7 +66,7 @@ def validate(distances: Matrix) -> None:
     TooFewClipsError
         If it has fewer than two clips.
     """
-    if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
+    if len(distances.shape) != 2 or distances.shape[0] != distances.shape[1]:
         raise DistanceError(
             f"expected distances of n transformed clips to n originals, not {distances.shape}"
         )
@@ -107,23 +124,41 @@ class Exemplars:
         return np.asarray(~(self.margins > 0.0) | self.ties | self.non_finite)
 
 
-def exemplars(distances: Matrix, own: npt.NDArray[np.intp] | None = None) -> Exemplars:
-    """Look up every transformed clip's own original and its nearest other one.
+def exemplars(distances: Distances) -> Exemplars:
+    """Look up every transformed clip's own original, on the diagonal, and its nearest other one.
 
     Parameters
     ----------
-    distances : float64[k, n]
-        Of k transformed clips to all n originals.
-    own : int[k], optional
-        Column of each clip's own original; the diagonal of a square matrix where omitted.
+    distances : float64[n, n], or its blocks of rows
 
     Returns
     -------
     Exemplars
     """
-    if own is None:
-        validate(distances)
-        own = np.arange(len(distances))
+    validate(distances)
+    parts = []
+    first = 0
+    for block in as_blocks(distances):
+        parts.append(exemplars_among(block, np.arange(first, first + len(block))))
+        first += len(block)
+    return Exemplars(
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Exemplars))
+    )
+
+
+def exemplars_among(distances: Matrix, own: npt.NDArray[np.intp]) -> Exemplars:
+    """Look up some transformed clips' own originals, in columns `own`, and their nearest others.
+
+    Parameters
+    ----------
+    distances : float64[k, n]
+        Of k transformed clips to all n originals.
+    own : int[k]
+
+    Returns
+    -------
+    Exemplars
+    """
     _validate_originals(distances.shape[1])
     rows = np.arange(len(distances))
     others = np.where(np.isnan(distances), np.inf, distances)
@@ -139,81 +174,27 @@ def exemplars(distances: Matrix, own: npt.NDArray[np.intp] | None = None) -> Exe
     )
 
 
-def within_consistency(distances: Matrix) -> float:
+def within_consistency(distances: Distances) -> float:
     """Return C_W (paper eq. 10): the share of transformed clips whose own original is nearest."""
     return float(np.mean(~exemplars(distances).errors))
 
 
-def agreements(audio: Matrix, latent: Matrix) -> Flags:
+def agreements(audio: Exemplars, latent: Exemplars) -> Flags:
     """Tell for which clips both spaces make the same exemplar error or none, bool[n].
 
     Their mean is C_acc (paper eq. 12).
-    """
-    _validate_pair(audio, latent)
-    return np.asarray(exemplars(audio).errors == exemplars(latent).errors)
-
-
-def rank_agreement(audio: Matrix, latent: Matrix, *, pairs: Pairs = "all") -> float:
-    """Return C_rho (paper eq. 11): Spearman's rho between the distances of both spaces.
-
-    Parameters
-    ----------
-    audio, latent : float64[n, n]
-    pairs : {"all", "own", "distinct"}
-        Which distances are compared: all n x n (the authors' code), only those of transformed
-        clips to their own originals (n), or all but those (n x n - n), which on untransformed
-        clips is the paper's Fig. 13.
-
-    Returns
-    -------
-    float
 
     Raises
     ------
-    UndefinedMeasureError
-        If the distances of a space are all equal, or not finite.
+    DistanceError
+        If they are of different clips.
     """
-    weights = np.ones(len(audio), dtype=np.float64)
-    ranking = _Ranking(audio, latent, pairs)
-    return ranking.correlation(weights)
-
-
-def rank_agreement_replicates(
-    audio: Matrix,
-    latent: Matrix,
-    groups: Sequence[str],
-    *,
-    pairs: Pairs = "all",
-    rng: np.random.Generator,
-    replicates: int = REPLICATES,
-) -> Matrix:
-    """Return bootstrap replicates of C_rho, drawn over groups of clips.
-
-    Pairs share clips, so whole clips are drawn, each in its rows and its columns; clips of a group
-    are drawn together.
-
-    Parameters
-    ----------
-    audio, latent : float64[n, n]
-    groups : sequence of str
-        One per clip.
-    pairs : {"all", "own", "distinct"}
-    rng : Generator
-    replicates : int
-
-    Returns
-    -------
-    float64[replicates]
-        NaN for a replicate in which the distances of a space are all equal.
-    """
-    ranking = _Ranking(audio, latent, pairs)
-    values = np.empty(replicates)
-    for i in range(replicates):
-        try:
-            values[i] = ranking.correlation(_drawn(groups, rng))
-        except UndefinedMeasureError:
-            values[i] = np.nan
-    return values
+    if len(audio.own) != len(latent.own):
+        raise DistanceError(
+            f"audio and latent distances are of different clips: {len(audio.own)},"
+            f" {len(latent.own)}"
+        )
+    return np.asarray(audio.errors == latent.errors)
 
 
 def proportion_replicates(
@@ -236,11 +217,8 @@ def proportion_replicates(
     -------
     float64[replicates]
     """
-    values = np.empty(replicates)
-    for i in range(replicates):
-        weights = _drawn(groups, rng)
-        values[i] = weights @ outcomes / weights.sum()
-    return values
+    weights = drawn(groups, rng, replicates)
+    return np.asarray(weights @ outcomes.astype(np.float64) / weights.sum(axis=1))
 
 
 def percentile_interval(replicates: Matrix) -> tuple[float, float]:
@@ -309,71 +287,12 @@ def clips_to_decide(share: float, minimum: float, *, limit: int = 1_000_000) -> 
     return high
 
 
-class _Ranking:
-    """Both spaces' distances in sorted order, so that a weighted rho costs no sorting.
-
-    Drawing a clip w times is to give each of its pairs that weight: ranks with ties are then
-    cumulated weights, which is exactly Spearman's rho of the resampled matrix.
-    """
-
-    def __init__(self, audio: Matrix, latent: Matrix, pairs: Pairs) -> None:
-        _validate_pair(audio, latent)
-        if pairs not in PAIRS:
-            raise DistanceError(f"pairs must be one of {', '.join(PAIRS)}, not {pairs!r}")
-        n = len(audio)
-        if pairs == "own":
-            self._rows = self._columns = np.arange(n)
-        else:
-            keep = np.ones((n, n), dtype=bool) if pairs == "all" else ~np.eye(n, dtype=bool)
-            self._rows, self._columns = np.nonzero(keep)
-        self._own = pairs == "own"
-        self._spaces = []
-        for name, distances in (("audio", audio), ("latent", latent)):
-            values = distances[self._rows, self._columns]
-            if not np.isfinite(values).all():
-                raise UndefinedMeasureError(
-                    f"rho is undefined: {int((~np.isfinite(values)).sum())} of {values.size}"
-                    f" {name} distances are not finite"
-                )
-            if values.min() == values.max():
-                raise UndefinedMeasureError(
-                    f"rho is undefined: all {values.size} {name} distances are equal"
-                    f" ({values.min():g})"
-                )
-            _, level = np.unique(values, return_inverse=True)
-            self._spaces.append((level, int(level.max()) + 1))
-
-    def correlation(self, clip_weights: Matrix) -> float:
-        """Return Spearman's rho where clip i counts ``clip_weights[i]`` times."""
-        if self._own:
-            weights = clip_weights
-        else:
-            weights = clip_weights[self._rows] * clip_weights[self._columns]
-        ranks = []
-        for level, levels in self._spaces:
-            counts = np.bincount(level, weights=weights, minlength=levels)
-            middle = np.cumsum(counts) - 0.5 * counts
-            ranks.append(middle[level])
-        total = weights.sum()
-        x, y = (rank - (weights @ rank) / total for rank in ranks)
-        variance = float((weights @ (x * x)) * (weights @ (y * y)))
-        if not variance > 0.0:
-            raise UndefinedMeasureError("rho is undefined: all distances drawn are equal")
-        return float((weights @ (x * y)) / math.sqrt(variance))
-
-
-def _validate_pair(audio: Matrix, latent: Matrix) -> None:
-    validate(audio)
-    validate(latent)
-    if audio.shape != latent.shape:
-        raise DistanceError(
-            f"audio and latent distances are of different clips: {audio.shape}, {latent.shape}"
-        )
-
-
-def _drawn(groups: Sequence[str], rng: np.random.Generator) -> npt.NDArray[Any]:
-    """Return how often each clip is drawn when its groups are drawn with replacement."""
+def drawn(
+    groups: Sequence[str], rng: np.random.Generator, replicates: int
+) -> npt.NDArray[np.int32]:
+    """Return how often each clip is drawn, int32[replicates, n]: its groups with replacement."""
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     count = int(member.max()) + 1
-    drawn = np.bincount(rng.integers(count, size=count), minlength=count)
-    return drawn[member].astype(np.float64)
+    picks = rng.integers(count, size=(replicates, count))
+    times = np.stack([np.bincount(row, minlength=count) for row in picks])
+    return times[:, member].astype(np.int32)

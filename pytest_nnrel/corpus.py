@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import csv
 import math
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from pytest_nnrel import audio
 from pytest_nnrel.errors import CorpusError, CorpusWarning
@@ -38,6 +40,8 @@ WINDOW_SECONDS = 2.0
 #: What the bundled corpus and mirdata's are called on command lines.
 BUNDLED = "bundled"
 _MIRDATA = "mirdata:"
+#: Decoded clips that a corpus keeps in memory.
+_DECODED_BYTES = 2**29
 #: Problems that one error lists before it counts the rest.
 _LISTED = 10
 
@@ -102,6 +106,11 @@ class Clip:
     def seconds(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate
+
+    @cached_property
+    def loudness(self) -> float:
+        """Integrated loudness in LUFS (EBU R 128); ``-inf`` for silence."""
+        return audio.loudness(self.samples, self.sample_rate)
 
     def with_samples(self, samples: Samples) -> Clip:
         """Return the clip with other samples at the same rate."""
@@ -204,6 +213,22 @@ class Corpus:
             raise CorpusError(f"corpus {name!r}: clip ids must be unique; repeated: {repeated[:5]}")
         self._check_lengths()
         self._check_twins()
+        self._forget_decoded()
+
+    def _forget_decoded(self) -> None:
+        self._decoded: LRUCache[int, Clip] = LRUCache(
+            _DECODED_BYTES, getsizeof=lambda clip: clip.samples.nbytes
+        )
+        self._decoded_lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers elsewhere decode what they need.
+        left = ("_decoded", "_decoded_lock")
+        return {name: value for name, value in vars(self).items() if name not in left}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget_decoded()
 
     @classmethod
     def bundled(cls) -> Corpus:
@@ -479,36 +504,41 @@ class Corpus:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: int) -> Clip:
-        """Decode one clip: its source, at the corpus's rate."""
-        source = self._sources[index]
-        samples, rate = source.origin.load()
-        return Clip(
-            source.id,
-            audio.resample(samples, rate, self.sample_rate),
-            self.sample_rate,
-            source.labels,
-            source.group,
-        )
+        """Return one clip: its source, at the corpus's rate.
+
+        What was decoded lately is kept, up to half a gibibyte: each transformation asks for it.
+        """
+        source = self._sources[index]  # in range, or an IndexError
+        with self._decoded_lock:
+            clip = self._decoded.get(index)
+        if clip is None:
+            samples, rate = source.origin.load()
+            resampled = audio.resample(samples, rate, self.sample_rate)
+            clip = Clip(source.id, resampled, self.sample_rate, source.labels, source.group)
+            if clip.samples.nbytes <= _DECODED_BYTES:
+                with self._decoded_lock:
+                    self._decoded[index] = clip
+        return clip
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r}, {len(self)} clips, {self.sample_rate} Hz)"
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Clip ids in the order of the corpus."""
         return tuple(source.id for source in self._sources)
 
-    @property
+    @cached_property
     def groups(self) -> tuple[str, ...]:
         """Group of each clip; a clip without one is its own."""
         return tuple(s.id if s.group is None else s.group for s in self._sources)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """Digest of each clip: id, content and rate."""
         return tuple(digest(s.id, s.content, self.sample_rate) for s in self._sources)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the clips, their order, groups and the window."""
         return digest(self.keys, self.groups, self.window_seconds)

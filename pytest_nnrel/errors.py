@@ -42,7 +42,17 @@ class EncoderError(NNRelError, ValueError):
 
 
 class DistanceError(NNRelError, ValueError):
-    """Sequences or vectors that a distance cannot compare, or a distance that broke its promise."""
+    """Sequences or vectors that a distance cannot compare, or a distance that broke its promise.
+
+    Attributes
+    ----------
+    row : int or None
+        Position of the sequence at fault, where it is one.
+    """
+
+    def __init__(self, message: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 class UndefinedMeasureError(NNRelError, ArithmeticError):

@@ -9,46 +9,58 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from operator import index as as_index
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from cachetools import LRUCache
 
-from pytest_nnrel import consistency, settings
+from pytest_nnrel import consistency, ranks, settings
 from pytest_nnrel.corpus import Clip, Corpus
 from pytest_nnrel.distances import (
     audio_features,
+    companions,
     distance_recipe,
     pairwise_distances,
+    pairwise_together,
     resolve_distance,
 )
 from pytest_nnrel.encoders import Encoder, as_encoder
-from pytest_nnrel.errors import EncoderError, SettingError, TooFewClipsError
+from pytest_nnrel.errors import DistanceError, EncoderError, SettingError, TooFewClipsError
 from pytest_nnrel.recording import Measurement, record_measurement
 from pytest_nnrel.store import Store, digest
+from pytest_nnrel.tasks import run_tasks
 from pytest_nnrel.transforms import Identity, Transform, as_transform
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Matrix, Pairs
+    from pytest_nnrel.consistency import Distances, Exemplars, Matrix
     from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.ranks import Pairs, Ranks
     from pytest_nnrel.store import Arrays
 
     T = TypeVar("T")
+    U = TypeVar("U")
     Features = list[npt.NDArray[np.float32]]
 
 #: Clips of a task: the unit of parallel work, of memory, and of what Ctrl-C can lose.
 BLOCK = 16
+#: Distances of a block of rows, the unit in which they are stored and read.
+BLOCK_OF_DISTANCES = 2**22
+#: Memory that a run keeps features, embeddings and ranks in, besides the store.
+_RECENT_BYTES = 2**28
 #: Clips that messages and reports list by name.
 WORST = 5
 #: Relative deviation that a change of batch or thread count explains.
@@ -56,19 +68,21 @@ WITNESS_TOLERANCE = 1e-3
 #: A bar is drawn when work goes on for longer than this.
 _PROGRESS_DELAY_SECONDS = 2.0
 
-#: Modules whose code decides transformed clips and features; their text is part of every key.
-_CODE = ("audio.py", "corpus.py", "transforms/*.py", "distances/*.py")
-
+#: Modules whose code decides transformed clips, features and distances; their text is part of
+#: every key.
+_CODE = ("audio.py", "corpus.py", "transforms/*.py", "distances/*.py", "lanes.py")
+#: Modules whose code decides bootstraps besides.
+_BOOTSTRAP_CODE = ("consistency.py", "ranks.py")
 
 #: Libraries that decode, resample, measure loudness and take features: their versions are as well.
 _LIBRARIES = ("librosa", "numpy", "pyloudnorm", "scipy", "soundfile", "soxr")
 
 
 @cache
-def code_version() -> str:
+def code_version(patterns: tuple[str, ...] = _CODE) -> str:
     """Return a digest of the code, our own and the libraries', that stored values depend on."""
     root = Path(__file__).parent
-    files = sorted(file for pattern in _CODE for file in root.glob(pattern))
+    files = sorted(file for pattern in patterns for file in root.glob(pattern))
     return digest(
         [(name, library_version(name)) for name in _LIBRARIES],
         [file.relative_to(root).as_posix() for file in files],
@@ -185,8 +199,8 @@ def between_consistency(
     """
     if measure not in ("rho", "accuracy"):
         raise SettingError(f"measure must be 'rho' or 'accuracy', not {measure!r}")
-    if pairs not in consistency.PAIRS:
-        raise SettingError(f"pairs must be one of {', '.join(consistency.PAIRS)}, not {pairs!r}")
+    if pairs not in ranks.PAIRS:
+        raise SettingError(f"pairs must be one of {', '.join(ranks.PAIRS)}, not {pairs!r}")
     measurement = experiment_on(corpus, seed).between(
         as_encoder(encoder),
         as_transform(transform),
@@ -238,6 +252,22 @@ class Stores:
         self.lasting = self.scratch if root is None else Store(root, cap_bytes=cap_bytes)
         self._known: list[tuple[object, str]] = []
         self._distrusted: dict[str, int] = {}
+        self._recent: LRUCache[object, tuple[Any, int]] = LRUCache(
+            _RECENT_BYTES, getsizeof=lambda entry: entry[1]
+        )
+        self._recent_lock = threading.Lock()
+
+    def recently(self, key: object, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """Return a value that the store could give too, kept in memory while there is room."""
+        with self._recent_lock:
+            entry = self._recent.get(key)
+        if entry is None:
+            value = make()
+            entry = value, size(value)
+            if entry[1] <= self._recent.maxsize:
+                with self._recent_lock:
+                    self._recent[key] = entry
+        return entry[0]
 
     def close(self) -> None:
         """Cut the lasting store to its cap, and delete the scratch folder."""
@@ -331,7 +361,6 @@ class Experiment:
         self.seed = seed
         self._stores = stores
         self._active = active
-        self._keys = corpus.keys
         self._subjects: dict[int, _Subject] = {}
         # What headers cannot tell is checked once per corpus, not once per run.
         stores.lasting.fetch("checked", digest(corpus.fingerprint, code_version()), self._checked)
@@ -347,18 +376,18 @@ class Experiment:
         watch = _Stopwatch()
         condition = self._condition(transform)
         distance = resolve_distance(metric, "latent")
-        matrix = self._latent_distances(encoder, condition, distance, watch)
+        space = self._latent_space(encoder, condition, distance, watch)
         details = self._details(transform, condition, encoder, latent=distance)
-        return self._proportion("within", matrix, details, watch)
+        return self._proportion("within", space, details, watch)
 
     def audio(self, transform: Transform, metric: Metric) -> Measurement:
         """Measure C_W in audio space."""
         watch = _Stopwatch()
         condition = self._condition(transform)
         distance = resolve_distance(metric, "audio")
-        matrix = self._audio_distances(condition, distance, watch)
+        space = self._audio_space(condition, distance, watch)
         details = self._details(transform, condition, audio=distance)
-        return self._proportion("audio", matrix, details, watch)
+        return self._proportion("audio", space, details, watch)
 
     def between(
         self,
@@ -372,27 +401,30 @@ class Experiment:
         """Measure C_acc or C_rho."""
         watch = _Stopwatch()
         condition = self._condition(transform)
-        audio = resolve_distance(audio_metric, "audio")
-        latent = resolve_distance(latent_metric, "latent")
-        a = self._audio_distances(condition, audio, watch)
-        z = self._latent_distances(encoder, condition, latent, watch)
-        details = self._details(transform, condition, encoder, audio=audio, latent=latent)
-        details["within"] = {
-            "audio": _rate_of(a),
-            "latent": _rate_of(z),
-        }
+        audio_distance = resolve_distance(audio_metric, "audio")
+        latent_distance = resolve_distance(latent_metric, "latent")
+        audio = self._audio_space(condition, audio_distance, watch)
+        latent = self._latent_space(encoder, condition, latent_distance, watch)
+        details = self._details(
+            transform, condition, encoder, audio=audio_distance, latent=latent_distance
+        )
+        with watch("distances"):
+            right = self._exemplars(audio), self._exemplars(latent)
+        details["within"] = {"audio": _rate_of(right[0]), "latent": _rate_of(right[1])}
         if measure == "accuracy":
-            agreed = consistency.agreements(a, z)
-            measurement = self._measurement("accuracy", agreed, z, details, watch)
-            right = [details["within"][space]["value"] for space in ("audio", "latent")]
+            agreed = consistency.agreements(*right)
+            measurement = self._measurement("accuracy", agreed, right[1], details, watch)
+            rates = [details["within"][name]["value"] for name in ("audio", "latent")]
             # What spaces would agree on that have these rates and nothing in common.
-            details["chance"] = right[0] * right[1] + (1 - right[0]) * (1 - right[1])
+            details["chance"] = rates[0] * rates[1] + (1 - rates[0]) * (1 - rates[1])
             return measurement
         details["identity"]["pairs"] = pairs
         details["chance"] = 0.0
+        with watch("ranks"):
+            ranked = self._ranks(audio, pairs), self._ranks(latent, pairs)
+            value = ranks.rank_agreement(*ranked)
         with watch("bootstrap"):
-            value = consistency.rank_agreement(a, z, pairs=pairs)
-            replicates = self._replicates(a, z, pairs)
+            replicates = self._replicates(audio, latent, ranked)
             ci = consistency.percentile_interval(replicates)
         details["undefined_replicates"] = int(np.isnan(replicates).sum())
         return Measurement(
@@ -401,7 +433,7 @@ class Experiment:
             ci,
             len(self.corpus),
             (),
-            self._worst(consistency.exemplars(z)),
+            self._worst(right[1]),
             details,
             watch.seconds,
         )
@@ -417,8 +449,8 @@ class Experiment:
         with watch("embedding"):
             originals = self.embeddings(encoder, Identity())
             query = self.embeddings(encoder, condition, [index])
-        row = consistency.exemplars(
-            pairwise_distances(query, originals, distance), own=np.array([index])
+        row = consistency.exemplars_among(
+            pairwise_distances(query, originals, distance), np.array([index])
         )
         details = self._details(transform, condition, encoder, latent=distance, indices=[index])
         details["identity"]["clip"] = clip_id
@@ -430,16 +462,17 @@ class Experiment:
         )  # fmt: skip
 
     def _proportion(
-        self, measure: str, matrix: Matrix, details: dict[str, Any], watch: _Stopwatch
+        self, measure: str, space: _Space, details: dict[str, Any], watch: _Stopwatch
     ) -> Measurement:
-        nearest = ~consistency.exemplars(matrix).errors
-        return self._measurement(measure, nearest, matrix, details, watch)
+        with watch("distances"):
+            rows = self._exemplars(space)
+        return self._measurement(measure, ~rows.errors, rows, details, watch)
 
     def _measurement(
         self,
         measure: str,
         outcomes: npt.NDArray[np.bool_],
-        matrix: Matrix,
+        rows: Exemplars,
         details: dict[str, Any],
         watch: _Stopwatch,
     ) -> Measurement:
@@ -448,7 +481,6 @@ class Experiment:
             replicates = consistency.proportion_replicates(
                 outcomes, self.corpus.groups, rng=self._rng("bootstrap")
             )
-        rows = consistency.exemplars(matrix)
         details |= self._qualities(rows)
         details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
         return Measurement(
@@ -566,56 +598,123 @@ class Experiment:
 
     # -- distances
 
-    def _audio_distances(
-        self, condition: Transform, distance: Distance, watch: _Stopwatch
-    ) -> Matrix:
+    def _audio_space(self, condition: Transform, distance: Distance, watch: _Stopwatch) -> _Space:
         own = [distance.name, self._stores.token(distance.subject)]
         place = self._place(condition, self._distance_recipe(distance), own)
-        key = self._corpus_key(place.recipe)
-        stored = place.store.get("distances", key)
+        blocks = [
+            partial(self._audio_rows, condition, distance, rows, watch) for rows in self._rows()
+        ]
+        return _Space("audio", self._corpus_key(place.recipe), place.store, self._distances(blocks))
+
+    def _audio_rows(
+        self, condition: Transform, distance: Distance, rows: slice, watch: _Stopwatch
+    ) -> Matrix:
+        """Return the distances of some transformed clips to all originals."""
+        places = {}
+        for other in companions(distance):
+            own = [other.name, self._stores.token(other.subject)]
+            place = self._place(condition, self._distance_recipe(other), own)
+            places[other.name] = place.store, self._corpus_key([place.recipe, str(rows)])
+        store, key = places[distance.name]
+        stored = store.get("distances", key)
         if stored is None:
             with watch("transformation"):
-                queries = self._features(condition)
-                originals = self._features(Identity())
-            with watch("distances"):
-                stored = place.store.fetch(
-                    "distances",
-                    key,
-                    lambda: {"distances": self._pairwise(queries, originals, distance)},
-                )
+                queries, originals = self._features(condition), self._features(Identity())
+            # One pass serves all companions, and one process at a time makes it.
+            with watch("distances"), store.lock(min(key for _, key in places.values())):
+                stored = store.get("distances", key)
+                if stored is None:
+                    together = self._compare(queries[rows], originals, distance, rows.start)
+                    for name, matrix in together.items():
+                        store, key = places[name]
+                        store.put("distances", key, {"distances": matrix})
+                    return together[distance.name]
         return np.asarray(stored["distances"], dtype=np.float64)
 
-    def _pairwise(self, queries: Features, originals: Features, distance: Distance) -> Matrix:
-        """Compare block by block, so that long comparisons show how far they are."""
-        blocks = [queries[i : i + BLOCK] for i in range(0, len(queries), BLOCK)]
-        rows = [
-            pairwise_distances(block, originals, distance, jobs=self._active.jobs)
-            for block in self._progress(blocks, f"{distance.name} distances", len(blocks))
-        ]
-        return np.concatenate(rows)
+    def _compare(
+        self, queries: Features, originals: Features, distance: Distance, first: int
+    ) -> dict[str, Matrix]:
+        what = " and ".join(other.name for other in companions(distance))
+        try:
+            return pairwise_together(
+                queries,
+                originals,
+                distance,
+                jobs=self._active.jobs,
+                progress=partial(self._progress, what=f"{what} distances"),
+            )
+        except DistanceError as error:
+            at_fault = "" if error.row is None else f"; clip {self.corpus.ids[first + error.row]!r}"
+            where = f" (corpus {self.corpus.name!r}{at_fault})"
+            raise DistanceError(f"{error}{where}", error.row) from error
 
-    def _latent_distances(
+    def _latent_space(
         self, encoder: Encoder, condition: Transform, distance: Distance, watch: _Stopwatch
-    ) -> Matrix:
+    ) -> _Space:
         with watch("embedding"):
             # Originals first: they bear witness to whatever else is stored of the encoder.
             originals = self.embeddings(encoder, Identity())
             queries = self.embeddings(encoder, condition)
-        with watch("distances"):
-            return pairwise_distances(queries, originals, distance, jobs=self._active.jobs)
+
+        def compare(rows: slice) -> Matrix:
+            with watch("distances"):
+                return pairwise_distances(queries[rows], originals, distance)
+
+        recipe = self._distance_recipe(distance)
+        return _Space(
+            "latent",
+            digest(recipe or self._stores.token(distance.subject), originals, queries),
+            self._stores.scratch if recipe is None else self._stores.lasting,
+            self._distances([partial(compare, rows) for rows in self._rows()]),
+        )
+
+    def _rows(self) -> list[slice]:
+        """Return the blocks of rows in which distances are made and stored."""
+        n = len(self.corpus)
+        step = max(BLOCK, BLOCK_OF_DISTANCES // n)
+        return [slice(first, min(first + step, n)) for first in range(0, n, step)]
+
+    def _distances(self, blocks: Sequence[Callable[[], Matrix]]) -> Distances:
+        """Return blocks of rows: one as a matrix, several to be made whenever walked through."""
+        n = len(self.corpus)
+        return blocks[0]() if len(blocks) == 1 else _RowBlocks(blocks, (n, n))
 
     def _distance_recipe(self, distance: Distance) -> object:
         recipe = distance_recipe(distance)
         return None if recipe is None else [distance.name, recipe]
 
-    def _replicates(self, audio: Matrix, latent: Matrix, pairs: Pairs) -> Matrix:
-        key = digest("rho", audio, latent, pairs, self.corpus.groups, self.seed, code_version())
-        stored = self._stores.lasting.fetch(
+    def _exemplars(self, space: _Space) -> Exemplars:
+        return self._stores.recently(
+            ("exemplars", space.key),
+            lambda: consistency.exemplars(space.distances),
+            lambda rows: 4 * rows.own.nbytes,
+        )
+
+    def _ranks(self, space: _Space, pairs: Pairs) -> Ranks:
+        return self._stores.recently(
+            ("ranks", space.key, pairs),
+            lambda: ranks.rank_pairs(
+                space.distances, pairs=pairs, space=space.name, folder=self._stores.scratch.root
+            ),
+            lambda ranked: ranked.doubled.nbytes,
+        )
+
+    def _replicates(self, audio: _Space, latent: _Space, ranked: tuple[Ranks, Ranks]) -> Matrix:
+        lasting = audio.store is latent.store is self._stores.lasting
+        key = digest(
+            "rho", audio.key, latent.key, ranked[0].pairs, self.corpus.groups, self.seed,
+            code_version(), code_version(_BOOTSTRAP_CODE),
+        )  # fmt: skip
+        stored = (self._stores.lasting if lasting else self._stores.scratch).fetch(
             "bootstrap",
             key,
             lambda: {
-                "replicates": consistency.rank_agreement_replicates(
-                    audio, latent, self.corpus.groups, pairs=pairs, rng=self._rng("bootstrap")
+                "replicates": ranks.rank_agreement_replicates(
+                    *ranked,
+                    self.corpus.groups,
+                    rng=self._rng("bootstrap"),
+                    jobs=self._active.jobs,
+                    progress=partial(self._progress, what="bootstrap"),
                 )
             },
         )
@@ -627,10 +726,22 @@ class Experiment:
         self, encoder: Encoder, condition: Transform, indices: Sequence[int] | None = None
     ) -> npt.NDArray[np.float32]:
         """Return the embeddings of clips, all or some, after a transformation, float32[k, d]."""
-        wanted = range(len(self.corpus)) if indices is None else indices
         seconds = encoder.window_seconds or self.corpus.window_seconds
         self.corpus.require_source(seconds, f"encoder {encoder.name!r}")
-        store, keys = self._embedding_keys(self._subject(encoder), condition, wanted)
+        subject = self._subject(encoder)
+        if indices is not None:
+            return self._embeddings(encoder, subject, condition, indices)
+        place = self._embedding_place(subject, condition)
+        return self._stores.recently(
+            ("embeddings", self._corpus_key(place.recipe)),
+            lambda: self._embeddings(encoder, subject, condition, range(len(self.corpus))),
+            lambda rows: rows.nbytes,
+        )
+
+    def _embeddings(
+        self, encoder: Encoder, subject: _Subject, condition: Transform, indices: Sequence[int]
+    ) -> npt.NDArray[np.float32]:
+        store, keys = self._embedding_keys(subject, condition, indices)
         stored: dict[int, Arrays | None] = {
             i: store.get("embeddings", key) for i, key in keys.items()
         }
@@ -638,8 +749,10 @@ class Experiment:
         if missing and not isinstance(condition, Identity):
             self._rendered(condition, missing)  # all at once, on all workers
         blocks = [missing[i : i + BLOCK * 2] for i in range(0, len(missing), BLOCK * 2)]
-        for block in self._progress(blocks, f"{encoder.name} on {condition.name}", len(blocks)):
-            encoded = self._encode(encoder, condition, block)
+        windows = _one_ahead(partial(self._windows, encoder, condition), blocks)
+        what = f"{encoder.name} on {condition.name}"
+        for block, of_block in self._progress(zip(blocks, windows), len(blocks), what):
+            encoded = self._encode(encoder, condition, block, of_block)
             for i, embedding in zip(block, encoded):
                 entry: Arrays = {"embedding": embedding}
                 store.put("embeddings", keys[i], entry)
@@ -653,16 +766,24 @@ class Experiment:
             )
         return np.asarray(np.stack(rows), dtype=np.float32)
 
-    def _encode(
+    def _windows(
         self, encoder: Encoder, condition: Transform, indices: Sequence[int]
     ) -> npt.NDArray[np.float32]:
+        """Return what an encoder sees of some clips, float32[k, samples], at its own rate."""
         seconds = encoder.window_seconds or self.corpus.window_seconds
         rate = encoder.sample_rate or self.corpus.sample_rate
-        windows = np.stack(
-            [clip.window(seconds, sample_rate=rate) for clip in self._clips(condition, indices)]
-        )
+        clips = self._clips(condition, indices)
+        return np.stack([clip.window(seconds, sample_rate=rate) for clip in clips])
+
+    def _encode(
+        self,
+        encoder: Encoder,
+        condition: Transform,
+        indices: Sequence[int],
+        windows: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.float32]:
         try:
-            return encoder.encode(windows, rate)
+            return encoder.encode(windows, encoder.sample_rate or self.corpus.sample_rate)
         except EncoderError as error:
             at_fault = [self.corpus.ids[indices[row]] for row in error.rows]
             where = f" on {condition.name}, corpus {self.corpus.name!r}"
@@ -672,10 +793,15 @@ class Experiment:
     def _embedding_keys(
         self, subject: _Subject, condition: Transform, indices: Iterable[int]
     ) -> tuple[Store, dict[int, str]]:
+        place = self._embedding_place(subject, condition)
+        recipe = digest(place.recipe)
+        keys = self.corpus.keys
+        return place.store, {i: digest("embedding", keys[i], recipe) for i in indices}
+
+    def _embedding_place(self, subject: _Subject, condition: Transform) -> _Place:
         lasting = subject.fingerprint is not None
         place = self._place(condition, subject.identity if lasting else None, subject.identity)
-        recipe = [place.recipe, self._stores.generation(subject.identity)]
-        return place.store, {i: digest("embedding", self._keys[i], recipe) for i in indices}
+        return _Place(place.store, [place.recipe, self._stores.generation(subject.identity)])
 
     def _subject(self, encoder: Encoder) -> _Subject:
         """Return how an encoder is known to the store, after checking that this still holds.
@@ -703,7 +829,9 @@ class Experiment:
             stored = self._witnesses(subject)
             if not stored:
                 return subject
-            fresh = self._encode(encoder, Identity(), list(stored))
+            clips = list(stored)
+            windows = self._windows(encoder, Identity(), clips)
+            fresh = self._encode(encoder, Identity(), clips, windows)
             if _same_embeddings(fresh, list(stored.values())):
                 return subject
             self._stores.distrust(subject.identity)
@@ -744,28 +872,37 @@ class Experiment:
         self, condition: Transform, indices: Sequence[int] | None = None
     ) -> list[_Record]:
         """Transform clips, all or some, that are not in the store yet; return their records."""
+        if indices is not None:
+            return self._render(condition, indices)
+        place, _ = self._render_keys(condition)
+        return self._stores.recently(
+            ("rendered", self._corpus_key(place.recipe)),
+            lambda: self._render(condition, range(len(self.corpus))),
+            lambda records: sum(record.features.nbytes for record in records),
+        )
+
+    def _render(self, condition: Transform, indices: Sequence[int]) -> list[_Record]:
         place, keys = self._render_keys(condition)
-        wanted = range(len(self.corpus)) if indices is None else indices
-        records = {i: _Record.from_entry(place.store.get("features", keys[i])) for i in wanted}
+        records = {i: _Record.from_entry(place.store.get("features", keys[i])) for i in indices}
         missing = [i for i, record in records.items() if record is None]
         if missing:
-            from joblib import Parallel, delayed
-
             task = _RenderTask(self.corpus, condition, self.seed, place.store)
             blocks = [missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)]
-            tasks = (delayed(task)(block, [keys[i] for i in block]) for block in blocks)
-            # Threads unless joblib.parallel_config names a backend: the engines release the GIL.
-            results = Parallel(
-                n_jobs=self._active.jobs, prefer="threads", return_as="generator_unordered"
-            )(tasks)
-            for done in self._progress(results, condition.name, len(blocks)):
+            for done in run_tasks(
+                task,
+                [[(i, keys[i]) for i in block] for block in blocks],
+                jobs=self._active.jobs,
+                progress=partial(self._progress, what=condition.name),
+                ordered=False,
+            ):
                 for i, entry in done:
                     records[i] = _Record.from_entry(entry)
         return [record for record in records.values() if record is not None]
 
     def _render_keys(self, condition: Transform) -> tuple[_Place, list[str]]:
         place = self._place(condition, "rendered", "rendered")
-        return place, [digest("clip", key, place.recipe) for key in self._keys]
+        recipe = digest(place.recipe)
+        return place, [digest("clip", key, recipe) for key in self.corpus.keys]
 
     # -- keys
 
@@ -793,7 +930,7 @@ class Experiment:
     def _condition(self, transform: Transform) -> Transform:
         return transform.condition(self.corpus.sample_rate)
 
-    def _progress(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    def _progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
         from tqdm import tqdm
 
         stream = self._active.progress
@@ -841,10 +978,10 @@ class _RenderTask:
     seed: int
     store: Store
 
-    def __call__(self, indices: Sequence[int], keys: Sequence[str]) -> list[tuple[int, Arrays]]:
+    def __call__(self, block: Sequence[tuple[int, str]]) -> list[tuple[int, Arrays]]:
         done: list[tuple[int, Arrays]] = []
-        with self.store.lock(keys[0]):
-            for i, key in zip(indices, keys):
+        with self.store.lock(block[0][1]):
+            for i, key in block:
                 entry: Arrays | None = self.store.get("features", key)  # by another process, maybe
                 if entry is None:
                     _, entry = self.render(i, key)
@@ -867,6 +1004,27 @@ class _RenderTask:
             self.store.put("clips", key, samples)
         self.store.put("features", key, features)
         return samples, features
+
+
+@dataclass(frozen=True)
+class _Space:
+    """The distances of a space, and where values derived of them are kept."""
+
+    name: str
+    key: str
+    store: Store
+    distances: Distances
+
+
+@dataclass(frozen=True)
+class _RowBlocks:
+    """Distances of which a block of rows is read or computed at a time."""
+
+    blocks: Sequence[Callable[[], Matrix]]
+    shape: tuple[int, int]
+
+    def __iter__(self) -> Iterator[Matrix]:
+        return (block() for block in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -893,11 +1051,22 @@ class _Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
 
 
-def _rate_of(matrix: Matrix) -> dict[str, Any]:
-    errors = consistency.exemplars(matrix).errors
-    right = int((~errors).sum())
-    ci = consistency.wilson_interval(right, len(errors))
-    return {"value": right / len(errors), "ci": list(ci)}
+def _one_ahead(load: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Yield what is loaded for each item, while the next is being loaded already."""
+    with ThreadPoolExecutor(1) as pool:
+        coming: Future[U] | None = None
+        for item in items:
+            loaded, coming = coming, pool.submit(load, item)
+            if loaded is not None:
+                yield loaded.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _rate_of(rows: Exemplars) -> dict[str, Any]:
+    right = int((~rows.errors).sum())
+    ci = consistency.wilson_interval(right, len(rows.errors))
+    return {"value": right / len(rows.errors), "ci": list(ci)}
 
 
 def _same_embeddings(

@@ -8,8 +8,8 @@ carry a checksum, and are recomputed where the checksum does not hold.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import math
 import os
 import re
 import shutil
@@ -33,9 +33,17 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 #: Layout of the entries; entries of another layout are never looked at.
-LAYOUT = "nnrel-v1"
+LAYOUT = "nnrel-v2"
 _ANY_LAYOUT = re.compile(r"nnrel-v\d+")
-_CHECKSUM_BYTES = 16
+SUFFIX = ".arrays"
+#: Kind of the entries that leave first: the largest, and soon made again.
+BULKY = "clips"
+#: SHA-256, which processors have instructions for.
+_CHECKSUM_BYTES = 32
+_HEADER_LENGTH_BYTES = 8
+#: Share of the cap, and least number of bytes, that is written before a look at the size.
+_LOOK_AFTER_SHARE = 0.1
+_LOOK_AFTER_BYTES = 2**28
 _LOCK_STRIPES = 4096
 #: Age at which a temporary file belongs to no writer that still lives.
 _ABANDONED_SECONDS = 86_400.0
@@ -57,6 +65,29 @@ def digest(*parts: object) -> str:
     return state.hexdigest()
 
 
+def _packed(arrays: Arrays) -> list[bytes | memoryview]:
+    """Return the parts of an entry's file after its checksum: header length, header, arrays."""
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = json.dumps(
+        [[name, array.dtype.str, np.shape(arrays[name])] for name, array in plain.items()]
+    ).encode()
+    parts: list[bytes | memoryview] = [len(header).to_bytes(_HEADER_LENGTH_BYTES, "little"), header]
+    return parts + [array.tobytes() for array in plain.values()]
+
+
+def _unpacked(payload: memoryview) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the arrays that `_packed` made a payload of."""
+    at = _HEADER_LENGTH_BYTES + int.from_bytes(payload[:_HEADER_LENGTH_BYTES], "little")
+    arrays = {}
+    for name, kind, shape in json.loads(bytes(payload[_HEADER_LENGTH_BYTES:at])):
+        dtype = np.dtype(kind)
+        end = at + dtype.itemsize * math.prod(shape)
+        # A copy, which is aligned and can be written to.
+        arrays[name] = np.ndarray(shape, dtype, payload[at:end]).copy()
+        at = end
+    return arrays
+
+
 class Store:
     """Arrays by key in a folder.
 
@@ -69,6 +100,9 @@ class Store:
 
     Notes
     -----
+    An entry is a checksum, a header in JSON that names the arrays, and their bytes: half the time
+    of a zip archive, which counts where there are hundreds of thousands of small entries.
+
     A folder that cannot be written (read-only, disk full) costs later runs time, never a verdict:
     one `CacheWarning` says so, and the store goes on reading what it can.
     """
@@ -77,6 +111,7 @@ class Store:
         self.root = root
         self.cap_bytes = cap_bytes
         self._writable = True
+        self._written = 0
 
     def get(self, kind: str, key: str) -> dict[str, npt.NDArray[np.generic]] | None:
         """Return the arrays stored under a key, or None where there is no sound entry."""
@@ -85,27 +120,28 @@ class Store:
             content = path.read_bytes()
         except OSError:
             return None
-        checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-        if hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest() != checksum:
+        payload = memoryview(content)[_CHECKSUM_BYTES:]
+        if hashlib.sha256(payload).digest() != content[:_CHECKSUM_BYTES]:
             return None
-        with np.load(io.BytesIO(payload), allow_pickle=False) as entry:
-            return {name: entry[name] for name in entry.files}
+        return _unpacked(payload)
 
     def put(self, kind: str, key: str, arrays: Arrays) -> None:
         """Store arrays under a key, whole or not at all."""
         if not self._writable:
             return
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes allow_pickle for one
-        payload = buffer.getvalue()
+        parts = _packed(arrays)
+        checksum = hashlib.sha256()
+        for part in parts:
+            checksum.update(part)
         path = self._path(kind, key)
         temporary: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest())
-                file.write(payload)
+                self._written += file.write(checksum.digest())
+                for part in parts:
+                    self._written += file.write(part)
             os.replace(temporary, path)
         except OSError as error:
             self._writable = False
@@ -123,6 +159,9 @@ class Store:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
             raise
+        if self._written > max(_LOOK_AFTER_SHARE * self.cap_bytes, _LOOK_AFTER_BYTES):
+            self._written = 0
+            self.prune()
 
     def fetch(
         self, kind: str, key: str, compute: Callable[[], Arrays]
@@ -165,9 +204,10 @@ class Store:
         return len(sizes), sum(sizes)
 
     def prune(self) -> None:
-        """Delete the entries used longest ago until the store is within its cap.
+        """Delete entries until the store is within its cap: transformed clips, then all others.
 
-        What writers left that were killed a day ago or earlier goes too.
+        Of both those used longest ago go first. What writers left that were killed a day ago or
+        earlier goes too. A long run prunes now and then, whoever opened the store when it is over.
         """
         for path in (self.root / LAYOUT).glob("*/??/.*.tmp"):
             try:
@@ -175,7 +215,9 @@ class Store:
                     path.unlink()
             except OSError:  # gone meanwhile
                 continue
-        entries = sorted(self._entries())
+        entries = sorted(
+            self._entries(), key=lambda entry: (entry[2].parent.parent.name != BULKY, entry)
+        )
         surplus = sum(size for _, size, _ in entries) - self.cap_bytes
         for _, size, path in entries:
             if surplus <= 0:
@@ -191,7 +233,7 @@ class Store:
 
     def _entries(self) -> list[tuple[float, int, Path]]:
         entries = []
-        for path in (self.root / LAYOUT).glob("*/??/*.npz"):
+        for path in (self.root / LAYOUT).glob(f"*/??/*{SUFFIX}"):
             try:
                 status = path.stat()
             except OSError:  # deleted by another process meanwhile
@@ -201,4 +243,4 @@ class Store:
         return entries
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.root / LAYOUT / kind / key[:2] / f"{key}.npz"
+        return self.root / LAYOUT / kind / key[:2] / f"{key}{SUFFIX}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from pytest_nnrel.distances.alignment import SIMPLE_WINDOW, align
 from pytest_nnrel.distances.mfcc import audio_features
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.versions import library_version
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_nnrel.tasks import Progress
+
     Matrix = npt.NDArray[np.float64]
 
 __all__ = [
     "SIMPLE_WINDOW",
     "Distance",
     "audio_features",
+    "companions",
     "distance_recipe",
     "pairwise_distances",
+    "pairwise_together",
     "register_distance",
     "resolve_distance",
 ]
@@ -34,8 +39,6 @@ __all__ = [
 Space = Literal["audio", "latent"]
 Metric: TypeAlias = "str | Distance | Callable[..., Any]"
 
-#: Window of SiMPle in frames (Silva et al. 2016; the paper's section 3.2): 1.16 s.
-SIMPLE_WINDOW = 50
 #: FastDTW's neighbourhood as the paper's authors call it.
 _FASTDTW_RADIUS = 1
 #: Squared chords of unit vectors below this are rounding: the vectors are collinear.
@@ -52,18 +55,31 @@ class Distance:
     space : {"audio", "latent"}
         Whether it compares sequences of frames or embeddings.
     fn : callable
-        ``fn(queries, candidates, jobs) -> float64[n, m]``.
+        ``fn(queries, candidates, how) -> {name: float64[n, m]}``: the distance, and those that
+        come with it.
     version : str or None
         Part of cache keys; None where behaviour cannot be told from a name.
     subject : object
         The user's function, by which a run knows a distance without a version again.
+    family : str or None
+        Distances of one family are computed in one pass.
     """
 
     name: str
     space: Space
-    fn: Callable[[Any, Any, int | None], Any]
+    fn: Callable[[Any, Any, _How], dict[str, Any]]
     version: str | None
     subject: object = None
+    family: str | None = None
+
+
+@dataclass(frozen=True)
+class _How:
+    """How distances are computed: what decides their speed, and not their values."""
+
+    jobs: int | None
+    device: str
+    progress: Progress | None
 
 
 _REGISTRY: dict[str, Distance] = {}
@@ -100,7 +116,7 @@ def register_distance(
         raise DistanceError(f"space must be 'audio' or 'latent', not {space!r}")
     if not callable(fn):
         raise DistanceError(f"the distance {name!r} must be callable, not {fn!r}")
-    _REGISTRY[name] = Distance(name, space, _without_jobs(fn), version, fn)
+    _REGISTRY[name] = Distance(name, space, _alone(name, fn), version, fn)
 
 
 def resolve_distance(metric: Metric, space: Space | None = None) -> Distance:
@@ -115,7 +131,7 @@ def resolve_distance(metric: Metric, space: Space | None = None) -> Distance:
         return metric
     if callable(metric):
         name = getattr(metric, "__name__", type(metric).__name__)
-        return Distance(name, space or "latent", _without_jobs(metric), None, metric)
+        return Distance(name, space or "latent", _alone(name, metric), None, metric)
     distance = _REGISTRY.get(metric)
     if distance is None or (space is not None and distance.space != space):
         known = sorted(n for n, d in _REGISTRY.items() if space in (None, d.space))
@@ -160,24 +176,69 @@ def pairwise_distances(
         For empty sets, wrong shapes, NaN frames, sequences too short for SiMPle (named by
         position), an unknown metric or device, or a callable that returns no (n, m) matrix.
     """
-    if device != "cpu":
-        raise DistanceError(f"distances run on the CPU; device={device!r} is not supported")
     distance = resolve_distance(metric)
     if callable(metric) and not _is_matrix(queries):
         distance = replace(distance, space="audio")
+    return pairwise_together(queries, candidates, distance, jobs=jobs, device=device)[distance.name]
+
+
+def pairwise_together(
+    queries: Sequence[npt.NDArray[Any]] | npt.NDArray[Any],
+    candidates: Sequence[npt.NDArray[Any]] | npt.NDArray[Any],
+    distance: Distance,
+    *,
+    jobs: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> dict[str, Matrix]:
+    """Return a distance, and those that its computation yields besides, by name.
+
+    Parameters
+    ----------
+    queries, candidates, jobs, device
+        As in `pairwise_distances`.
+    distance : Distance
+    progress : callable, optional
+        See `run_tasks`.
+
+    Returns
+    -------
+    dict of str to float64[n, m]
+        Of `companions`, those that the sequences are long enough for.
+    """
+    from pytest_nnrel import settings
+
+    if device != "cpu":
+        raise DistanceError(f"distances run on the CPU; device={device!r} is not supported")
     prepare = _as_sequences if distance.space == "audio" else _as_vectors
     left, right = prepare(queries, "queries"), prepare(candidates, "candidates")
-    out = np.asarray(distance.fn(left, right, jobs))
-    if out.shape != (len(left), len(right)) or out.dtype.kind not in "fiu":
-        raise DistanceError(
-            f"distance {distance.name!r} must return a float matrix of shape"
-            f" ({len(left)}, {len(right)}), not {out.dtype}{list(out.shape)}"
-        )
-    return out.astype(np.float64)
+    widths = left[0].shape[-1], right[0].shape[-1]
+    if widths[0] != widths[1]:
+        raise DistanceError(f"queries have {widths[0]} dimensions, candidates {widths[1]}")
+    how = _How(settings.active().jobs if jobs is None else jobs, device, progress)
+    together = {}
+    for name, values in distance.fn(left, right, how).items():
+        out = np.asarray(values)
+        if out.shape != (len(left), len(right)) or out.dtype.kind not in "fiu":
+            raise DistanceError(
+                f"distance {name!r} must return a float matrix of shape"
+                f" ({len(left)}, {len(right)}), not {out.dtype}{list(out.shape)}"
+            )
+        together[name] = out.astype(np.float64, copy=False)
+    if distance.name not in together:
+        _raise_too_short(left, right)
+    return together
 
 
-def _without_jobs(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any, int | None], Any]:
-    return lambda queries, candidates, jobs: fn(queries, candidates)
+def companions(distance: Distance) -> tuple[Distance, ...]:
+    """Return the distances that are computed in one pass with this one, itself among them."""
+    if distance.family is None:
+        return (distance,)
+    return tuple(other for other in _REGISTRY.values() if other.family == distance.family)
+
+
+def _alone(name: str, fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any, _How], dict[str, Any]]:
+    return lambda queries, candidates, how: {name: fn(queries, candidates)}
 
 
 def _is_matrix(values: Any) -> bool:  # noqa: ANN401
@@ -209,55 +270,22 @@ def _as_vectors(values: Any, what: str) -> Matrix:  # noqa: ANN401
     return matrix
 
 
-def _by_rows(
-    kernel: Callable[..., None],
-    queries: list[npt.NDArray[np.float32]],
-    candidates: list[npt.NDArray[np.float32]],
-    jobs: int | None,
-    *parameters: int,
-) -> Matrix:
-    """Run a kernel of `alignment` for every query, in threads: the kernels release the GIL."""
-    from joblib import Parallel, delayed
-
-    from pytest_nnrel import settings
-
-    if queries[0].shape[1] != candidates[0].shape[1]:
-        raise DistanceError(
-            f"queries have {queries[0].shape[1]} dimensions, candidates {candidates[0].shape[1]}"
-        )
-    first = np.cumsum([0, *(len(candidate) for candidate in candidates)], dtype=np.int64)
-    packed = np.ascontiguousarray(np.concatenate(candidates).T, dtype=np.float64)
-    out = np.empty((len(queries), len(candidates)))
-
-    def run(i: int) -> None:
-        query = np.ascontiguousarray(queries[i].T, dtype=np.float64)
-        kernel(query, packed, first, *parameters, out[i])
-
-    n_jobs = settings.active().jobs if jobs is None else jobs
-    Parallel(n_jobs=n_jobs, backend="threading")(delayed(run)(i) for i in range(len(queries)))
-    return out
+def _aligned(queries: Any, candidates: Any, how: _How) -> dict[str, Matrix]:  # noqa: ANN401
+    return align(queries, candidates, jobs=how.jobs, progress=how.progress)
 
 
-def _dtw(queries: Any, candidates: Any, jobs: int | None) -> Matrix:  # noqa: ANN401
-    from pytest_nnrel.distances.alignment import dtw_row
-
-    return _by_rows(dtw_row, queries, candidates, jobs)
-
-
-def _simple(queries: Any, candidates: Any, jobs: int | None) -> Matrix:  # noqa: ANN401
-    from pytest_nnrel.distances.alignment import simple_row
-
+def _raise_too_short(queries: Any, candidates: Any) -> None:  # noqa: ANN401
     for what, sequences in (("queries", queries), ("candidates", candidates)):
         for i, sequence in enumerate(sequences):
             if len(sequence) < SIMPLE_WINDOW:
                 raise DistanceError(
                     f"{what}[{i}] has {len(sequence)} frames, fewer than SiMPle's window of"
-                    f" {SIMPLE_WINDOW} (1.2 s); use longer windows, or 'dtw'"
+                    f" {SIMPLE_WINDOW} (1.2 s); use longer windows, or 'dtw'",
+                    i,
                 )
-    return _by_rows(simple_row, queries, candidates, jobs, SIMPLE_WINDOW)
 
 
-def _fastdtw(queries: Any, candidates: Any, jobs: int | None) -> Matrix:  # noqa: ANN401
+def _fastdtw(queries: Any, candidates: Any, how: _How) -> dict[str, Matrix]:  # noqa: ANN401
     try:
         import fastdtw  # noqa: F401
     except ImportError as error:
@@ -266,11 +294,12 @@ def _fastdtw(queries: Any, candidates: Any, jobs: int | None) -> Matrix:  # noqa
         ) from error
     from joblib import Parallel, delayed
 
-    from pytest_nnrel import settings
-
-    n_jobs = settings.active().jobs if jobs is None else jobs
-    rows = Parallel(n_jobs=n_jobs)(delayed(_fastdtw_row)(query, candidates) for query in queries)
-    return np.array(rows, dtype=np.float64)
+    # Python alone: threads would wait for each other.
+    rows = Parallel(n_jobs=how.jobs, return_as="generator")(
+        delayed(_fastdtw_row)(query, candidates) for query in queries
+    )
+    shown = rows if how.progress is None else how.progress(rows, len(queries))
+    return {"fastdtw": np.array(list(shown), dtype=np.float64)}
 
 
 def _fastdtw_row(
@@ -285,13 +314,13 @@ def _fastdtw_row(
     ]
 
 
-def _euclidean(queries: Matrix, candidates: Matrix, jobs: int | None) -> Matrix:
+def _euclidean(queries: Matrix, candidates: Matrix) -> Matrix:
     from scipy.spatial.distance import cdist
 
     return np.asarray(cdist(queries, candidates, "euclidean"), dtype=np.float64)
 
 
-def _cosine(queries: Matrix, candidates: Matrix, jobs: int | None) -> Matrix:
+def _cosine(queries: Matrix, candidates: Matrix) -> Matrix:
     """Return 1 - cos, as half the squared chord of the unit vectors, which does not cancel.
 
     NaN for zero vectors, which have no direction.
@@ -312,11 +341,11 @@ def distance_recipe(distance: Distance) -> str | None:
     return distance.version
 
 
-for _name, _space, _fn in (
-    ("dtw", "audio", _dtw),
-    ("simple", "audio", _simple),
-    ("fastdtw", "audio", _fastdtw),
-    ("euclidean", "latent", _euclidean),
-    ("cosine", "latent", _cosine),
+for _distance in (
+    Distance("dtw", "audio", _aligned, "2", family="alignment"),
+    Distance("simple", "audio", _aligned, "2", family="alignment"),
+    Distance("fastdtw", "audio", _fastdtw, "1"),
+    Distance("euclidean", "latent", _alone("euclidean", _euclidean), "1"),
+    Distance("cosine", "latent", _alone("cosine", _cosine), "1"),
 ):
-    _REGISTRY[_name] = Distance(_name, _space, _fn, "1")  # type: ignore[arg-type]
+    _REGISTRY[_distance.name] = _distance

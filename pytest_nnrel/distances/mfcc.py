@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +21,17 @@ SAMPLE_RATE = 22_050
 N_FFT = 2048
 HOP = 512
 MEL_BANDS = 128
+#: Floor of a band's power, and range below the loudest band that counts (librosa's defaults).
+_LEAST_POWER = 1e-10
+_DYNAMIC_RANGE_DB = 80.0
 #: 25 coefficients, of which the first (level) is dropped.
 COEFFICIENTS = 25
 
 
 def mfcc_frames(samples: audio.Samples, sample_rate: float, *, n_fft: int, hop: int) -> Frames:
-    """Return MFCCs without the first coefficient.
+    """Return MFCCs without the first coefficient, as librosa defines them.
+
+    Transforms run in float32, as librosa's do; what comes after them in float64.
 
     Parameters
     ----------
@@ -39,17 +45,35 @@ def mfcc_frames(samples: audio.Samples, sample_rate: float, *, n_fft: int, hop: 
     -------
     float32[1 + n // hop, 24]
     """
+    from scipy.fft import dct, rfft
+
+    # As librosa.feature.mfcc does it: frames are centred on multiples of the hop, zeros outside.
+    padded = np.pad(np.asarray(samples, np.float32), n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    spectrum = rfft(frames * _window(n_fft), axis=-1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    bands = _mel_filters(sample_rate, n_fft) @ power.T
+    decibels = 10.0 * np.log10(np.maximum(bands, _LEAST_POWER))
+    decibels = np.maximum(decibels, decibels.max() - _DYNAMIC_RANGE_DB)
+    coefficients = dct(decibels, axis=0, norm="ortho")[1:COEFFICIENTS]
+    return np.ascontiguousarray(coefficients.T, dtype=np.float32)
+
+
+@cache
+def _window(n_fft: int) -> npt.NDArray[np.float32]:
     import librosa
 
-    coefficients = librosa.feature.mfcc(
-        y=samples,
-        sr=sample_rate,
-        n_mfcc=COEFFICIENTS,
-        n_fft=n_fft,
-        hop_length=hop,
-        n_mels=MEL_BANDS,
-    )
-    return np.ascontiguousarray(coefficients[1:].T, dtype=np.float32)
+    return np.asarray(librosa.filters.get_window("hann", n_fft, fftbins=True), dtype=np.float32)
+
+
+@cache
+def _mel_filters(sample_rate: float, n_fft: int) -> Any:  # noqa: ANN401  (scipy is untyped)
+    """Return the mel filters as a sparse matrix: nearly all of it is zero."""
+    import librosa
+    from scipy.sparse import csr_array
+
+    filters = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=MEL_BANDS, dtype=np.float64)
+    return csr_array(filters)
 
 
 def audio_features(clip: Clip) -> Frames:

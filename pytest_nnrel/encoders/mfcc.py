@@ -35,7 +35,9 @@ class MFCCEncoder(Encoder):
             "mfcc",
             subject="mfcc",
             sample_rate=mfcc.SAMPLE_RATE,
-            fingerprint=digest("mfcc", sources, library_version("librosa")),
+            fingerprint=digest(
+                "mfcc", sources, library_version("librosa"), library_version("scipy")
+            ),
         )
 
     def _forward(self, batch: Samples, sample_rate: int) -> Embeddings:
@@ -47,4 +49,4 @@ def _statistics(window: Samples, sample_rate: int) -> Embeddings:
     series = (frames, np.diff(frames, axis=0), np.diff(frames, n=2, axis=0))
     means = [part.mean(axis=0) for part in series]
     deviations = [part.std(axis=0, ddof=1) for part in series]
-    return np.concatenate([*means, *deviations]).astype(np.float32)
+    return np.asarray(np.concatenate([*means, *deviations]), dtype=np.float32)

@@ -32,6 +32,8 @@ _QUALITY = 3
 _CODEC_DELAY = 1105
 #: Lags that are searched for a misalignment: one MPEG-1 frame on each side.
 _LAG_RANGE = 1152
+#: Length of the transforms that search them.
+_LAG_FFT = 8192
 #: A peak of the correlation this much above that at lag 0 is a misalignment; below, it is the
 #: periodicity of a steady tone.
 _LAG_MARGIN = 1.02
@@ -138,13 +140,23 @@ class MP3(Named):
 
 
 def _lag(before: Samples, after: Samples) -> int:
-    """Return by how many samples `after` lags, 0 where no other lag fits clearly better."""
-    import numpy as np
-    from scipy.signal import correlate
+    """Return by how many samples `after` lags, 0 where no other lag fits clearly better.
 
-    correlation = correlate(after.astype(np.float64), before.astype(np.float64), method="fft")
-    middle = len(before) - 1
-    reach = min(_LAG_RANGE, middle)
-    near = correlation[middle - reach : middle + reach + 1]
+    Correlates stretches of `before` with as much of `after` as lies within reach of each, and sums
+    their spectra: the correlation at the lags of interest only, for short transforms.
+    """
+    import numpy as np
+    from scipy.fft import irfft, rfft
+
+    reach = min(_LAG_RANGE, len(before) - 1)
+    stretch = _LAG_FFT - 2 * reach
+    count = -(-len(before) // stretch)
+    here = np.zeros((count, _LAG_FFT), np.float32)
+    here[:, :stretch].flat[: len(before)] = before
+    around = np.zeros(count * stretch + 2 * reach, np.float32)
+    around[reach : reach + len(after)] = after
+    there = np.lib.stride_tricks.sliding_window_view(around, _LAG_FFT)[::stretch]
+    spectrum = np.sum(np.conj(rfft(here)) * rfft(there), axis=0)
+    near = irfft(spectrum, _LAG_FFT)[: 2 * reach + 1]
     best = int(np.argmax(near)) - reach
     return best if near[best + reach] > _LAG_MARGIN * abs(near[reach]) else 0

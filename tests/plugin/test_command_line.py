@@ -7,6 +7,8 @@ import json
 import pytest
 import soundfile
 
+from pytest_nnrel.store import LAYOUT
+
 _CLIP = "040_09-wings-of-cruelty.ogg"
 
 
@@ -136,9 +138,9 @@ def test_cache_tells_its_size_and_is_cleared(inner):
     assert empty.returncode == 0
     assert empty.stdout.strip() == f"{folder}: 0 entries, 0.0 MiB"
     assert not folder.exists()
-    entries = folder / "nnrel-v1" / "clips" / "ab"
+    entries = folder / LAYOUT / "clips" / "ab"
     entries.mkdir(parents=True)
-    for name in ("abc.npz", "abd.npz"):
+    for name in ("abc.arrays", "abd.arrays"):
         (entries / name).write_bytes(bytes(2**20))
     (folder / "notes.txt").write_text("not the cache's")
     filled = _run(inner, "cache", "--dir", folder)

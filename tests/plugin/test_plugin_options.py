@@ -244,7 +244,7 @@ def test_cache_keeps_clips_where_it_is_told_to(inner, tmp_path, monkeypatch):
     def run(cache):
         run = inner.run(f"--nnrel-cache={cache}", "--nnrel-clips=3", report=False)
         run.result.assert_outcomes(passed=1)
-        files = (inner.path / "kept").rglob("clips/**/*.npz")
+        files = (inner.path / "kept").rglob("clips/**/*.arrays")
         return {path: path.stat().st_mtime_ns for path in files}
 
     kept = run("kept")
@@ -252,9 +252,9 @@ def test_cache_keeps_clips_where_it_is_told_to(inner, tmp_path, monkeypatch):
     assert run("kept") == kept  # read, not written anew
     shutil.rmtree(inner.path / "kept")
     assert not run("off")
-    assert not list(inner.path.rglob("*.npz"))
+    assert not list(inner.path.rglob("*.arrays"))
     assert not (inner.path / "off").exists()
-    assert not list(tmp_path.rglob("*.npz"))  # nor in the user's, either time
+    assert not list(tmp_path.rglob("*.arrays"))  # nor in the user's, either time
 
 
 @pytest.mark.parametrize("gib", ["0.0002", "0"])
@@ -262,7 +262,7 @@ def test_cache_is_cut_back_to_its_size(inner, gib):
     inner.write(test_measuring=_MEASURING)
     flags = ("--nnrel-clips=3", "-o", f"nnrel_cache_gib={gib}")
     inner.run("--nnrel-cache=kept", *flags, report=False)
-    size = sum(path.stat().st_size for path in (inner.path / "kept").rglob("*.npz"))
+    size = sum(path.stat().st_size for path in (inner.path / "kept").rglob("*.arrays"))
     assert size <= float(gib) * 2**30
 
 

@@ -150,7 +150,7 @@ def test_stable_results_are_the_same_in_reverse_order_and_from_a_cold_cache(suit
     cold = inner.run("--nnrel-cache=cold", "--junit-xml=junit.xml", *node_ids)
     order = [case.get("name") for case in ET.parse(cold.folder / "junit.xml").iter("testcase")]
     assert list(dict.fromkeys(order)) == names[::-1]
-    assert list((inner.path / "cold").rglob("*.npz"))
+    assert list((inner.path / "cold").rglob("*.arrays"))
     assert stable(cold.results) == stable(plain.results)
 
 

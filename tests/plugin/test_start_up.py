@@ -126,7 +126,7 @@ print(measured.value, measured.n, measured.details["corpus"]["name"], "_pytest" 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1.0", "8", "bundled", "False"]
     assert done.stderr == ""
-    assert list((tmp_path / "cache" / "pytest-nnrel").rglob("*.npz"))
+    assert list((tmp_path / "cache" / "pytest-nnrel").rglob("*.arrays"))
 
 
 def test_corpus_is_the_bundled_one_where_there_is_no_run(tmp_path):

@@ -12,14 +12,16 @@ import pytest_nnrel
 ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
-    ("errors", "versions"),
-    ("store", "settings", "recording"),
+    ("errors", "versions", "compilation"),
+    ("lanes",),
+    ("store", "settings", "recording", "tasks"),
     ("audio",),
     ("corpus",),
     ("transforms",),
     ("distances",),
     ("encoders",),
     ("consistency",),
+    ("ranks",),
     ("experiment",),
     ("assertions", "strategies"),
     ("report",),

@@ -11,13 +11,29 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
 
 from pytest_nnrel import consistency
-from pytest_nnrel.errors import DistanceError, TooFewClipsError, UndefinedMeasureError
+from pytest_nnrel.errors import DistanceError, TooFewClipsError
+from pytest_nnrel.ranks import rank_pairs
 
 
 def matrices(values):
     """Square matrices of 2 to 8 clips; few distinct values, so that ties are common."""
     sides = st.integers(2, 8)
     return sides.flatmap(lambda n: hnp.arrays(np.float64, (n, n), elements=values))
+
+
+def agreements(audio, latent):
+    return consistency.agreements(consistency.exemplars(audio), consistency.exemplars(latent))
+
+
+class RowBlocks:
+    """A matrix in blocks of a few rows, as those come that are too large for memory."""
+
+    def __init__(self, matrix, rows):
+        self.shape = matrix.shape
+        self._blocks = [matrix[i : i + rows] for i in range(0, len(matrix), rows)]
+
+    def __iter__(self):
+        return iter(self._blocks)
 
 
 any_values = st.floats(0, 100)
@@ -37,6 +53,14 @@ def test_exemplar_errors_follow_equation_9_where_distances_are_not_finite(distan
     exemplars = consistency.exemplars(distances)
     assert exemplars.errors.tolist() == [bool(error) for error in naive.deltas(distances)]
     assert (exemplars.neighbour != np.arange(len(distances))).all()
+
+
+@given(matrices(odd_values), st.integers(1, 9))
+def test_blocks_of_rows_are_the_matrix(distances, rows):
+    whole = consistency.exemplars(distances)
+    blocks = consistency.exemplars(RowBlocks(distances, rows))
+    for name in ("own", "neighbour", "nearest", "non_finite", "errors"):
+        np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name))
 
 
 @given(matrices(any_values))
@@ -69,60 +93,21 @@ def test_zero_distance_to_another_original_ties_with_zero_to_the_own():
 
 def test_rows_of_some_clips_are_judged_against_all_originals():
     distances = np.array([[5.0, 1.0, 9.0]])
-    assert not consistency.exemplars(distances, own=np.array([1])).errors[0]
-    assert consistency.exemplars(distances, own=np.array([2])).errors[0]
+    assert not consistency.exemplars_among(distances, np.array([1])).errors[0]
+    assert consistency.exemplars_among(distances, np.array([2])).errors[0]
 
 
 @given(st.integers(2, 8).flatmap(lambda n: hnp.arrays(np.float64, (2, n, n), elements=few_values)))
 def test_agreement_follows_equation_12(pair):
     audio, latent = pair
     expected = naive.accuracy(audio, latent)
-    assert np.mean(consistency.agreements(audio, latent)) == pytest.approx(expected)
+    assert np.mean(agreements(audio, latent)) == pytest.approx(expected)
 
 
 def test_two_spaces_that_fail_together_agree():
     failing = 1.0 - np.eye(4)[::-1]
     assert consistency.within_consistency(failing) == 0.0
-    assert consistency.agreements(failing, failing).all()
-
-
-@pytest.mark.parametrize("pairs", consistency.PAIRS)
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(3, 9), levels=st.integers(2, 50))
-def test_rank_agreement_is_spearmans_rho(pairs, seed, n, levels):
-    rng = np.random.default_rng(seed)
-    audio, latent = rng.integers(levels, size=(2, n, n)).astype(float)
-    expected = naive.rho(audio, latent, pairs) if _varies(audio, latent, pairs) else None
-    if expected is None:
-        with pytest.raises(UndefinedMeasureError, match=r"all \d+ \w+ distances are equal"):
-            consistency.rank_agreement(audio, latent, pairs=pairs)
-    else:
-        value = consistency.rank_agreement(audio, latent, pairs=pairs)
-        assert value == pytest.approx(expected, abs=1e-12)
-
-
-def _varies(audio, latent, pairs):
-    own = np.eye(len(audio), dtype=bool)
-    keep = {"all": own | ~own, "own": own, "distinct": ~own}[pairs]
-    return all(len(np.unique(space[keep])) > 1 for space in (audio, latent))
-
-
-@pytest.mark.parametrize("pairs", consistency.PAIRS)
-@pytest.mark.parametrize("grouped", [False, True])
-def test_bootstrap_of_rho_equals_resampling_the_matrices(pairs, grouped):
-    rng = np.random.default_rng(3)
-    n = 9
-    audio, latent = rng.integers(40, size=(2, n, n)).astype(float)
-    groups = [f"track-{i // 3 if grouped else i}" for i in range(n)]
-    replicates = consistency.rank_agreement_replicates(
-        audio, latent, groups, pairs=pairs, rng=np.random.default_rng(7), replicates=20
-    )
-    names = sorted(set(groups))
-    again = np.random.default_rng(7)
-    for replicate in replicates:
-        tracks = [names[i] for i in again.integers(len(names), size=len(names))]
-        drawn = [i for track in tracks for i in range(n) if groups[i] == track]
-        expected = naive.resampled_rho(audio, latent, drawn, pairs)
-        assert replicate == pytest.approx(expected, abs=1e-9)
+    assert agreements(failing, failing).all()
 
 
 def test_bootstrap_of_a_proportion_draws_whole_groups():
@@ -172,24 +157,9 @@ def test_matrices_that_carry_no_verdict_are_refused(distances, error, message):
     with pytest.raises(error, match=message):
         consistency.within_consistency(distances)
     with pytest.raises(error, match=message):
-        consistency.rank_agreement(distances, distances)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_rho_of_distances_that_are_not_finite_is_undefined(bad):
-    audio = np.arange(9.0).reshape(3, 3)
-    latent = audio.copy()
-    latent[1, 2] = bad
-    with pytest.raises(UndefinedMeasureError, match="1 of 9 latent distances are not finite"):
-        consistency.rank_agreement(audio, latent)
+        rank_pairs(distances)
 
 
 def test_spaces_of_different_clips_are_refused():
     with pytest.raises(DistanceError, match="different clips"):
-        consistency.agreements(np.zeros((2, 2)), np.zeros((3, 3)))
-
-
-def test_unknown_pairs_are_refused():
-    distances = np.arange(4.0).reshape(2, 2)
-    with pytest.raises(DistanceError, match="pairs must be one of all, own, distinct"):
-        consistency.rank_agreement(distances, distances, pairs="some")
+        agreements(np.zeros((2, 2)), np.zeros((3, 3)))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_nnrel import Corpus, audio_features, pairwise_distances, register_distance
-from pytest_nnrel.distances import SIMPLE_WINDOW, alignment, distance_recipe, resolve_distance
+from pytest_nnrel.distances import SIMPLE_WINDOW, distance_recipe, exact, resolve_distance
 from pytest_nnrel.errors import DistanceError
 
 
@@ -34,10 +34,12 @@ def sequences(shortest, longest, dimensions=3):
 
 def test_features_are_librosas_mfccs_without_the_first(frames):
     clip = Corpus.bundled().subset(12)[0]
-    expected = librosa.feature.mfcc(y=clip.window(2.0), sr=22_050, n_mfcc=25)[1:].T
+    window = clip.window(2.0).astype(np.float64)
+    expected = librosa.feature.mfcc(y=window, sr=22_050, n_mfcc=25, dtype=np.float64)[1:].T
     assert frames[0].shape == (87, 24)
     assert frames[0].dtype == np.float32
-    np.testing.assert_allclose(frames[0], expected, rtol=1e-6, atol=1e-5)
+    # Coefficients reach some hundred; librosa's own in float32 are up to 5e-5 from these.
+    np.testing.assert_allclose(frames[0], expected, rtol=1e-6, atol=1.5e-4)
 
 
 def test_dtw_is_librosas_on_music(frames):
@@ -65,10 +67,8 @@ def test_simple_is_a_naive_join_on_music(frames):
 @given(a=sequences(4, 15), b=sequences(4, 15), window=st.integers(1, 4))
 @settings(deadline=None)
 def test_simple_is_a_naive_join_over_lengths_and_windows(a, b, window):
-    out = np.empty(1)
-    packed = [np.ascontiguousarray(s.T, dtype=np.float64) for s in (a, b)]
-    alignment.simple_row(*packed, np.array([0, len(b)]), window, out)
-    assert out[0] == pytest.approx(naive.simple(a, b, window), rel=1e-6)
+    distance = exact.join_distance(a.astype(np.float64), b.astype(np.float64), window)
+    assert distance == pytest.approx(naive.simple(a, b, window), rel=1e-9)
 
 
 def test_simple_in_one_dimension_is_stumpys_join(frames):
@@ -100,7 +100,7 @@ def test_fastdtw_is_the_package_and_never_below_exact_dtw(frames):
     fast = pairwise_distances(frames[:2], frames[:3], "fastdtw", jobs=1)
     expected = fastdtw.fastdtw(frames[1], frames[2], radius=1, dist=euclidean)[0]
     assert fast[1, 2] == pytest.approx(expected, rel=1e-9)
-    assert (fast >= pairwise_distances(frames[:2], frames[:3], "dtw") * (1 - 1e-9)).all()
+    assert (fast >= pairwise_distances(frames[:2], frames[:3], "dtw") * (1 - 1e-6)).all()
 
 
 @pytest.mark.parametrize("metric", ["dtw", "simple"])

@@ -235,7 +235,7 @@ DAMAGES = {
     "flipped-last-byte": lambda content: flip(content, -1),
     "cut-in-half": lambda content: content[: len(content) // 2],
     "last-byte-missing": lambda content: content[:-1],
-    "only-the-checksum": lambda content: content[:16],
+    "only-the-checksum": lambda content: content[:32],
     "less-than-the-checksum": lambda content: content[:7],
     "empty": lambda content: b"",
     "something-appended": lambda content: content + b"\0",
@@ -356,7 +356,7 @@ ON_A_BAD_DISK = textwrap.dedent(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         got = measure(folder)
-    entries = [p for p in folder.rglob("*.npz") if "gone" not in p.parts[-3]]
+    entries = [p for p in folder.rglob("*.arrays") if "gone" not in p.parts[-3]]
     store = Store(folder)
     print(json.dumps({
         "right": got == expected,

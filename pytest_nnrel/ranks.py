@@ -1,0 +1,311 @@
+"""Between-space consistency by rank, C_rho (paper eq. 11), and its bootstrap over clips.
+
+Conventions
+-----------
+Distances are those of `consistency`, as a matrix or in blocks of rows. All pairs of a space are
+ranked once, exactly, with ties at their mean rank; rho is exact too.
+
+The bootstrap draws clips, never pairs, as pairs share clips: a pair counts as often as both its
+clips were drawn, together. Ranks then are cumulated weights. They are cumulated over `BINS` bins of
+equal count instead of over all pairs, with an error of about ``BINS ** -2``, and for several
+replicates at a time (`lanes`), so that each visit of a pair serves them all. Up to `BINS` pairs
+have a bin each, and the replicates are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pytest_nnrel.consistency import REPLICATES, as_blocks, drawn, validate
+from pytest_nnrel.errors import DistanceError, UndefinedMeasureError
+from pytest_nnrel.tasks import run_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.consistency import Distances, Matrix
+    from pytest_nnrel.tasks import Progress
+
+    Integers = npt.NDArray[np.unsignedinteger[Any]]
+    Float32 = npt.NDArray[np.float32]
+
+Pairs = Literal["all", "own", "distinct"]
+PAIRS: tuple[Pairs, ...] = ("all", "own", "distinct")
+
+#: Rank bins of the bootstrap.
+BINS = 4096
+#: Pairs that are ranked in memory; more of them on disk.
+_IN_MEMORY = 2**25
+#: Pairs of a block of rows.
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The ranks of all pairs of a space.
+
+    Attributes
+    ----------
+    doubled : unsigned[rows, n]
+        Twice the mean rank of each pair, less 1, a whole number from 1 to ``2 * count - 1``. On
+        disk where there are many. For own pairs there is one row.
+    count : int
+        Pairs that are ranked.
+    pairs : {"all", "own", "distinct"}
+        Which they are; of ``"distinct"`` ones the diagonal is not ranked.
+    folder : Path or None
+        Where what is derived of them goes, if it is too much for memory.
+    """
+
+    doubled: Integers
+    count: int
+    pairs: Pairs
+    folder: Path | None = None
+
+    def blocks(self) -> Iterator[tuple[int, Integers]]:
+        """Yield the first row of each block, and its ranks."""
+        step = _rows_of_a_block(self.doubled.shape[1])
+        for first in range(0, len(self.doubled), step):
+            yield first, self.doubled[first : first + step]
+
+    def bins(self, bins: int) -> npt.NDArray[np.uint16]:
+        """Return the bin of each pair, uint16[rows, n], in memory or on disk."""
+        out = _empty(self.doubled.shape, np.uint16, self.folder)
+        for first, block in self.blocks():
+            spread = block.astype(np.uint64) * np.uint64(bins) // np.uint64(2 * self.count)
+            out[first : first + len(block)] = spread
+        return out
+
+
+def rank_pairs(
+    distances: Distances, *, pairs: Pairs = "all", space: str = "", folder: Path | None = None
+) -> Ranks:
+    """Rank the distances of a space, ties at their mean rank.
+
+    Parameters
+    ----------
+    distances : float64[n, n], or its blocks of rows
+    pairs : {"all", "own", "distinct"}
+        Which distances are compared: all n x n (the authors' code), only those of transformed
+        clips to their own originals (n), or all but those (n x n - n), which on untransformed
+        clips is the paper's Fig. 13.
+    space : str
+        For messages.
+    folder : Path, optional
+        Where ranks of more pairs than memory should hold are kept, in files without a name that
+        vanish with the ranks; the system's temporary folder where omitted.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If the distances are all equal, or not finite.
+    """
+    validate(distances)
+    if pairs not in PAIRS:
+        raise DistanceError(f"pairs must be one of {', '.join(PAIRS)}, not {pairs!r}")
+    n = distances.shape[1]
+    count = {"all": n * n, "own": n, "distinct": n * n - n}[pairs]
+    values = _empty((count,), np.float64, folder)
+    filled = 0
+    for first, block in _row_blocks(distances):
+        part = block[_considered(block, first, pairs)]
+        values[filled : filled + len(part)] = part
+        filled += len(part)
+    finite = sum(int(np.isfinite(part).sum()) for part in _stretches(values))
+    if finite < count:
+        raise UndefinedMeasureError(
+            f"rho is undefined: {count - finite} of {count} {space} distances are not finite"
+        )
+    doubled = _empty((1, n) if pairs == "own" else (n, n), np.min_scalar_type(2 * count), folder)
+    if count <= _IN_MEMORY:
+        order = np.argsort(values)
+        ordered = values[order]
+        _fill(doubled, 0, pairs, _doubled_ranks(order, ordered, ordered))
+    else:
+        values.sort()
+        ordered = values
+        for first, block in _row_blocks(distances):
+            part = block[_considered(block, first, pairs)]
+            order = np.argsort(part)  # neighbours are looked up together, which caches reward
+            _fill(doubled, first, pairs, _doubled_ranks(order, part[order], ordered))
+    if ordered[0] == ordered[-1]:
+        raise UndefinedMeasureError(
+            f"rho is undefined: all {count} {space} distances are equal ({ordered[0]:g})"
+        )
+    return Ranks(doubled, count, pairs, folder)
+
+
+def _doubled_ranks(order: npt.NDArray[np.intp], part: Matrix, ordered: Matrix) -> Integers:
+    """Return twice the mean ranks less 1 of values that `order` sorts to `part`."""
+    ranks = np.empty(len(part), np.min_scalar_type(2 * len(ordered)))
+    ranks[order] = np.searchsorted(ordered, part, "left") + np.searchsorted(ordered, part, "right")
+    return ranks
+
+
+def _fill(doubled: Integers, first: int, pairs: Pairs, ranks: Integers) -> None:
+    """Put the ranks of the pairs that count into their places, from row `first` on."""
+    if pairs == "own":
+        doubled[0, first : first + len(ranks)] = ranks
+        return
+    rows = doubled[first : first + -(-len(ranks) // (doubled.shape[1] - (pairs == "distinct")))]
+    rows[_considered(rows, first, pairs)] = ranks
+
+
+def rank_agreement(audio: Ranks, latent: Ranks) -> float:
+    """Return C_rho (paper eq. 11): Spearman's rho between the distances of both spaces.
+
+    Parameters
+    ----------
+    audio, latent : Ranks
+        Of the same clips and pairs.
+
+    Returns
+    -------
+    float
+    """
+    _validate_alike(audio, latent)
+    sums = np.zeros(3)
+    for (first, a), (_, z) in zip(audio.blocks(), latent.blocks()):
+        keep = _considered(a, first, "all" if audio.pairs == "own" else audio.pairs)
+        # Twice a mean rank less 1 has the mean `count`, exactly.
+        x = a[keep].astype(np.float64) - audio.count
+        y = z[keep].astype(np.float64) - audio.count
+        sums += (x @ y, x @ x, y @ y)
+    return float(sums[0] / math.sqrt(sums[1] * sums[2]))
+
+
+def rank_agreement_replicates(
+    audio: Ranks,
+    latent: Ranks,
+    groups: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+    jobs: int | None = 1,
+    progress: Progress | None = None,
+) -> Matrix:
+    """Return bootstrap replicates of C_rho, drawn over groups of clips.
+
+    Parameters
+    ----------
+    audio, latent : Ranks
+        Of the same clips and pairs.
+    groups : sequence of str
+        One per clip; clips of a group are drawn together.
+    rng : Generator
+    replicates : int
+    jobs : int or None
+        Tasks side by side, see `run_tasks`; the result does not depend on it.
+    progress : callable, optional
+        See `run_tasks`.
+
+    Returns
+    -------
+    float64[replicates]
+        NaN for a replicate in which the distances of a space are all equal.
+    """
+    from pytest_nnrel.lanes import LANES
+
+    _validate_alike(audio, latent)
+    weights = drawn(groups, rng, replicates)
+    bins = min(BINS, audio.count)
+    task = _ReplicateTask(audio.bins(bins), latent.bins(bins), bins, audio.pairs)
+    parts = [weights[i : i + LANES] for i in range(0, replicates, LANES)]
+    return np.concatenate(list(run_tasks(task, parts, jobs=jobs, progress=progress)))
+
+
+@dataclass(frozen=True)
+class _ReplicateTask:
+    """Counts some replicates; runs in a thread, process or cluster."""
+
+    audio: npt.NDArray[np.uint16]
+    latent: npt.NDArray[np.uint16]
+    bins: int
+    pairs: Pairs
+
+    def __call__(self, weights: npt.NDArray[np.int32]) -> Matrix:
+        from pytest_nnrel import lanes
+
+        columns = np.zeros((weights.shape[1], lanes.LANES), np.float32)
+        columns[:, : len(weights)] = weights.T
+        rows = np.ones_like(columns[:1]) if self.pairs == "own" else columns
+        skip = self.pairs == "distinct"
+        step = _rows_of_a_block(len(columns))
+        blocks = [
+            (first, rows[first : first + step].ravel()) for first in range(0, len(rows), step)
+        ]
+        flat = columns.ravel()
+
+        def weighted_ranks(of_pairs: npt.NDArray[np.uint16]) -> tuple[Float32, Matrix]:
+            counts = np.zeros((self.bins, lanes.LANES))
+            for first, of_rows in blocks:
+                some = np.zeros(counts.size, np.float32)  # few enough to be counted exactly
+                lanes.count(of_pairs[first : first + step], first, of_rows, flat, skip, some)
+                counts += some.reshape(counts.shape)
+            total = np.maximum(counts.sum(axis=0), 1.0)  # of no weight: a lane that is not used
+            middle = (np.cumsum(counts, axis=0) - 0.5 * counts) / total - 0.5
+            ranks = middle.astype(np.float32)
+            return ranks.ravel(), np.sum(counts * np.square(ranks, dtype=np.float64), axis=0)
+
+        x, x_spread = weighted_ranks(self.audio)
+        y, y_spread = weighted_ranks(self.latent)
+        products = np.zeros(lanes.LANES)
+        for first, of_rows in blocks:
+            part = slice(first, first + step)
+            lanes.sum_products(
+                self.audio[part], self.latent[part], first, of_rows, flat, skip, x, y, products
+            )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rho = products / np.sqrt(x_spread * y_spread)
+        return np.where(np.isfinite(rho), rho, np.nan)[: len(weights)]
+
+
+def _validate_alike(audio: Ranks, latent: Ranks) -> None:
+    if audio.doubled.shape != latent.doubled.shape or audio.pairs != latent.pairs:
+        raise DistanceError(
+            f"audio and latent distances are of different clips or pairs:"
+            f" {audio.doubled.shape} {audio.pairs}, {latent.doubled.shape} {latent.pairs}"
+        )
+
+
+def _considered(block: npt.NDArray[Any], first: int, pairs: Pairs) -> npt.NDArray[np.bool_]:
+    """Tell which pairs count, bool[k, n], of a block that begins at row `first`."""
+    own = np.equal.outer(np.arange(first, first + len(block)), np.arange(block.shape[1]))
+    if pairs == "all":
+        return np.ones(block.shape, dtype=bool)
+    return np.asarray(own if pairs == "own" else ~own)
+
+
+def _row_blocks(distances: Distances) -> Iterator[tuple[int, Matrix]]:
+    first = 0
+    for block in as_blocks(distances):
+        step = _rows_of_a_block(block.shape[1])
+        for start in range(0, len(block), step):
+            rows = block[start : start + step]
+            yield first, rows
+            first += len(rows)
+
+
+def _rows_of_a_block(n: int) -> int:
+    return max(1, _BLOCK // n)
+
+
+def _stretches(values: Matrix) -> Iterator[Matrix]:
+    return (values[i : i + _BLOCK] for i in range(0, len(values), _BLOCK))
+
+
+def _empty(shape: tuple[int, ...], dtype: npt.DTypeLike, folder: Path | None) -> npt.NDArray[Any]:
+    """Return an array in memory or, of many elements, in a file that vanishes with it."""
+    if math.prod(shape) <= _IN_MEMORY:
+        return np.empty(shape, dtype)
+    import tempfile
+
+    with tempfile.TemporaryFile(dir=folder) as file:  # the mapping keeps it until it goes itself
+        return np.memmap(file, dtype=np.dtype(dtype), mode="w+", shape=shape)

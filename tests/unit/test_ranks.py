@@ -1,0 +1,131 @@
+"""Spearman's rho between spaces and its bootstrap, against scipy on resampled matrices."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_consistency import RowBlocks
+
+from pytest_nnrel import ranks
+from pytest_nnrel.errors import DistanceError, UndefinedMeasureError
+
+
+def rho(audio, latent, pairs="all"):
+    spaces = {"audio": audio, "latent": latent}
+    return ranks.rank_agreement(
+        *(ranks.rank_pairs(d, pairs=pairs, space=space) for space, d in spaces.items())
+    )
+
+
+def replicates(audio, latent, groups, pairs="all", count=20, jobs=1):
+    spaces = [ranks.rank_pairs(distances, pairs=pairs) for distances in (audio, latent)]
+    return ranks.rank_agreement_replicates(
+        *spaces, groups, rng=np.random.default_rng(7), replicates=count, jobs=jobs
+    )
+
+
+@pytest.mark.parametrize("pairs", ranks.PAIRS)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(3, 9), levels=st.integers(2, 50))
+def test_rank_agreement_is_spearmans_rho(pairs, seed, n, levels):
+    rng = np.random.default_rng(seed)
+    audio, latent = rng.integers(levels, size=(2, n, n)).astype(float)
+    own = np.eye(n, dtype=bool)
+    keep = {"all": own | ~own, "own": own, "distinct": ~own}[pairs]
+    if all(len(np.unique(space[keep])) > 1 for space in (audio, latent)):
+        expected = naive.rho(audio, latent, pairs)
+        assert rho(audio, latent, pairs) == pytest.approx(expected, abs=1e-12)
+    else:
+        with pytest.raises(UndefinedMeasureError, match=r"all \d+ \w+ distances are equal"):
+            rho(audio, latent, pairs)
+
+
+@pytest.mark.parametrize("pairs", ranks.PAIRS)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_few_pairs_are_resampled_exactly(pairs, grouped):
+    rng = np.random.default_rng(3)
+    n = 9
+    audio, latent = rng.integers(40, size=(2, n, n)).astype(float)
+    groups = [f"track-{i // 3 if grouped else i}" for i in range(n)]
+    names = sorted(set(groups))
+    again = np.random.default_rng(7)
+    for replicate in replicates(audio, latent, groups, pairs):
+        tracks = [names[i] for i in again.integers(len(names), size=len(names))]
+        drawn = [i for track in tracks for i in range(n) if groups[i] == track]
+        expected = naive.resampled_rho(audio, latent, drawn, pairs)
+        assert replicate == pytest.approx(expected, abs=1e-6)  # ranks are held in float32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pairs", ["all", "distinct"])
+@pytest.mark.parametrize("ties", [False, True])
+def test_bins_of_many_pairs_cost_less_than_1e_5(pairs, ties):
+    n = 300
+    rng = np.random.default_rng(n)
+    points = rng.normal(size=(2, n, 8))
+    audio = np.linalg.norm(points[0][:, None] - points[1][None], axis=2)
+    latent = audio + rng.normal(scale=0.5, size=(n, n))
+    if ties:  # a third of all distances are one, as when an encoder collapses on some clips
+        latent = np.maximum(latent, np.quantile(latent, 1 / 3))
+    assert n * n > 20 * ranks.BINS
+    again = np.random.default_rng(7)
+    for replicate in replicates(audio, latent, [f"{i:03}" for i in range(n)], pairs, count=8):
+        drawn = again.integers(n, size=n)
+        expected = naive.resampled_rho(audio, latent, drawn, pairs)
+        assert replicate == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("pairs", ranks.PAIRS)
+def test_ranks_on_disk_are_those_in_memory(pairs, monkeypatch, tmp_path):
+    n = 60
+    rng = np.random.default_rng(n)
+    audio, latent = rng.integers(500, size=(n, n)).astype(float), rng.normal(size=(n, n))
+    groups = [str(i // 2) for i in range(n)]
+    in_memory = rho(audio, latent, pairs), replicates(audio, latent, groups, pairs)
+    monkeypatch.setattr(ranks, "_IN_MEMORY", n // 2)
+    monkeypatch.setattr(ranks, "_BLOCK", 7 * n)
+    blocks = [RowBlocks(distances, 11) for distances in (audio, latent)]
+    ranked = ranks.rank_pairs(blocks[0], pairs=pairs, folder=tmp_path)
+    assert isinstance(ranked.doubled, np.memmap)
+    assert not list(tmp_path.iterdir())  # without a name: nothing is left, whatever happens
+    assert (rho(*blocks, pairs), replicates(*blocks, groups, pairs).tolist()) == (
+        in_memory[0], in_memory[1].tolist(),
+    )  # fmt: skip
+
+
+def test_jobs_do_not_change_replicates():
+    audio, latent = np.random.default_rng(0).normal(size=(2, 40, 40))
+    groups = [str(i) for i in range(40)]
+    one = replicates(audio, latent, groups, count=100)
+    assert replicates(audio, latent, groups, count=100, jobs=2).tolist() == one.tolist()
+
+
+def test_a_replicate_whose_distances_are_all_equal_has_no_value():
+    audio = np.array([[0.0, 1.0], [1.0, 0.0]])
+    values = replicates(audio, audio, ["a", "b"], count=64)
+    assert set(np.isnan(values)) == {True, False}  # of one clip drawn twice, or of both
+    assert np.nanmin(values) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_rho_of_distances_that_are_not_finite_is_undefined(bad):
+    audio = np.arange(9.0).reshape(3, 3)
+    latent = audio.copy()
+    latent[1, 2] = bad
+    with pytest.raises(UndefinedMeasureError, match="1 of 9 latent distances are not finite"):
+        rho(audio, latent)
+
+
+def test_ranks_of_different_clips_or_pairs_are_refused():
+    audio, larger = np.arange(4.0).reshape(2, 2), np.arange(9.0).reshape(3, 3)
+    with pytest.raises(DistanceError, match="different clips or pairs"):
+        rho(audio, larger)
+    with pytest.raises(DistanceError, match="different clips or pairs"):
+        ranks.rank_agreement(ranks.rank_pairs(audio), ranks.rank_pairs(audio, pairs="distinct"))
+
+
+def test_unknown_pairs_are_refused():
+    with pytest.raises(DistanceError, match="pairs must be one of all, own, distinct"):
+        ranks.rank_pairs(np.arange(4.0).reshape(2, 2), pairs="some")
