@@ -25,6 +25,7 @@ from cachetools import LRUCache
 
 from pytest_nnrel import consistency, ranks, settings
 from pytest_nnrel.corpus import Clip, Corpus
+from pytest_nnrel.devices import CPU
 from pytest_nnrel.distances import (
     audio_features,
     companions,
@@ -641,6 +642,7 @@ class Experiment:
                 originals,
                 distance,
                 jobs=self._active.jobs,
+                device=self._active.device or CPU,
                 progress=partial(self._progress, what=f"{what} distances"),
             )
         except DistanceError as error:
@@ -658,7 +660,9 @@ class Experiment:
 
         def compare(rows: slice) -> Matrix:
             with watch("distances"):
-                return pairwise_distances(queries[rows], originals, distance)
+                return pairwise_distances(
+                    queries[rows], originals, distance, device=self._active.device or CPU
+                )
 
         recipe = self._distance_recipe(distance)
         return _Space(

@@ -76,7 +76,7 @@ _OPTIONS = (
             str(settings.DEFAULT_CACHE_GIB), "GIB", on_command_line=False),
     _Option("jobs", "clips that are transformed side by side (default: the cores there are,"
             " shared among xdist's workers)", None, "N"),
-    _Option("device", "torch device for encoders that name none, such as 'cuda'", None, "DEVICE"),
+    _Option("device", "torch device for distances and encoders, such as 'cuda'", None, "DEVICE"),
     _Option("sample-rate", "rate at which clips of a folder are transformed and compared"
             " (default: 22050)", None, "HZ", on_command_line=False),
     _Option("source-seconds", "longest stretch of a clip of a folder that is transformed"

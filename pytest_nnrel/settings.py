@@ -37,7 +37,7 @@ class Settings:
     jobs : int
         Tasks that run side by side.
     device : str or None
-        Torch device for encoders that do not name one, such as ``"cuda"``.
+        Torch device for distances, and for encoders that do not name one, such as ``"cuda"``.
     corpus : callable or None
         Returns the run's corpus; None stands for the bundled one.
     progress : TextIO or None

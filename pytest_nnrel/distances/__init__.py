@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from pytest_nnrel.devices import CPU, torch_device
 from pytest_nnrel.distances.alignment import SIMPLE_WINDOW, align
 from pytest_nnrel.distances.mfcc import audio_features
-from pytest_nnrel.errors import DistanceError
+from pytest_nnrel.errors import DistanceError, SettingError
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ def pairwise_distances(
     jobs : int, optional
         Threads; the run's where omitted.
     device : str
-        ``"cpu"``; no other back end exists yet.
+        ``"cpu"``, or a torch device such as ``"cuda"`` for the built-in distances but
+        ``"fastdtw"``: the same numbers to 1e-5, and the same nearest candidates.
 
     Returns
     -------
@@ -208,8 +210,11 @@ def pairwise_together(
     """
     from pytest_nnrel import settings
 
-    if device != "cpu":
-        raise DistanceError(f"distances run on the CPU; device={device!r} is not supported")
+    if device != CPU:
+        try:
+            torch_device(device)
+        except SettingError as error:
+            raise DistanceError(str(error)) from error
     prepare = _as_sequences if distance.space == "audio" else _as_vectors
     left, right = prepare(queries, "queries"), prepare(candidates, "candidates")
     widths = left[0].shape[-1], right[0].shape[-1]
@@ -271,7 +276,7 @@ def _as_vectors(values: Any, what: str) -> Matrix:  # noqa: ANN401
 
 
 def _aligned(queries: Any, candidates: Any, how: _How) -> dict[str, Matrix]:  # noqa: ANN401
-    return align(queries, candidates, jobs=how.jobs, progress=how.progress)
+    return align(queries, candidates, jobs=how.jobs, device=how.device, progress=how.progress)
 
 
 def _raise_too_short(queries: Any, candidates: Any) -> None:  # noqa: ANN401
@@ -314,24 +319,30 @@ def _fastdtw_row(
     ]
 
 
-def _euclidean(queries: Matrix, candidates: Matrix) -> Matrix:
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(queries, candidates, "euclidean"), dtype=np.float64)
+def _euclidean(queries: Matrix, candidates: Matrix, how: _How) -> dict[str, Matrix]:
+    return {"euclidean": _straight(queries, candidates, how)}
 
 
-def _cosine(queries: Matrix, candidates: Matrix) -> Matrix:
+def _cosine(queries: Matrix, candidates: Matrix, how: _How) -> dict[str, Matrix]:
     """Return 1 - cos, as half the squared chord of the unit vectors, which does not cancel.
 
     NaN for zero vectors, which have no direction.
     """
+    with np.errstate(invalid="ignore"):
+        left, right = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, candidates))
+    chords = np.square(_straight(left, right, how))
+    return {"cosine": np.where(chords < _COLLINEAR, 0.0, 0.5 * chords)}
+
+
+def _straight(queries: Matrix, candidates: Matrix, how: _How) -> Matrix:
+    """Return Euclidean distances in float64, from differences."""
+    if how.device != CPU:
+        from pytest_nnrel.distances.on_device import euclidean
+
+        return euclidean(queries, candidates, torch_device(how.device))
     from scipy.spatial.distance import cdist
 
-    with np.errstate(invalid="ignore"):
-        left = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-        right = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
-    chords = cdist(left, right, "sqeuclidean")
-    return np.asarray(np.where(chords < _COLLINEAR, 0.0, 0.5 * chords), dtype=np.float64)
+    return np.asarray(cdist(queries, candidates, "euclidean"), dtype=np.float64)
 
 
 def distance_recipe(distance: Distance) -> str | None:
@@ -345,7 +356,7 @@ for _distance in (
     Distance("dtw", "audio", _aligned, "2", family="alignment"),
     Distance("simple", "audio", _aligned, "2", family="alignment"),
     Distance("fastdtw", "audio", _fastdtw, "1"),
-    Distance("euclidean", "latent", _alone("euclidean", _euclidean), "1"),
-    Distance("cosine", "latent", _alone("cosine", _cosine), "1"),
+    Distance("euclidean", "latent", _euclidean, "1"),
+    Distance("cosine", "latent", _cosine, "2"),
 ):
     _REGISTRY[_distance.name] = _distance

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.devices import CPU, torch_device
 from pytest_nnrel.tasks import run_tasks
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ _MOST_BITS = 100.0
 _PADDING = np.float32(2.0**50)
 #: Half a unit in the last place of float32, relative.
 _ROUNDING = 2.0**-24
+#: Distance of frames that a device takes for zero at most, relative to their length (the square
+#: root of `on_device.ROUNDING`).
+_TAKEN_FOR_ZERO = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def align(
     candidates: Sequence[Frames],
     *,
     jobs: int | None = None,
+    device: str = CPU,
     progress: Progress | None = None,
 ) -> dict[str, Matrix]:
     """Return the DTW costs, and the SiMPle distances where all have frames enough.
@@ -93,6 +98,8 @@ def align(
     queries, candidates : sequences of float32[frames, d]
     jobs : int or None
         Tasks side by side, see `run_tasks`.
+    device : str
+        ``"cpu"``, or a torch device.
     progress : callable, optional
         See `run_tasks`.
 
@@ -100,6 +107,11 @@ def align(
     -------
     dict of str to float64[n, m]
         ``"dtw"`` and, unless some sequence is shorter than `SIMPLE_WINDOW`, ``"simple"``.
+
+    Raises
+    ------
+    SettingError
+        If the device is not there.
     """
     largest = max(float(np.abs(sequence).max()) for sequence in (*queries, *candidates))
     exponent = np.floor(np.log2(_LARGEST / largest)) if largest > 0.0 else 0.0
@@ -108,29 +120,62 @@ def align(
     candidates = [sequence * np.float32(scale) for sequence in candidates]
     shortest = min(len(sequence) for sequence in (*queries, *candidates))
     window = SIMPLE_WINDOW if shortest >= SIMPLE_WINDOW else 0
-    task = _AlignTask(candidates, pack(candidates), window)
-    blocks = [queries[i : i + BLOCK] for i in range(0, len(queries), BLOCK)]
-    parts = list(run_tasks(task, blocks, jobs=jobs, progress=progress))
+    raw = (
+        _on_processor(queries, candidates, window, jobs, progress)
+        if device == CPU
+        else _on_device(queries, candidates, window, device, progress)
+    )
     scales = {"dtw": scale, "simple": scale * scale}
     return {
-        name: np.concatenate([part[name] for part in parts]) / scales[name] for name in parts[0]
+        name: _settled(distances, queries, candidates, _OF_PAIR[name]) / scales[name]
+        for name, distances in raw.items()
     }
+
+
+def _on_processor(
+    queries: Sequence[Frames],
+    candidates: Sequence[Frames],
+    window: int,
+    jobs: int | None,
+    progress: Progress | None,
+) -> dict[str, Matrix]:
+    task = _AlignTask(len(candidates), pack(candidates), window)
+    blocks = [queries[i : i + BLOCK] for i in range(0, len(queries), BLOCK)]
+    parts = list(run_tasks(task, blocks, jobs=jobs, progress=progress))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _on_device(
+    queries: Sequence[Frames],
+    candidates: Sequence[Frames],
+    window: int,
+    device: str,
+    progress: Progress | None,
+) -> dict[str, Matrix]:
+    from pytest_nnrel.distances import on_device
+
+    found = on_device.align(queries, candidates, window, torch_device(device), progress)
+    for row in np.flatnonzero(np.isnan(found["dtw"]).any(axis=1)):  # too long for the device
+        columns = np.flatnonzero(np.isnan(found["dtw"][row]))
+        rest = _on_processor([queries[row]], [candidates[c] for c in columns], window, None, None)
+        for name, distances in rest.items():
+            found[name][row, columns] = distances[0]
+    return found
 
 
 @dataclass(frozen=True)
 class _AlignTask:
     """Compares a block of queries with all candidates; runs in a thread, process or cluster."""
 
-    candidates: Sequence[Frames]
+    candidates: int
     packed: Packed
     window: int
 
     def __call__(self, queries: Sequence[Frames]) -> dict[str, Matrix]:
         from pytest_nnrel import lanes
-        from pytest_nnrel.distances import exact
 
         first = np.cumsum([0, *(len(query) for query in queries)], dtype=np.int64)
-        shape = (len(queries), len(self.candidates))
+        shape = (len(queries), self.candidates)
         warped = np.empty(shape, np.float32)
         joined = np.empty(shape if self.window else (1, 1), np.float32)
         packed = self.packed
@@ -138,38 +183,46 @@ class _AlignTask:
             np.concatenate(queries).ravel(), first, queries[0].shape[1], packed.groups,
             packed.group_first, packed.lengths, packed.members, self.window, warped, joined,
         )  # fmt: skip
+        both = {"dtw": warped, "simple": joined} if self.window else {"dtw": warped}
+        return {name: distances.astype(np.float64) for name, distances in both.items()}
 
-        def warping_cost(query: Frames, candidate: Frames) -> float:
-            return exact.warping_cost(
-                query.astype(np.float64), np.ascontiguousarray(candidate.T, dtype=np.float64)
-            )
 
-        def join_distance(query: Frames, candidate: Frames) -> float:
-            return exact.join_distance(
-                query.astype(np.float64), candidate.astype(np.float64), self.window
-            )
+def _warping_cost(query: Frames, candidate: Frames) -> float:
+    from pytest_nnrel.distances import exact
 
-        distances = {"dtw": self._settled(warped, queries, warping_cost)}
-        if self.window:
-            distances["simple"] = self._settled(joined, queries, join_distance)
-        return distances
+    return exact.warping_cost(
+        query.astype(np.float64), np.ascontiguousarray(candidate.T, dtype=np.float64)
+    )
 
-    def _settled(
-        self,
-        distances: Frames,
-        queries: Sequence[Frames],
-        of_pair: Callable[[Frames, Frames], float],
-    ) -> Matrix:
-        """Return the distances in float64, computed anew where the nearest is contested."""
-        settled = distances.astype(np.float64)
-        longest = max(len(candidate) for candidate in self.candidates)
-        for row, query in zip(settled, queries):
-            # Frames summed along a path or window, dimensions of each, and the square root: each
-            # addition of numbers that are not negative adds at most one rounding. Twice, as both
-            # the nearest and its rival may be off.
-            additions = len(query) + longest + query.shape[1] + 4
-            bound = row.min() * (1.0 + 2.0 * 2.0 * additions * _ROUNDING)
-            contested = np.flatnonzero(row <= bound)
-            if len(contested) > 1:
-                row[contested] = [of_pair(query, self.candidates[c]) for c in contested]
-        return settled
+
+def _join_distance(query: Frames, candidate: Frames) -> float:
+    from pytest_nnrel.distances import exact
+
+    return exact.join_distance(
+        query.astype(np.float64), candidate.astype(np.float64), SIMPLE_WINDOW
+    )
+
+
+_OF_PAIR = {"dtw": _warping_cost, "simple": _join_distance}
+
+
+def _settled(
+    distances: Matrix,
+    queries: Sequence[Frames],
+    candidates: Sequence[Frames],
+    of_pair: Callable[[Frames, Frames], float],
+) -> Matrix:
+    """Compute anew, in float64, what competes for the nearest candidate of each query."""
+    longest = max(len(candidate) for candidate in candidates)
+    for row, query in zip(distances, queries):
+        # Frames summed along a path or window, dimensions of each, and the square root: each
+        # addition of numbers that are not negative adds at most one rounding. Twice, as both the
+        # nearest and its rival may be off. What a device takes for zero comes once for each frame.
+        additions = len(query) + longest + query.shape[1] + 4
+        relative = 4.0 * additions * _ROUNDING
+        zero = _TAKEN_FOR_ZERO * _LARGEST * np.sqrt(2.0 * query.shape[1])
+        bound = row.min() * (1.0 + relative) + additions * zero
+        contested = np.flatnonzero(row <= bound)
+        if len(contested) > 1:
+            row[contested] = [of_pair(query, candidates[c]) for c in contested]
+    return distances

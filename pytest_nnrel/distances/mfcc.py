@@ -76,6 +76,45 @@ def _mel_filters(sample_rate: float, n_fft: int) -> Any:  # noqa: ANN401  (scipy
     return csr_array(filters)
 
 
+def mfcc_tensor(
+    windows: audio.Samples,
+    sample_rate: float,
+    *,
+    n_fft: int,
+    hop: int,
+    device: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401  (a tensor)
+    """Return what `mfcc_frames` does for many windows, computed on a torch device and left there.
+
+    Parameters
+    ----------
+    windows : float32[k, n]
+    sample_rate, n_fft, hop
+        As in `mfcc_frames`.
+    device : torch.device
+
+    Returns
+    -------
+    torch.Tensor
+        float64[k, 1 + n // hop, 24].
+    """
+    import torch
+    from scipy.fft import dct
+
+    cosines = dct(np.eye(MEL_BANDS), axis=0, norm="ortho")[1:COEFFICIENTS].T
+    signal, taper, filters, transform = (
+        torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        for array in (windows, _window(n_fft), _mel_filters(sample_rate, n_fft).toarray(), cosines)
+    )
+    spectrum = torch.stft(
+        signal, n_fft, hop, window=taper, center=True, pad_mode="constant", return_complex=True
+    )
+    power = torch.view_as_real(spectrum).square().sum(-1).double()
+    decibels = 10.0 * torch.log10((filters @ power).clamp_min(_LEAST_POWER))
+    floor = decibels.amax(dim=(1, 2), keepdim=True) - _DYNAMIC_RANGE_DB
+    return torch.maximum(decibels, floor).transpose(1, 2) @ transform
+
+
 def audio_features(clip: Clip) -> Frames:
     """Return what audio distances compare: the MFCCs of a whole clip.
 

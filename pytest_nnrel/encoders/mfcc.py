@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nnrel import settings
+from pytest_nnrel.devices import CPU, torch_device
 from pytest_nnrel.distances import mfcc
 from pytest_nnrel.encoders.protocol import Encoder
 from pytest_nnrel.store import digest
@@ -27,20 +29,44 @@ class MFCCEncoder(Encoder):
 
     A window becomes 24 x 3 x 2 = 144 numbers: means of the coefficients, of their differences and
     of the differences' differences, then unbiased standard deviations in the same order.
+
+    Parameters
+    ----------
+    device : str, optional
+        Torch device to compute them on; the run's (``--nnrel-device``) where omitted. Without
+        either, numpy computes them.
+
+    Raises
+    ------
+    SettingError
+        If there is no such device.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str | None = None) -> None:
+        device = device or settings.active().device
+        self._torch_device = None if device in (None, CPU) else torch_device(str(device))
         sources = [inspect.getsource(sys.modules[__name__]), inspect.getsource(mfcc)]
         super().__init__(
             "mfcc",
             subject="mfcc",
             sample_rate=mfcc.SAMPLE_RATE,
+            device=device,
             fingerprint=digest(
                 "mfcc", sources, library_version("librosa"), library_version("scipy")
             ),
         )
 
-    def _forward(self, batch: Samples, sample_rate: int) -> Embeddings:
+    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        if self._torch_device is not None:
+            import torch
+
+            frames = mfcc.mfcc_tensor(
+                batch, sample_rate, n_fft=N_FFT, hop=HOP, device=self._torch_device
+            )
+            series = (frames, frames.diff(dim=1), frames.diff(n=2, dim=1))
+            statistics = [part.mean(dim=1) for part in series]
+            statistics += [part.std(dim=1, correction=1) for part in series]
+            return torch.cat(statistics, dim=1)
         return np.stack([_statistics(window, sample_rate) for window in batch])
 
 

@@ -13,7 +13,7 @@ ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
     ("errors", "versions", "compilation"),
-    ("lanes",),
+    ("lanes", "devices"),
     ("store", "settings", "recording", "tasks"),
     ("audio",),
     ("corpus",),
