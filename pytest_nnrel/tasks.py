@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -55,15 +56,19 @@ def run_tasks(
     run = _Run()
     name = f"{os.getpid()} {next(_NUMBERS)}"
     _RUNS[name] = run
+    watched = _Watched(task, name)
+    results = Parallel(
+        n_jobs=jobs, prefer="threads", return_as="generator" if ordered else "generator_unordered"
+    )(delayed(watched)(part) for part in parts)
     try:
-        results = Parallel(
-            n_jobs=jobs,
-            prefer="threads",
-            return_as="generator" if ordered else "generator_unordered",
-        )(delayed(_Watched(task, name))(part) for part in parts)
-        yield from results if progress is None else progress(results, len(parts))
+        for result in results if progress is None else progress(results, len(parts)):  # noqa: UP028
+            yield result
     finally:
         run.end()
+        with warnings.catch_warnings():
+            # That tasks were cancelled is what was asked for.
+            warnings.filterwarnings("ignore", message=".*have been cancelled", module="joblib")
+            results.close()
         del _RUNS[name]
 
 
@@ -86,7 +91,7 @@ _NUMBERS = count()
 _RUNS: dict[str, _Run] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # joblib hashes it, but what it holds need not have a hash
 class _Watched(Generic[Part, Result]):
     """A task whose run knows, in its own process, whether it is under way."""
 

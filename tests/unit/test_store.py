@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pytest_nnrel.errors import CacheWarning
-from pytest_nnrel.store import LAYOUT, Store, digest
+from pytest_nnrel.store import BULKY, LAYOUT, Store, digest
 
 KEY = digest("an entry")
 OTHER_KEY = digest("another entry")
@@ -575,6 +575,27 @@ def test_prune_counts_reading_as_use(tmp_path):
     store.get("kind", keys[0])
     store.prune()
     assert [(store.get("kind", key) is not None) for key in keys] == [True, False, True]
+
+
+def test_prune_deletes_clips_before_anything_else(tmp_path):
+    store, keys = filled(tmp_path, 3, cap_entries=2)
+    _, size = store.size()
+    store.put(BULKY, OTHER_KEY, {"x": np.full(1000, 1)})  # just now, but soon made again
+    store.cap_bytes = size
+    store.prune()
+    assert store.get(BULKY, OTHER_KEY) is None
+    assert all(store.get("kind", key) is not None for key in keys)
+
+
+def test_a_long_run_stays_near_its_cap(tmp_path, monkeypatch):
+    monkeypatch.setattr("pytest_nnrel.store._LOOK_AFTER_BYTES", 20_000)
+    store = Store(tmp_path, cap_bytes=50_000)
+    sizes = []
+    for i in range(100):
+        store.put("kind", digest(i), {"x": np.zeros(500)})
+        sizes.append(store.size()[1])
+    assert 50_000 < max(sizes) < 50_000 + 20_000 + 5_000
+    assert store.get("kind", digest(99)) is not None
 
 
 def test_prune_to_nothing(tmp_path):

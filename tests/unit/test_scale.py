@@ -1,0 +1,148 @@
+"""What large corpora need: blocks and files instead of memory, going on after a kill, clusters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import joblib
+import pytest
+
+from pytest_nnrel import (
+    MP3,
+    Corpus,
+    MFCCEncoder,
+    PinkNoise,
+    audio_consistency,
+    between_consistency,
+    experiment,
+    ranks,
+    settings,
+    within_consistency,
+)
+from pytest_nnrel.experiment import close_stores
+from pytest_nnrel.recording import sink
+from pytest_nnrel.settings import Settings
+from pytest_nnrel.store import LAYOUT
+
+TRANSFORMS = (PinkNoise(6), MP3(16))
+
+
+def measure(corpus, cache, jobs=1):
+    """Return what a run of its own measures, as plain values without times."""
+    active = Settings(cache_dir=cache, jobs=jobs)
+    token = settings.activate(active)
+    try:
+        with sink():
+            found = []
+            for transform in TRANSFORMS:
+                encoder = MFCCEncoder()
+                found += [
+                    audio_consistency(transform, corpus=corpus),
+                    audio_consistency(transform, corpus=corpus, distance="simple"),
+                    within_consistency(encoder, transform, corpus=corpus, distance="cosine"),
+                    between_consistency(encoder, transform, corpus=corpus),
+                    between_consistency(encoder, transform, corpus=corpus, pairs="distinct"),
+                    between_consistency(encoder, transform, corpus=corpus, measure="accuracy"),
+                ]
+    finally:
+        settings.deactivate(token)
+        close_stores(active)
+    plain = [measurement.as_dict() for measurement in found]
+    for content in plain:
+        del content["timings"]
+    return plain
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return Corpus.bundled().subset(34)
+
+
+@pytest.fixture(scope="module")
+def expected(corpus, tmp_path_factory):
+    return measure(corpus, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.slow
+def test_blocks_of_rows_and_ranks_on_disk_change_nothing(corpus, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "BLOCK_OF_DISTANCES", 34 * experiment.BLOCK)
+    monkeypatch.setattr(ranks, "_IN_MEMORY", 34 * 10)
+    monkeypatch.setattr(ranks, "_BLOCK", 34 * 5)
+    assert measure(corpus, tmp_path) == expected
+    entries = list((tmp_path / LAYOUT / "distances").rglob("*.arrays"))
+    assert len(entries) == len(TRANSFORMS) * 2 * 3  # DTW and SiMPle, in three blocks
+
+
+@pytest.mark.slow
+def test_what_memory_has_no_room_for_is_read_again(corpus, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "_RECENT_BYTES", 1000)
+    monkeypatch.setattr("pytest_nnrel.corpus._DECODED_BYTES", 1000)
+    assert measure(Corpus.bundled().subset(34), tmp_path) == expected
+
+
+def test_both_audio_distances_come_from_one_pass(corpus, tmp_path, monkeypatch):
+    passes = []
+    pairwise = experiment.pairwise_together
+    monkeypatch.setattr(
+        experiment,
+        "pairwise_together",
+        lambda *args, **kwargs: passes.append(args[2].name) or pairwise(*args, **kwargs),
+    )
+    measure(corpus, tmp_path)
+    assert passes == ["dtw"] * len(TRANSFORMS)
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same(corpus, expected, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        joblib.parallel_config(backend="dask"),
+    ):
+        assert measure(corpus, tmp_path / "cache", jobs=2) == expected
+        done = client.run(lambda dask_worker: dask_worker.state.task_counter.current_count())
+    assert len(done) == 2
+
+
+_MEASURE = """
+    import json
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, {tests!r})
+    from pytest_nnrel import Corpus
+    from test_scale import measure
+    found = measure(Corpus.bundled().subset(34), Path(sys.argv[1]), jobs=2)
+    Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
+    code = textwrap.dedent(_MEASURE).format(tests=os.path.dirname(__file__))
+    cache, out = tmp_path / "cache", tmp_path / "out.json"
+    command = [sys.executable, "-c", code, str(cache), str(out)]
+
+    def features():
+        found = (cache / LAYOUT / "features").rglob("*.arrays")
+        return {path.name: path.stat().st_mtime_ns for path in found}
+
+    run = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while len(features()) < 34 + 20 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    kept = features()
+    assert 34 + 20 <= len(kept) < 3 * 34  # originals, and some of both transformations
+    subprocess.run(command, check=True)
+    after = features()
+    assert len(after) == 3 * 34
+    assert {name: after[name] for name in kept} == kept
+    assert json.loads(out.read_text()) == json.loads(json.dumps(expected))
