@@ -600,27 +600,40 @@ class Experiment:
     # -- distances
 
     def _audio_space(self, condition: Transform, distance: Distance, watch: _Stopwatch) -> _Space:
-        own = [distance.name, self._stores.token(distance.subject)]
-        place = self._place(condition, self._distance_recipe(distance), own)
+        place = self._audio_place(condition, distance)
+
+        @cache
+        def features() -> tuple[Features, Features]:
+            with watch("transformation"):
+                return self._features(condition), self._features(Identity())
+
         blocks = [
-            partial(self._audio_rows, condition, distance, rows, watch) for rows in self._rows()
+            partial(self._audio_rows, condition, distance, features, rows, watch)
+            for rows in self._rows()
         ]
         return _Space("audio", self._corpus_key(place.recipe), place.store, self._distances(blocks))
 
+    def _audio_place(self, condition: Transform, distance: Distance) -> _Place:
+        own = [distance.name, self._stores.token(distance.subject)]
+        return self._place(condition, self._distance_recipe(distance), own)
+
     def _audio_rows(
-        self, condition: Transform, distance: Distance, rows: slice, watch: _Stopwatch
+        self,
+        condition: Transform,
+        distance: Distance,
+        features: Callable[[], tuple[Features, Features]],
+        rows: slice,
+        watch: _Stopwatch,
     ) -> Matrix:
         """Return the distances of some transformed clips to all originals."""
         places = {}
         for other in companions(distance):
-            own = [other.name, self._stores.token(other.subject)]
-            place = self._place(condition, self._distance_recipe(other), own)
+            place = self._audio_place(condition, other)
             places[other.name] = place.store, self._corpus_key([place.recipe, str(rows)])
         store, key = places[distance.name]
         stored = store.get("distances", key)
         if stored is None:
-            with watch("transformation"):
-                queries, originals = self._features(condition), self._features(Identity())
+            queries, originals = features()
             # One pass serves all companions, and one process at a time makes it.
             with watch("distances"), store.lock(min(key for _, key in places.values())):
                 stored = store.get("distances", key)

@@ -218,12 +218,12 @@ def rank_agreement_replicates(
     bins = min(BINS, audio.count)
     task = _ReplicateTask(audio.bins(bins), latent.bins(bins), bins, audio.pairs)
     parts = [weights[i : i + LANES] for i in range(0, replicates, LANES)]
-    return np.concatenate(list(run_tasks(task, parts, jobs=jobs, progress=progress)))
+    return np.concatenate(list(run_tasks(task, parts, jobs=jobs, progress=progress, here=True)))
 
 
 @dataclass(frozen=True)
 class _ReplicateTask:
-    """Counts some replicates; runs in a thread, process or cluster."""
+    """Counts some replicates, in a thread."""
 
     audio: npt.NDArray[np.uint16]
     latent: npt.NDArray[np.uint16]

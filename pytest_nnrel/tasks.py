@@ -30,6 +30,7 @@ def run_tasks(
     jobs: int | None,
     progress: Progress | None = None,
     ordered: bool = True,
+    here: bool = False,
 ) -> Iterator[Result]:
     """Yield the results of a task on each part.
 
@@ -44,6 +45,8 @@ def run_tasks(
         Given the results and their number, yields them.
     ordered : bool
         Whether results come in the order of the parts, or as they are done.
+    here : bool
+        Whether the task holds too much to be sent elsewhere: it then runs in threads, always.
 
     Notes
     -----
@@ -58,7 +61,10 @@ def run_tasks(
     _RUNS[name] = run
     watched = _Watched(task, name)
     results = Parallel(
-        n_jobs=jobs, prefer="threads", return_as="generator" if ordered else "generator_unordered"
+        n_jobs=jobs,
+        prefer="threads",
+        require="sharedmem" if here else None,
+        return_as="generator" if ordered else "generator_unordered",
     )(delayed(watched)(part) for part in parts)
     try:
         for result in results if progress is None else progress(results, len(parts)):  # noqa: UP028

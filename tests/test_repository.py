@@ -42,6 +42,44 @@ def test_the_examples_pass_and_leave_a_report(tmp_path):
     assert (tmp_path / "report" / "index.html").stat().st_size < 5 * 2**20
 
 
+def benchmark(script, *arguments):
+    """Return what a benchmark script prints, on few clips."""
+    run = subprocess.run(
+        [sys.executable, f"benchmarks/{script}.py", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.mark.slow
+def test_the_papers_experiment_can_be_timed_and_taken_up(tmp_path):
+    out = tmp_path / "out.json"
+    arguments = ("--clips=8", "--conditions=2", f"--cache={tmp_path / 'cache'}", f"--out={out}")
+    printed = benchmark("paper_scale", *arguments, "--bare=4")
+    assert "extrapolated from 2 of 91 conditions" in printed
+    assert re.search(r"ratio of the run to its bare calls: \d+\.\d\d", printed)
+    values = json.loads(out.read_text(encoding="utf-8"))["values"]
+    assert [len(of_condition) for of_condition in values.values()] == [12, 12]
+    benchmark("paper_scale", *arguments)  # from the cache
+    assert json.loads(out.read_text(encoding="utf-8"))["values"] == values
+
+
+@pytest.mark.slow
+def test_ranks_can_be_timed_against_scipy():
+    assert "rho of 80 clips, 6,400 pairs" in benchmark("bootstrap", "--clips=80")
+
+
+@pytest.mark.slow
+def test_audio_distances_can_be_timed_against_their_peers():
+    for peer in ("aeon", "dtaidistance", "fastdtw", "tslearn"):
+        pytest.importorskip(peer)
+    assert "fastdtw, as the paper calls it" in benchmark("distances", "--clips=4")
+
+
 def test_the_readme_names_every_option_and_ini_key_and_no_other():
     shown = {f"--nnrel-{option.name}" for option in plugin._OPTIONS if option.on_command_line}
     assert set(re.findall(r"--nnrel-[a-z]+", README)) == {*shown, "--nnrel-report"}

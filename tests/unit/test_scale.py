@@ -23,6 +23,7 @@ from pytest_nnrel import (
     settings,
     within_consistency,
 )
+from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment import close_stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
@@ -94,6 +95,17 @@ def test_both_audio_distances_come_from_one_pass(corpus, tmp_path, monkeypatch):
     )
     measure(corpus, tmp_path)
     assert passes == ["dtw"] * len(TRANSFORMS)
+
+
+def test_windows_too_short_for_simple_name_a_clip():
+    music = Corpus.bundled().subset(3)
+    short = Corpus.from_arrays(
+        [clip.window(2.0) for clip in music], sample_rate=22_050, ids=music.ids, window_seconds=1.0
+    )
+    message = rf"has 44 frames, fewer than SiMPle's window of 50 .*clip '{music.ids[0]}'"
+    with pytest.raises(DistanceError, match=message):
+        audio_consistency(MP3(16), corpus=short, distance="simple")
+    assert audio_consistency(MP3(16), corpus=short).n == 3
 
 
 @pytest.mark.slow
