@@ -53,6 +53,8 @@ STRIP = 128
 _STRETCH = 256
 #: Where nothing was found yet: above any cost, and no overflow when costs are added.
 _FAR = np.float32(1e38)
+#: Below any squared difference but zero.
+_LEAST = 2.0**-100
 
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -97,6 +99,29 @@ def _smaller(builder: Any, x: Any, y: Any) -> Any:
 
 def _larger(builder: Any, x: Any, y: Any) -> Any:
     return builder.select(builder.fcmp_ordered("<", x, y), y, x)
+
+
+def _root(builder: Any, x: Any) -> Any:
+    """Return the square root: with AVX-512 by an estimate and one step of Newton's, to one unit."""
+    if LANES != 16:
+        function = ir.FunctionType(_VECTOR, [_VECTOR])
+        name = f"llvm.sqrt.v{LANES}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, name), [x])
+    mask = ir.IntType(16)
+    estimate = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(_VECTOR, [_VECTOR, _VECTOR, mask]),
+        "llvm.x86.avx512.rsqrt14.ps.512",
+    )
+    muladd = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32"
+    )
+    positive = _larger(builder, x, _constant(_LEAST))  # the estimate of zero's is infinite
+    inverse = builder.call(estimate, [positive, _constant(0.0), ir.Constant(mask, -1)])
+    root = builder.fmul(x, inverse)
+    half = builder.fmul(inverse, _constant(0.5))
+    error = builder.call(muladd, [builder.fneg(root), root, x])
+    return builder.call(muladd, [error, half, root])
 
 
 def _splat(builder: Any, value: Any) -> Any:
@@ -192,9 +217,6 @@ def _sweeper(rows: int) -> Any:
             function = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
             # Fused where the processor can, two instructions elsewhere; never a library call.
             muladd = cgutils.get_or_insert_function(b.module, function, f"llvm.fmuladd.v{LANES}f32")
-            root = cgutils.get_or_insert_function(
-                b.module, ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.sqrt.v{LANES}f32"
-            )
 
             def offset(address: Any, step: Any, count: int) -> Any:
                 return b.gep(address, [b.mul(step, ir.Constant(_INDEX, count))])
@@ -239,7 +261,7 @@ def _sweeper(rows: int) -> Any:
                     above, column = top[c], []
                     for r in range(rows):
                         least = _smaller(b, _smaller(b, corners[r], above), before[r])
-                        above = b.fadd(least, b.call(root, [squared[r][c]]))
+                        above = b.fadd(least, _root(b, squared[r][c]))
                         column.append(above)
                     corners, before = [top[c], *column[:-1]], column
                     _store_at(b, above, offset(costs_at, lanes, c))

@@ -33,7 +33,7 @@ BLOCK = 16
 #: Frames are scaled by a power of two, exactly, to lie below this, so that squares neither
 #: overflow nor vanish; padding lies far above.
 _LARGEST = 2.0**10
-_MOST_BITS = 100.0
+_MOST_BITS = 120.0
 _PADDING = np.float32(2.0**50)
 #: Half a unit in the last place of float32, relative.
 _ROUNDING = 2.0**-24
@@ -213,16 +213,16 @@ def _settled(
     of_pair: Callable[[Frames, Frames], float],
 ) -> Matrix:
     """Compute anew, in float64, what competes for the nearest candidate of each query."""
+    # Frames summed along a path or window, dimensions of each, and the square root: each addition
+    # of numbers that are not negative adds at most one rounding. Twice, as both the nearest and
+    # its rival may be off. What a device takes for zero comes once for each frame.
+    dimensions = queries[0].shape[1]
     longest = max(len(candidate) for candidate in candidates)
-    for row, query in zip(distances, queries):
-        # Frames summed along a path or window, dimensions of each, and the square root: each
-        # addition of numbers that are not negative adds at most one rounding. Twice, as both the
-        # nearest and its rival may be off. What a device takes for zero comes once for each frame.
-        additions = len(query) + longest + query.shape[1] + 4
-        relative = 4.0 * additions * _ROUNDING
-        zero = _TAKEN_FOR_ZERO * _LARGEST * np.sqrt(2.0 * query.shape[1])
-        bound = row.min() * (1.0 + relative) + additions * zero
-        contested = np.flatnonzero(row <= bound)
-        if len(contested) > 1:
-            row[contested] = [of_pair(query, candidates[c]) for c in contested]
+    additions = np.array([len(query) for query in queries]) + longest + dimensions + 6
+    zero = _TAKEN_FOR_ZERO * _LARGEST * np.sqrt(2.0 * dimensions)
+    bounds = distances.min(axis=1) * (1.0 + 4.0 * additions * _ROUNDING) + additions * zero
+    contested = distances <= bounds[:, None]
+    for row in np.flatnonzero(contested.sum(axis=1) > 1):
+        columns = np.flatnonzero(contested[row])
+        distances[row, columns] = [of_pair(queries[row], candidates[c]) for c in columns]
     return distances

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float64]
     Frames = npt.NDArray[np.float32]
 
-#: Squared distances below this share of the squared lengths are what rounding leaves of zero.
+#: Squared distances below this share of the largest squared length are what rounding may leave of
+#: zero.
 ROUNDING = 64 * 2.0**-52
 #: Cells of a tile: pairs times frames times frames; a GPU with more memory takes more.
 _CELLS = 2**25
@@ -106,10 +107,10 @@ def _squared_distances(a: Any, b: Any) -> Any:  # noqa: ANN401
     n, m = a.shape[1], b.shape[1]
     left = a.double().transpose(0, 1).reshape(n * len(a), -1)
     right = b.double().transpose(0, 1).reshape(m * len(b), -1)
-    lengths = left.square().sum(1)[:, None] + right.square().sum(1)[None]
-    squared = torch.addmm(lengths, left, right.T, alpha=-2.0)
-    squared.masked_fill_(squared <= lengths.mul_(ROUNDING), 0.0)
-    return squared.float().reshape(n, len(a), m, len(b))
+    of_left, of_right = left.square().sum(1), right.square().sum(1)
+    squared = torch.addmm(of_left[:, None] + of_right[None], left, right.T, alpha=-2.0).float()
+    torch.threshold_(squared, ROUNDING * float(of_left.max() + of_right.max()), 0.0)
+    return squared.reshape(n, len(a), m, len(b))
 
 
 def _warping_costs(squared: Any) -> Any:  # noqa: ANN401
