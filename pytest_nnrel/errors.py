@@ -59,6 +59,10 @@ class UndefinedMeasureError(NNRelError, ArithmeticError):
     """A measure that has no value on this input, such as rho of constant distances."""
 
 
+class StorageError(NNRelError, OSError):
+    """A disk without room for what does not fit into memory."""
+
+
 class ResultsError(NNRelError, ValueError):
     """A results file that cannot be read as one."""
 

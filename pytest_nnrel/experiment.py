@@ -711,7 +711,7 @@ class Experiment:
         return self._stores.recently(
             ("ranks", space.key, pairs),
             lambda: ranks.rank_pairs(
-                space.distances, pairs=pairs, space=space.name, folder=self._stores.scratch.root
+                space.distances, pairs=pairs, space=space.name, folder=self._stores.lasting.folder()
             ),
             lambda ranked: ranked.doubled.nbytes,
         )

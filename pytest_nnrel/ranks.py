@@ -15,13 +15,14 @@ have a bin each, and the replicates are exact.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pytest_nnrel.consistency import REPLICATES, as_blocks, drawn, validate
-from pytest_nnrel.errors import DistanceError, UndefinedMeasureError
+from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
 from pytest_nnrel.tasks import run_tasks
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def rank_pairs(
     ------
     UndefinedMeasureError
         If the distances are all equal, or not finite.
+    StorageError
+        If the disk has no room for the ranks of many pairs.
     """
     validate(distances)
     if pairs not in PAIRS:
@@ -307,5 +310,16 @@ def _empty(shape: tuple[int, ...], dtype: npt.DTypeLike, folder: Path | None) ->
         return np.empty(shape, dtype)
     import tempfile
 
-    with tempfile.TemporaryFile(dir=folder) as file:  # the mapping keeps it until it goes itself
-        return np.memmap(file, dtype=np.dtype(dtype), mode="w+", shape=shape)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:  # the mapping keeps it while it lives
+            if hasattr(os, "posix_fallocate"):  # writing to a full disk through a mapping kills
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype=np.dtype(dtype), mode="w+", shape=shape)
+    except OSError as error:
+        raise StorageError(
+            f"ranks of {math.prod(shape):,} pairs need {size / 2**30:.1f} GiB in"
+            f" {folder or tempfile.gettempdir()}, which cannot be had"
+            f" ({error.strerror or error}); free space there, choose another folder with"
+            " --nnrel-cache=DIR, or measure fewer clips"
+        ) from error

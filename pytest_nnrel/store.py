@@ -113,6 +113,14 @@ class Store:
         self._writable = True
         self._written = 0
 
+    def folder(self) -> Path | None:
+        """Return the folder of the store, made if need be; None where it cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return None
+        return self.root if self._writable and os.access(self.root, os.W_OK) else None
+
     def get(self, kind: str, key: str) -> dict[str, npt.NDArray[np.generic]] | None:
         """Return the arrays stored under a key, or None where there is no sound entry."""
         path = self._path(kind, key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import naive
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from test_consistency import RowBlocks
 
 from pytest_nnrel import ranks
-from pytest_nnrel.errors import DistanceError, UndefinedMeasureError
+from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
 
 
 def rho(audio, latent, pairs="all"):
@@ -93,6 +95,17 @@ def test_ranks_on_disk_are_those_in_memory(pairs, monkeypatch, tmp_path):
     assert (rho(*blocks, pairs), replicates(*blocks, groups, pairs).tolist()) == (
         in_memory[0], in_memory[1].tolist(),
     )  # fmt: skip
+
+
+def test_a_disk_without_room_for_ranks_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(ranks, "_IN_MEMORY", 3)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))  # no file may hold more bytes
+    try:
+        with pytest.raises(StorageError, match=r"ranks of 4 pairs need .*--nnrel-cache=DIR"):
+            ranks.rank_pairs(np.arange(4.0).reshape(2, 2), folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_jobs_do_not_change_replicates():
