@@ -155,8 +155,10 @@ def _on_device(
     from pytest_nnrel.distances import on_device
 
     found = on_device.align(queries, candidates, window, torch_device(device), progress)
-    for row in np.flatnonzero(np.isnan(found["dtw"]).any(axis=1)):  # too long for the device
-        columns = np.flatnonzero(np.isnan(found["dtw"][row]))
+    for row in np.flatnonzero(
+        np.isnan(found["dtw"]).any(axis=1)
+    ).tolist():  # too long for the device
+        columns = np.flatnonzero(np.isnan(found["dtw"][row])).tolist()
         rest = _on_processor([queries[row]], [candidates[c] for c in columns], window, None, None)
         for name, distances in rest.items():
             found[name][row, columns] = distances[0]
@@ -222,7 +224,7 @@ def _settled(
     zero = _TAKEN_FOR_ZERO * _LARGEST * np.sqrt(2.0 * dimensions)
     bounds = distances.min(axis=1) * (1.0 + 4.0 * additions * _ROUNDING) + additions * zero
     contested = distances <= bounds[:, None]
-    for row in np.flatnonzero(contested.sum(axis=1) > 1):
-        columns = np.flatnonzero(contested[row])
+    for row in np.flatnonzero(contested.sum(axis=1) > 1).tolist():
+        columns = np.flatnonzero(contested[row]).tolist()
         distances[row, columns] = [of_pair(queries[row], candidates[c]) for c in columns]
     return distances
