@@ -169,9 +169,15 @@ def bare_seconds(
     mfcc[0]()
     found["librosa's MFCCs"] = scale * side_by_side(mfcc, jobs) * len(measured)
     for encoder in encoders:
-        batch = np.stack(windows[: encoder.batch_size])
-        forward = seconds(lambda e=encoder, b=batch: e._forward(b, rate), repeats=3)
-        found[f"{encoder.name} forward"] = forward / len(batch) * n * len(measured)
+        size = encoder.batch_size
+        count = min(n, 8 * size)  # several batches, as one alone stays in the caches
+        seen = np.stack([corpus[i].window(corpus.window_seconds) for i in range(count)])
+        encoder._forward(seen[:size], rate)
+        started = time.perf_counter()
+        for first in range(0, count, size):
+            encoder._forward(seen[first : first + size], rate)
+        forward = time.perf_counter() - started
+        found[f"{encoder.name} forward"] = forward / count * n * len(measured)
     features = [
         audio_features(corpus[i].with_samples(corpus[i].window(corpus.window_seconds)))
         for i in range(n)
