@@ -677,13 +677,14 @@ class Experiment:
                     queries[rows], originals, distance, device=self._active.device or CPU
                 )
 
+        distances = self._distances([partial(compare, rows) for rows in self._rows()])
         recipe = self._distance_recipe(distance)
-        return _Space(
-            "latent",
-            digest(recipe or self._stores.token(distance.subject), originals, queries),
-            self._stores.scratch if recipe is None else self._stores.lasting,
-            self._distances([partial(compare, rows) for rows in self._rows()]),
-        )
+        if recipe is None:
+            # One's own function may do otherwise the next time: what it gave is what counts.
+            key = digest("latent", *consistency.as_blocks(distances))
+            return _Space("latent", key, self._stores.scratch, distances)
+        key = digest("latent", recipe, originals, queries)
+        return _Space("latent", key, self._stores.lasting, distances)
 
     def _rows(self) -> list[slice]:
         """Return the blocks of rows in which distances are made and stored."""

@@ -831,6 +831,25 @@ def test_latent_distances_of_ones_own_do_not_share(run, corpus):
     assert other == fresh_margins(bands, NOISE, corpus=corpus, distance=chessboard)
 
 
+@pytest.mark.parametrize("measure", ["rho", "accuracy"])
+def test_a_latent_distance_that_changes_its_mind_is_asked_again(run, corpus, measure):
+    sign = [1.0]
+
+    def fickle(queries, candidates):
+        return sign[0] * np.abs(queries[:, None] - candidates[None]).sum(axis=2)
+
+    def ask():
+        return between_consistency(
+            bands, NOISE, corpus=corpus, measure=measure, latent_distance=fickle
+        )
+
+    before = ask()
+    sign[0] = -1.0
+    after = ask()
+    assert after.value != before.value
+    assert after.details["within"]["latent"] != before.details["within"]["latent"]
+
+
 def test_changed_weights_give_new_embeddings(run, corpus):
     torch = pytest.importorskip("torch")
 
