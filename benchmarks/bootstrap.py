@@ -27,13 +27,12 @@ def main() -> None:
     groups = [f"{i:06}" for i in range(n)]
     a, z = ranks.rank_pairs(audio), ranks.rank_pairs(latent)
     count = 160
+    weights = drawn(groups, np.random.default_rng(1), count)
 
     def replicates() -> np.ndarray:
         return ranks.rank_agreement_replicates(
-            a, z, groups, rng=np.random.default_rng(1), replicates=count, jobs=1
+            ranks.resample(a, weights), ranks.resample(z, weights), jobs=1
         )
-
-    weights = drawn(groups, np.random.default_rng(1), count)
 
     def by_scipy(k: int) -> float:
         chosen = np.repeat(np.arange(n), weights[k])

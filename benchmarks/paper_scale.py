@@ -44,6 +44,7 @@ from pytest_nnrel import (
     settings,
     within_consistency,
 )
+from pytest_nnrel.consistency import REPLICATES, drawn
 from pytest_nnrel.distances import pairwise_distances
 from pytest_nnrel.distances.alignment import align
 from pytest_nnrel.transforms.noise import pink_noise
@@ -59,24 +60,38 @@ LATENT = ("euclidean", "cosine")
 FULL = 91
 
 
-def measure(
-    encoders: Sequence[Encoder], transform: Transform, corpus: Corpus
+def measure_audio(transform: Transform, corpus: Corpus) -> dict[str, Measurement]:
+    """Measure what the paper reports of one condition without an encoder."""
+    return {f"C_W {d}": audio_consistency(transform, corpus=corpus, distance=d) for d in AUDIO}
+
+
+def measure_encoder(
+    encoder: Encoder, transform: Transform, corpus: Corpus
 ) -> dict[str, Measurement]:
-    """Measure everything that the paper reports of one condition."""
-    found = {f"C_W {d}": audio_consistency(transform, corpus=corpus, distance=d) for d in AUDIO}
+    """Measure what the paper reports of an encoder on one condition."""
+    found = {}
     pairs = "distinct" if isinstance(transform, Identity) else "all"
-    for encoder in encoders:
-        for z in LATENT:
-            found[f"C_W {encoder.name} {z}"] = within_consistency(
-                encoder, transform, corpus=corpus, distance=z
-            )
-            for a in AUDIO:
-                for which in ("rho", "accuracy"):
-                    found[f"{which} {encoder.name} {a} {z}"] = between_consistency(
-                        encoder, transform, corpus=corpus, measure=which, audio_distance=a,
-                        latent_distance=z, pairs=pairs,
-                    )  # fmt: skip
+    for z in LATENT:
+        found[f"C_W {encoder.name} {z}"] = within_consistency(
+            encoder, transform, corpus=corpus, distance=z
+        )
+        for a in AUDIO:
+            for which in ("rho", "accuracy"):
+                found[f"{which} {encoder.name} {a} {z}"] = between_consistency(
+                    encoder, transform, corpus=corpus, measure=which, audio_distance=a,
+                    latent_distance=z, pairs=pairs,
+                )  # fmt: skip
     return found
+
+
+def forward_seconds(encoder: Encoder, transform: Transform, corpus: Corpus) -> float:
+    """Time the bare forward passes on all clips of a condition, in the encoder's own batches."""
+    windows = corpus.windows(transform, sample_rate=encoder.sample_rate)
+    size = encoder.batch_size
+    started = time.perf_counter()
+    for first in range(0, len(windows), size):
+        encoder._forward(windows[first : first + size], encoder.sample_rate or corpus.sample_rate)
+    return time.perf_counter() - started
 
 
 def conditions(corpus: Corpus, count: int | None) -> list[Transform]:
@@ -144,7 +159,7 @@ def side_by_side(calls: Sequence[Callable[[], object]], jobs: int) -> float:
 
 
 def bare_seconds(
-    measured: Sequence[Transform], corpus: Corpus, encoders: Sequence[Encoder], sample: int,
+    measured: Sequence[Transform], corpus: Corpus, forward: dict[str, float], sample: int,
     jobs: int,
 ) -> dict[str, float]:  # fmt: skip
     """Time the bare calls on a sample of clips and scale to all clips of all conditions."""
@@ -168,16 +183,8 @@ def bare_seconds(
     mfcc = [lambda w=w: librosa.feature.mfcc(y=w, sr=rate, n_mfcc=25) for w in windows]
     mfcc[0]()
     found["librosa's MFCCs"] = scale * side_by_side(mfcc, jobs) * len(measured)
-    for encoder in encoders:
-        size = encoder.batch_size
-        count = min(n, 8 * size)  # several batches, as one alone stays in the caches
-        seen = np.stack([corpus[i].window(corpus.window_seconds) for i in range(count)])
-        encoder._forward(seen[:size], rate)
-        started = time.perf_counter()
-        for first in range(0, count, size):
-            encoder._forward(seen[first : first + size], rate)
-        forward = time.perf_counter() - started
-        found[f"{encoder.name} forward"] = forward / count * n * len(measured)
+    for name, spent in forward.items():
+        found[f"{name} forward"] = spent
     features = [
         audio_features(corpus[i].with_samples(corpus[i].window(corpus.window_seconds)))
         for i in range(n)
@@ -190,19 +197,17 @@ def bare_seconds(
     compared = sum(
         seconds(lambda z=z: pairwise_distances(vectors, vectors, z), repeats=3) for z in LATENT
     )
-    found["latent distances"] = compared * len(measured) * len(encoders)
+    found["latent distances"] = compared * len(measured) * len(forward)
     ranked = {z: ranks.rank_pairs(latent[z]) for z in LATENT}
     ranking = seconds(lambda: ranks.rank_pairs(latent["euclidean"]), repeats=3)
-    found["ranks"] = ranking * (len(AUDIO) + len(LATENT) * len(encoders)) * len(measured)
-    replicates = seconds(
-        lambda: ranks.rank_agreement_replicates(
-            ranked["euclidean"], ranked["cosine"], corpus.groups, rng=rng, jobs=jobs
-        ),
-        repeats=1,
-    )
-    found["bootstraps of rho"] = (
-        replicates * len(AUDIO) * len(LATENT) * len(encoders) * len(measured)
-    )
+    spaces = len(AUDIO) + len(LATENT) * len(forward)
+    found["ranks"] = ranking * spaces * len(measured)
+    weights = drawn(corpus.groups, rng, REPLICATES)
+    resampled = [ranks.resample(ranked[z], weights, jobs=jobs) for z in LATENT]
+    counting = seconds(lambda: ranks.resample(ranked["cosine"], weights, jobs=jobs), repeats=1)
+    multiplying = seconds(lambda: ranks.rank_agreement_replicates(*resampled, jobs=jobs), repeats=1)
+    agreements = len(AUDIO) * len(LATENT) * len(forward)
+    found["bootstraps of rho"] = (counting * spaces + multiplying * agreements) * len(measured)
     return found
 
 
@@ -244,20 +249,32 @@ def main() -> None:
     chosen = conditions(corpus, options.conditions)
     stages: dict[str, float] = {"corpus": time.perf_counter() - started}
     values: dict[str, dict[str, list[float]]] = {}
-    began = time.perf_counter()
+    spent: dict[str, float] = {}
+    forward: dict[str, float] = {}
+    total = 0.0
     for transform in tqdm(chosen, desc="conditions"):
-        found = measure(encoders, transform, corpus)
+        began = time.perf_counter()
+        found = measure_audio(transform, corpus)
+        total += time.perf_counter() - began
+        for encoder in encoders:
+            if options.bare:  # beside what it is compared with, as machines are not steady
+                passes = forward_seconds(encoder, transform, corpus)
+                forward[encoder.name] = forward.get(encoder.name, 0.0) + passes
+            began = time.perf_counter()
+            found |= measure_encoder(encoder, transform, corpus)
+            added = time.perf_counter() - began
+            spent[encoder.name] = spent.get(encoder.name, 0.0) + added
+            total += added
         values[transform.name] = {name: [m.value, *m.ci] for name, m in found.items()}
         for measurement in found.values():
-            for stage, spent in measurement.timings.items():
-                stages[stage] = stages.get(stage, 0.0) + spent
-    total = time.perf_counter() - began
+            for stage, taken in measurement.timings.items():
+                stages[stage] = stages.get(stage, 0.0) + taken
     stages["everything else"] = total - sum(stages.values()) + stages["corpus"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     factor = FULL / len(chosen)
     how = "measured" if factor == 1.0 else f"extrapolated from {len(chosen)} of {FULL} conditions"
     rows = [
-        [stage, spent * (1 if stage == "corpus" else factor)] for stage, spent in stages.items()
+        [stage, taken * (1 if stage == "corpus" else factor)] for stage, taken in stages.items()
     ]
     rows.append(["all but the corpus", total * factor])
     print_table(
@@ -268,15 +285,20 @@ def main() -> None:
     print(f"\npeak memory {peak:.2f} GiB; {machine()}")
     report: dict[str, Any] = {
         "clips": len(corpus), "conditions": len(chosen), "jobs": options.jobs, "stages": stages,
-        "total": total, "peak_gib": peak, "machine": machine(), "values": values,
+        "total": total, "encoders": spent, "peak_gib": peak, "machine": machine(), "values": values,
         "command": " ".join(sys.argv),
     }  # fmt: skip
     if options.bare:
-        bare = bare_seconds(chosen, corpus, encoders, options.bare, options.jobs)
-        rows = [[name, spent * factor] for name, spent in bare.items()]
+        bare = bare_seconds(chosen, corpus, forward, options.bare, options.jobs)
+        rows = [[name, taken * factor] for name, taken in bare.items()]
         rows.append(["sum", sum(bare.values()) * factor])
         print_table("Bare calls", ["call", f"seconds ({how}, {options.bare} clips)"], rows)
         print(f"\nratio of the run to its bare calls: {total / sum(bare.values()):.2f}")
+        print_table(
+            "What encoders add, the first with all that encoders share",
+            ["encoder", "seconds", "forward passes", "ratio"],
+            [[n, spent[n] * factor, forward[n] * factor, spent[n] / forward[n]] for n in spent],
+        )
         report["bare"] = bare
     if options.out:
         options.out.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -197,27 +197,19 @@ def agreements(audio: Exemplars, latent: Exemplars) -> Flags:
     return np.asarray(audio.errors == latent.errors)
 
 
-def proportion_replicates(
-    outcomes: Flags,
-    groups: Sequence[str],
-    *,
-    rng: np.random.Generator,
-    replicates: int = REPLICATES,
-) -> Matrix:
-    """Return bootstrap replicates of a proportion, drawn over groups of clips.
+def proportion_replicates(outcomes: Flags, weights: npt.NDArray[np.int32]) -> Matrix:
+    """Return bootstrap replicates of a proportion.
 
     Parameters
     ----------
     outcomes : bool[n]
-    groups : sequence of str
-    rng : Generator
-    replicates : int
+    weights : int32[replicates, n]
+        How often each clip is drawn, see `drawn`.
 
     Returns
     -------
     float64[replicates]
     """
-    weights = drawn(groups, rng, replicates)
     return np.asarray(weights @ outcomes.astype(np.float64) / weights.sum(axis=1))
 
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.consistency import Distances, Exemplars, Matrix
     from pytest_nnrel.distances import Distance, Metric
-    from pytest_nnrel.ranks import Pairs, Ranks
+    from pytest_nnrel.ranks import Pairs, Ranks, Resampled
     from pytest_nnrel.store import Arrays
 
     T = TypeVar("T")
@@ -253,6 +253,8 @@ class Stores:
         self.lasting = self.scratch if root is None else Store(root, cap_bytes=cap_bytes)
         self._known: list[tuple[object, str]] = []
         self._distrusted: dict[str, int] = {}
+        #: Encoders and corpora of which stored embeddings were found to hold, in this process.
+        self.witnessed: set[tuple[str, str]] = set()
         self._recent: LRUCache[object, tuple[Any, int]] = LRUCache(
             _RECENT_BYTES, getsizeof=lambda entry: entry[1]
         )
@@ -479,9 +481,7 @@ class Experiment:
     ) -> Measurement:
         n = len(outcomes)
         with watch("bootstrap"):
-            replicates = consistency.proportion_replicates(
-                outcomes, self.corpus.groups, rng=self._rng("bootstrap")
-            )
+            replicates = consistency.proportion_replicates(outcomes, self._drawn())
         details |= self._qualities(rows)
         details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
         return Measurement(
@@ -728,15 +728,36 @@ class Experiment:
             key,
             lambda: {
                 "replicates": ranks.rank_agreement_replicates(
-                    *ranked,
-                    self.corpus.groups,
-                    rng=self._rng("bootstrap"),
+                    self._resampled(audio, ranked[0]),
+                    self._resampled(latent, ranked[1]),
                     jobs=self._active.jobs,
                     progress=partial(self._progress, what="bootstrap"),
                 )
             },
         )
         return np.asarray(stored["replicates"], dtype=np.float64)
+
+    def _resampled(self, space: _Space, ranked: Ranks) -> Resampled:
+        return self._stores.recently(
+            ("resampled", space.key, ranked.pairs, self.corpus.groups, self.seed),
+            lambda: ranks.resample(
+                ranked,
+                self._drawn(),
+                jobs=self._active.jobs,
+                progress=partial(self._progress, what=f"bootstrap, {space.name} space"),
+            ),
+            lambda resampled: resampled.nbytes,
+        )
+
+    def _drawn(self) -> npt.NDArray[np.int32]:
+        """Return the bootstrap's samples, the same for all measurements on this corpus."""
+        return self._stores.recently(
+            ("drawn", self.corpus.fingerprint, self.corpus.groups, self.seed),
+            lambda: consistency.drawn(
+                self.corpus.groups, self._rng("bootstrap"), consistency.REPLICATES
+            ),
+            lambda drawn: drawn.nbytes,
+        )
 
     # -- embeddings
 
@@ -825,8 +846,9 @@ class Experiment:
         """Return how an encoder is known to the store, after checking that this still holds.
 
         Code that a fingerprint does not cover may have changed, or an object's state between two
-        tests. So once per measurement a few originals are encoded anew; where they come out
-        differently, what is stored of the encoder is passed over.
+        tests. So once per measurement a few originals are encoded anew, or once per run where the
+        fingerprint tells an object's state; where they come out differently, what is stored of
+        the encoder is passed over.
         """
         known = self._subjects.get(id(encoder))
         if known is not None:
@@ -843,16 +865,19 @@ class Experiment:
             ),
         )
         self._subjects[id(encoder)] = subject
-        while True:
-            stored = self._witnesses(subject)
-            if not stored:
-                return subject
+        told = fingerprint is not None and encoder.tells_its_state
+        witnessed = (subject.identity, self.corpus.fingerprint)
+        if told and witnessed in self._stores.witnessed:
+            return subject
+        while stored := self._witnesses(subject):
             clips = list(stored)
             windows = self._windows(encoder, Identity(), clips)
             fresh = self._encode(encoder, Identity(), clips, windows)
             if _same_embeddings(fresh, list(stored.values())):
-                return subject
+                break
             self._stores.distrust(subject.identity)
+        self._stores.witnessed.add(witnessed)
+        return subject
 
     def _witnesses(self, subject: _Subject) -> dict[int, npt.NDArray[np.generic]]:
         """Return the first and the last original that the store holds embeddings of."""

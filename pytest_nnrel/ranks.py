@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_nnrel.consistency import REPLICATES, as_blocks, drawn, validate
+from pytest_nnrel.consistency import as_blocks, validate
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
 from pytest_nnrel.tasks import run_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -184,90 +184,160 @@ def rank_agreement(audio: Ranks, latent: Ranks) -> float:
     return float(sums[0] / math.sqrt(sums[1] * sums[2]))
 
 
-def rank_agreement_replicates(
-    audio: Ranks,
-    latent: Ranks,
-    groups: Sequence[str],
+@dataclass(frozen=True)
+class Resampled:
+    """The ranks of a space in bootstrap samples of its clips; see `resample`.
+
+    Attributes
+    ----------
+    ranked : Ranks
+    bins : uint16[rows, n]
+        Bin of each pair.
+    weights : float32[parts, n, lanes]
+        How often each clip was drawn in each sample, of which `lanes` make a part.
+    ranks : float32[parts, bins, lanes]
+        Of each bin in each sample.
+    spread : float64[parts, lanes]
+        Sum of their squares over all pairs.
+    samples : int
+        Lanes that are used, of all parts.
+    """
+
+    ranked: Ranks
+    bins: npt.NDArray[np.uint16]
+    weights: Float32
+    ranks: Float32
+    spread: Matrix
+    samples: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds, besides the ranks of the pairs."""
+        own = (self.bins, self.weights, self.ranks, self.spread)
+        return sum(array.nbytes for array in own)
+
+
+def resample(
+    ranked: Ranks,
+    drawn: npt.NDArray[np.int32],
     *,
-    rng: np.random.Generator,
-    replicates: int = REPLICATES,
     jobs: int | None = 1,
     progress: Progress | None = None,
-) -> Matrix:
-    """Return bootstrap replicates of C_rho, drawn over groups of clips.
+) -> Resampled:
+    """Rank the distances of a space anew in bootstrap samples of its clips.
+
+    Serves every space that this one is compared with in the same samples.
 
     Parameters
     ----------
-    audio, latent : Ranks
-        Of the same clips and pairs.
-    groups : sequence of str
-        One per clip; clips of a group are drawn together.
-    rng : Generator
-    replicates : int
+    ranked : Ranks
+    drawn : int32[samples, n]
+        How often each clip is drawn, see `consistency.drawn`.
     jobs : int or None
         Tasks side by side, see `run_tasks`; the result does not depend on it.
     progress : callable, optional
         See `run_tasks`.
-
-    Returns
-    -------
-    float64[replicates]
-        NaN for a replicate in which the distances of a space are all equal.
     """
     from pytest_nnrel.lanes import LANES
 
-    _validate_alike(audio, latent)
-    weights = drawn(groups, rng, replicates)
-    bins = min(BINS, audio.count)
-    task = _ReplicateTask(audio.bins(bins), latent.bins(bins), bins, audio.pairs)
-    parts = [weights[i : i + LANES] for i in range(0, replicates, LANES)]
-    return np.concatenate(list(run_tasks(task, parts, jobs=jobs, progress=progress, here=True)))
+    samples, n = drawn.shape
+    weights = np.zeros((-(-samples // LANES), n, LANES), np.float32)
+    for part, of_part in enumerate(weights):
+        some = drawn[part * LANES : (part + 1) * LANES]
+        of_part[:, : len(some)] = some.T
+    count = min(BINS, ranked.count)
+    bins = ranked.bins(count)
+    task = _CountTask(bins, count, ranked.pairs)
+    done = list(run_tasks(task, list(weights), jobs=jobs, progress=progress, here=True))
+    ranks, spread = (np.stack(values) for values in zip(*done))
+    return Resampled(ranked, bins, weights, ranks, spread, samples)
+
+
+def rank_agreement_replicates(
+    audio: Resampled,
+    latent: Resampled,
+    *,
+    jobs: int | None = 1,
+    progress: Progress | None = None,
+) -> Matrix:
+    """Return bootstrap replicates of C_rho.
+
+    Parameters
+    ----------
+    audio, latent : Resampled
+        Of the same clips, pairs and samples.
+    jobs, progress
+        As in `resample`.
+
+    Returns
+    -------
+    float64[samples]
+        NaN for a replicate in which the distances of a space are all equal.
+    """
+    _validate_alike(audio.ranked, latent.ranked)
+    if not np.array_equal(audio.weights, latent.weights):
+        raise DistanceError("audio and latent distances were resampled differently")
+    task = _ProductTask(audio, latent)
+    parts = range(len(audio.weights))
+    products = np.stack(list(run_tasks(task, parts, jobs=jobs, progress=progress, here=True)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rho = (products / np.sqrt(audio.spread * latent.spread)).ravel()[: audio.samples]
+    return np.where(np.isfinite(rho), rho, np.nan)
+
+
+def _weighted_rows(weights: Float32, pairs: Pairs) -> tuple[Float32, list[tuple[slice, Float32]]]:
+    """Return the weights of columns, and those of rows in blocks."""
+    rows = np.ones_like(weights[:1]) if pairs == "own" else weights
+    step = _rows_of_a_block(len(weights))
+    parts = [slice(first, first + step) for first in range(0, len(rows), step)]
+    return weights.ravel(), [(part, rows[part].ravel()) for part in parts]
 
 
 @dataclass(frozen=True)
-class _ReplicateTask:
-    """Counts some replicates, in a thread."""
+class _CountTask:
+    """Ranks the bins of a space in some samples, in a thread."""
 
-    audio: npt.NDArray[np.uint16]
-    latent: npt.NDArray[np.uint16]
+    of_pairs: npt.NDArray[np.uint16]
     bins: int
     pairs: Pairs
 
-    def __call__(self, weights: npt.NDArray[np.int32]) -> Matrix:
+    def __call__(self, weights: Float32) -> tuple[Float32, Matrix]:
         from pytest_nnrel import lanes
 
-        columns = np.zeros((weights.shape[1], lanes.LANES), np.float32)
-        columns[:, : len(weights)] = weights.T
-        rows = np.ones_like(columns[:1]) if self.pairs == "own" else columns
-        skip = self.pairs == "distinct"
-        step = _rows_of_a_block(len(columns))
-        blocks = [
-            (first, rows[first : first + step].ravel()) for first in range(0, len(rows), step)
-        ]
-        flat = columns.ravel()
-
-        def weighted_ranks(of_pairs: npt.NDArray[np.uint16]) -> tuple[Float32, Matrix]:
-            counts = np.zeros((self.bins, lanes.LANES))
-            for first, of_rows in blocks:
-                some = np.zeros(counts.size, np.float32)  # few enough to be counted exactly
-                lanes.count(of_pairs[first : first + step], first, of_rows, flat, skip, some)
-                counts += some.reshape(counts.shape)
-            total = np.maximum(counts.sum(axis=0), 1.0)  # of no weight: a lane that is not used
-            middle = (np.cumsum(counts, axis=0) - 0.5 * counts) / total - 0.5
-            ranks = middle.astype(np.float32)
-            return ranks.ravel(), np.sum(counts * np.square(ranks, dtype=np.float64), axis=0)
-
-        x, x_spread = weighted_ranks(self.audio)
-        y, y_spread = weighted_ranks(self.latent)
-        products = np.zeros(lanes.LANES)
-        for first, of_rows in blocks:
-            part = slice(first, first + step)
-            lanes.sum_products(
-                self.audio[part], self.latent[part], first, of_rows, flat, skip, x, y, products
+        columns, blocks = _weighted_rows(weights, self.pairs)
+        counts = np.zeros((self.bins, lanes.LANES))
+        for part, of_rows in blocks:
+            some = np.zeros(counts.size, np.float32)  # few enough to be counted exactly
+            lanes.count(
+                self.of_pairs[part], part.start, of_rows, columns, self.pairs == "distinct", some
             )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rho = products / np.sqrt(x_spread * y_spread)
-        return np.where(np.isfinite(rho), rho, np.nan)[: len(weights)]
+            counts += some.reshape(counts.shape)
+        total = np.maximum(counts.sum(axis=0), 1.0)  # of no weight: a lane that is not used
+        middle = (np.cumsum(counts, axis=0) - 0.5 * counts) / total - 0.5
+        ranks = middle.astype(np.float32)
+        return ranks, np.sum(counts * np.square(ranks, dtype=np.float64), axis=0)
+
+
+@dataclass(frozen=True)
+class _ProductTask:
+    """Sums the products of both spaces' ranks in some samples, in a thread."""
+
+    audio: Resampled
+    latent: Resampled
+
+    def __call__(self, index: int) -> Matrix:
+        from pytest_nnrel import lanes
+
+        pairs = self.audio.ranked.pairs
+        columns, blocks = _weighted_rows(self.audio.weights[index], pairs)
+        x, y = self.audio.ranks[index].ravel(), self.latent.ranks[index].ravel()
+        products = np.zeros(lanes.LANES)
+        for part, of_rows in blocks:
+            lanes.sum_products(
+                self.audio.bins[part], self.latent.bins[part], part.start, of_rows, columns,
+                pairs == "distinct", x, y, products,
+            )  # fmt: skip
+        return products
 
 
 def _validate_alike(audio: Ranks, latent: Ranks) -> None:

@@ -52,6 +52,11 @@ class TorchEncoder(Encoder):
         """Digest of weights, buffers, structure and code; taken anew each time, as weights move."""
         return self._fixed_fingerprint or _torch_fingerprint(self._module)
 
+    @property
+    def tells_its_state(self) -> bool:
+        """Whether the fingerprint is taken from the module, not given by the user."""
+        return self._fixed_fingerprint is None
+
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         import torch
 

@@ -71,6 +71,11 @@ class Encoder(ABC):
         """Digest of all that decides its embeddings; None where that cannot be known."""
         return self._fingerprint
 
+    @property
+    def tells_its_state(self) -> bool:
+        """Whether `fingerprint`, where not None, changes with whatever state the object is in."""
+        return False
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 

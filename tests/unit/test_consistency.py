@@ -112,9 +112,8 @@ def test_two_spaces_that_fail_together_agree():
 
 def test_bootstrap_of_a_proportion_draws_whole_groups():
     outcomes = np.array([True, True, False, False])
-    replicates = consistency.proportion_replicates(
-        outcomes, ["a", "a", "b", "b"], rng=np.random.default_rng(0)
-    )
+    weights = consistency.drawn(["a", "a", "b", "b"], np.random.default_rng(0), 1000)
+    replicates = consistency.proportion_replicates(outcomes, weights)
     assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
     assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
 

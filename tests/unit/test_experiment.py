@@ -873,6 +873,24 @@ def test_changed_weights_give_new_embeddings(run, corpus):
     assert margins(Net(), NOISE, corpus=corpus) == before  # the first weights' are still known
 
 
+def test_witnesses_of_a_module_are_encoded_once_in_a_run(cache, corpus):
+    """Its fingerprint tells whatever changes, so that measurements need not look again."""
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            seen.append(len(x))
+            return x.reshape(len(x), -1, 105).abs().amax(1)
+
+    for _ in range(2):
+        with running(cache):
+            for measure in ("rho", "accuracy", "rho"):
+                between_consistency(Net(), NOISE, corpus=corpus, measure=measure)
+    # Originals and transformed clips in the first run, one look at what is stored in the second.
+    assert sum(seen) == 16 + WITNESSES
+
+
 def test_changed_code_behind_an_unchanged_fingerprint_is_found(cache, corpus):
     versions = [bands, octaves, envelope, bands]
     expected = [fresh_margins(fn, NOISE, corpus=corpus) for fn in versions]

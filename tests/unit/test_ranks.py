@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_consistency import RowBlocks
 
-from pytest_nnrel import ranks
+from pytest_nnrel import consistency, ranks
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
 
 
@@ -23,10 +23,12 @@ def rho(audio, latent, pairs="all"):
 
 
 def replicates(audio, latent, groups, pairs="all", count=20, jobs=1):
-    spaces = [ranks.rank_pairs(distances, pairs=pairs) for distances in (audio, latent)]
-    return ranks.rank_agreement_replicates(
-        *spaces, groups, rng=np.random.default_rng(7), replicates=count, jobs=jobs
-    )
+    drawn = consistency.drawn(groups, np.random.default_rng(7), count)
+    spaces = [
+        ranks.resample(ranks.rank_pairs(distances, pairs=pairs), drawn, jobs=jobs)
+        for distances in (audio, latent)
+    ]
+    return ranks.rank_agreement_replicates(*spaces, jobs=jobs)
 
 
 @pytest.mark.parametrize("pairs", ranks.PAIRS)
