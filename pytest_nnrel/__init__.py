@@ -21,6 +21,7 @@ _HOMES = {
     "pytest_nnrel.distances": ("audio_features", "pairwise_distances", "register_distance"),
     "pytest_nnrel.encoders": ("Encoder", "MFCCEncoder", "as_encoder", "export_windows"),
     "pytest_nnrel.errors": (
+        "BaselineError",
         "CacheWarning",
         "CorpusError",
         "CorpusWarning",
@@ -41,7 +42,9 @@ _HOMES = {
         "between_consistency",
         "within_consistency",
     ),
+    "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.recording": ("Measurement",),
+    "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
         "MP3",
         "Chain",
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders import MFCCEncoder as MFCCEncoder
     from pytest_nnrel.encoders import as_encoder as as_encoder
     from pytest_nnrel.encoders import export_windows as export_windows
+    from pytest_nnrel.errors import BaselineError as BaselineError
     from pytest_nnrel.errors import CacheWarning as CacheWarning
     from pytest_nnrel.errors import CorpusError as CorpusError
     from pytest_nnrel.errors import CorpusWarning as CorpusWarning
@@ -108,7 +112,11 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment import audio_consistency as audio_consistency
     from pytest_nnrel.experiment import between_consistency as between_consistency
     from pytest_nnrel.experiment import within_consistency as within_consistency
+    from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
     from pytest_nnrel.recording import Measurement as Measurement
+    from pytest_nnrel.search import BreakingMagnitude as BreakingMagnitude
+    from pytest_nnrel.search import assert_unbroken_until as assert_unbroken_until
+    from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
     from pytest_nnrel.transforms import MP3 as MP3
     from pytest_nnrel.transforms import Chain as Chain
     from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise

@@ -1,4 +1,4 @@
-"""Command line: ``python -m pytest_nnrel show | render | cache``."""
+"""Command line: ``python -m pytest_nnrel show | render | compare | cache``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from pytest_nnrel import settings
-from pytest_nnrel.errors import NNRelError, ResultsError, SettingError
+from pytest_nnrel.errors import BaselineError, NNRelError, ResultsError, SettingError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return 0, or 2 after printing what is wrong with the input."""
+    """Run a command; return its exit code, or 2 after printing what is wrong with the input."""
     parser = argparse.ArgumentParser(prog="python -m pytest_nnrel", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -33,6 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
     render.add_argument("--out", type=Path, help="file to write (default: index.html beside it)")
     render.set_defaults(run=_render)
 
+    compare = commands.add_parser(
+        "compare",
+        help="tell whether encoders got worse, from two baselines or results.json",
+        description="Exit code 0: the same or better. 1: worse. 2: not comparable.",
+    )
+    compare.add_argument("old", type=Path)
+    compare.add_argument("new", type=Path)
+    compare.add_argument(
+        "--max-drop", type=float, help="largest drop of a value that is allowed in any condition"
+    )
+    compare.set_defaults(run=_compare)
+
     cache = commands.add_parser("cache", help="tell or clear what is kept between runs")
     cache.add_argument("--dir", type=Path, default=None, help="as --nnrel-cache")
     cache.add_argument("--clear", action="store_true", help="delete all of it")
@@ -40,11 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        return int(chosen.run(chosen) or 0)
     except (NNRelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _show(chosen: argparse.Namespace) -> None:
@@ -90,6 +101,20 @@ def _render(chosen: argparse.Namespace) -> None:
         ) from error
     page.write_text(rendered, encoding="utf-8")
     print(page)
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    from pytest_nnrel.baselines import compare_records, load_records
+
+    old, new = load_records(chosen.old), load_records(chosen.new)
+    comparisons, notes = compare_records(old, new, max_drop=chosen.max_drop)
+    for comparison in comparisons:
+        print("\n".join(comparison.lines()))
+    for note in notes:
+        print(f"note: {note}")
+    if not comparisons:
+        raise BaselineError(f"{chosen.old} and {chosen.new} cannot be compared")
+    return int(any(comparison.worse for comparison in comparisons))
 
 
 def _cache(chosen: argparse.Namespace) -> None:

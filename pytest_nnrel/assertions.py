@@ -76,7 +76,7 @@ def assert_within_consistency(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    _check_minimum(min, 0.0)
+    check_minimum(min, 0.0)
     return _judge(
         "assert_within_consistency",
         lambda: experiment.within_consistency(
@@ -125,7 +125,7 @@ def assert_between_consistency(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    _check_minimum(min, -1.0 if measure == "rho" else 0.0)
+    check_minimum(min, -1.0 if measure == "rho" else 0.0)
     return _judge(
         "assert_between_consistency",
         lambda: experiment.between_consistency(
@@ -186,7 +186,7 @@ def assert_relative_nearest(
     return _judge("assert_relative_nearest", measure, 1.0, confident=False)
 
 
-def _check_minimum(minimum: float, lowest: float) -> None:
+def check_minimum(minimum: float, lowest: float) -> None:
     number = isinstance(minimum, Real) and not isinstance(minimum, bool)
     if not number or not lowest <= minimum <= 1.0:  # the latter also for NaN
         raise SettingError(f"min must lie between {lowest:g} and 1, not {minimum!r}")

@@ -110,6 +110,18 @@ class Exemplars:
             return np.asarray(self.nearest - self.own, dtype=np.float64)
 
     @property
+    def relative_margins(self) -> Matrix:
+        """Margins over the sum of both distances, from -1 to 1, float64[k].
+
+        Unlike margins they do not change with the scale of a space, so that encoders can be
+        compared. Where both distances are 0 it is 0, and -1 where one is not finite.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = self.margins / (self.nearest + self.own)
+        share = np.where(np.isnan(share), 0.0, share)
+        return np.where(self.non_finite, -1.0, share)
+
+    @property
     def ties(self) -> Flags:
         """Whether another original is as near as the own, bool[k]."""
         with np.errstate(invalid="ignore"):
@@ -277,6 +289,39 @@ def clips_to_decide(share: float, minimum: float, *, limit: int = 1_000_000) -> 
         middle = (low + high) // 2
         low, high = (low, middle) if decides(middle) else (middle, high)
     return high
+
+
+def monotonicity(distances: Matrix) -> Matrix:
+    """Return how far distances grow with severity: Spearman's rho of each clip, float64[n].
+
+    Parameters
+    ----------
+    distances : float64[rungs, n]
+        Of each transformed clip to its own original, from the mildest rung to the gravest.
+
+    Returns
+    -------
+    float64[n]
+        1 where graver is always further (the paper's assumption ii, section 3.1); 0 where the
+        distances are all equal or one is not finite, which says nothing of severity.
+
+    Raises
+    ------
+    DistanceError
+        If there are fewer than three rungs.
+    """
+    from scipy.stats import rankdata
+
+    rungs, _ = distances.shape
+    if rungs < 3:
+        raise DistanceError(f"rho of severity and distance takes 3 rungs or more, not {rungs}")
+    finite = np.isfinite(distances).all(axis=0)
+    ranks = rankdata(np.where(finite, distances, 0.0), axis=0)
+    ranks -= (rungs + 1) / 2
+    severity = np.arange(rungs) - (rungs - 1) / 2
+    spread = np.sqrt(np.sum(ranks**2, axis=0) * np.sum(severity**2))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(spread > 0.0, severity @ ranks / spread, 0.0))
 
 
 def drawn(

@@ -63,6 +63,10 @@ class StorageError(NNRelError, OSError):
     """A disk without room for what does not fit into memory."""
 
 
+class BaselineError(NNRelError, ValueError):
+    """A baseline that is none, is damaged, or cannot be written."""
+
+
 class ResultsError(NNRelError, ValueError):
     """A results file that cannot be read as one."""
 

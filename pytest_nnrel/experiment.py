@@ -36,7 +36,8 @@ from pytest_nnrel.distances import (
 )
 from pytest_nnrel.encoders import Encoder, as_encoder
 from pytest_nnrel.errors import DistanceError, EncoderError, SettingError, TooFewClipsError
-from pytest_nnrel.recording import Measurement, record_measurement
+from pytest_nnrel.progress import progress
+from pytest_nnrel.recording import Measurement, record_corpus, record_measurement
 from pytest_nnrel.store import Store, digest
 from pytest_nnrel.tasks import run_tasks
 from pytest_nnrel.transforms import Identity, Transform, as_transform
@@ -66,8 +67,6 @@ _RECENT_BYTES = 2**28
 WORST = 5
 #: Relative deviation that a change of batch or thread count explains.
 WITNESS_TOLERANCE = 1e-3
-#: A bar is drawn when work goes on for longer than this.
-_PROGRESS_DELAY_SECONDS = 2.0
 
 #: Modules whose code decides transformed clips, features and distances; their text is part of
 #: every key.
@@ -365,12 +364,18 @@ class Experiment:
         self._stores = stores
         self._active = active
         self._subjects: dict[int, _Subject] = {}
+        record_corpus(corpus.fingerprint, self.listing())
         # What headers cannot tell is checked once per corpus, not once per run.
         stores.lasting.fetch("checked", digest(corpus.fingerprint, code_version()), self._checked)
 
     def _checked(self) -> Arrays:
         self.corpus.check_audio()
         return {"clips": np.array(len(self.corpus))}
+
+    def listing(self) -> dict[str, Any]:
+        """Return the clips that measurements are of, in order, as plain values."""
+        corpus = self.corpus
+        return {"name": corpus.name, "clips": list(corpus.ids), "groups": list(corpus.groups)}
 
     # -- measures
 
@@ -441,6 +446,26 @@ class Experiment:
             watch.seconds,
         )
 
+    def rho_replicates(
+        self,
+        encoder: Encoder,
+        transform: Transform,
+        audio_metric: Metric,
+        latent_metric: Metric,
+        pairs: Pairs,
+    ) -> Matrix:
+        """Return the bootstrap of C_rho, float64[replicates], NaN where a sample has none.
+
+        Samples are those of all other measurements on the corpus: differences are of pairs.
+        """
+        watch = _Stopwatch()
+        condition = self._condition(transform)
+        audio = self._audio_space(condition, resolve_distance(audio_metric, "audio"), watch)
+        distance = resolve_distance(latent_metric, "latent")
+        latent = self._latent_space(encoder, condition, distance, watch)
+        ranked = self._ranks(audio, pairs), self._ranks(latent, pairs)
+        return self._replicates(audio, latent, ranked)
+
     def nearest(
         self, encoder: Encoder, transform: Transform, clip_id: str, metric: Metric
     ) -> Measurement:
@@ -464,6 +489,34 @@ class Experiment:
             self._worst(row, [index]), details, watch.seconds,
         )  # fmt: skip
 
+    def own_distances(
+        self, encoder: Encoder | None, transform: Transform, metric: Metric
+    ) -> Matrix:
+        """Return how far each transformed clip is from its own original, float64[n].
+
+        In audio space where `encoder` is None.
+        """
+        watch = _Stopwatch()
+        condition = self._condition(transform)
+        if encoder is None:
+            space = self._audio_space(condition, resolve_distance(metric, "audio"), watch)
+        else:
+            distance = resolve_distance(metric, "latent")
+            space = self._latent_space(encoder, condition, distance, watch)
+        return self._exemplars(space).own
+
+    def details_of(
+        self, encoder: Encoder, transform: Transform, latent: Metric, audio: Metric
+    ) -> dict[str, Any]:
+        """Return what identifies a measurement in both spaces, as plain values."""
+        return self._details(
+            transform,
+            self._condition(transform),
+            encoder,
+            latent=resolve_distance(latent, "latent"),
+            audio=resolve_distance(audio, "audio"),
+        )
+
     def _proportion(
         self, measure: str, space: _Space, details: dict[str, Any], watch: _Stopwatch
     ) -> Measurement:
@@ -481,7 +534,7 @@ class Experiment:
     ) -> Measurement:
         n = len(outcomes)
         with watch("bootstrap"):
-            replicates = consistency.proportion_replicates(outcomes, self._drawn())
+            replicates = consistency.proportion_replicates(outcomes, self.bootstrap_samples())
         details |= self._qualities(rows)
         details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
         return Measurement(
@@ -499,6 +552,7 @@ class Experiment:
         return {
             "chance": 1.0 / len(self.corpus),
             "margins": rows.margins.tolist(),
+            "relative_margins": rows.relative_margins.tolist(),
             "ties": int(rows.ties.sum()),
             "non_finite": int(rows.non_finite.sum()),
         }
@@ -656,7 +710,7 @@ class Experiment:
                 distance,
                 jobs=self._active.jobs,
                 device=self._active.device or CPU,
-                progress=partial(self._progress, what=f"{what} distances"),
+                progress=partial(progress, what=f"{what} distances"),
             )
         except DistanceError as error:
             at_fault = "" if error.row is None else f"; clip {self.corpus.ids[first + error.row]!r}"
@@ -731,7 +785,7 @@ class Experiment:
                     self._resampled(audio, ranked[0]),
                     self._resampled(latent, ranked[1]),
                     jobs=self._active.jobs,
-                    progress=partial(self._progress, what="bootstrap"),
+                    progress=partial(progress, what="bootstrap"),
                 )
             },
         )
@@ -742,15 +796,19 @@ class Experiment:
             ("resampled", space.key, ranked.pairs, self.corpus.groups, self.seed),
             lambda: ranks.resample(
                 ranked,
-                self._drawn(),
+                self.bootstrap_samples(),
                 jobs=self._active.jobs,
-                progress=partial(self._progress, what=f"bootstrap, {space.name} space"),
+                progress=partial(progress, what=f"bootstrap, {space.name} space"),
             ),
             lambda resampled: resampled.nbytes,
         )
 
-    def _drawn(self) -> npt.NDArray[np.int32]:
-        """Return the bootstrap's samples, the same for all measurements on this corpus."""
+    def bootstrap_samples(self) -> npt.NDArray[np.int32]:
+        """Return how often each clip is drawn, int32[replicates, n].
+
+        The samples are the same for all measurements on a corpus, so that their replicates are
+        pairs.
+        """
         return self._stores.recently(
             ("drawn", self.corpus.fingerprint, self.corpus.groups, self.seed),
             lambda: consistency.drawn(
@@ -790,7 +848,7 @@ class Experiment:
         blocks = [missing[i : i + BLOCK * 2] for i in range(0, len(missing), BLOCK * 2)]
         windows = _one_ahead(partial(self._windows, encoder, condition), blocks)
         what = f"{encoder.name} on {condition.name}"
-        for block, of_block in self._progress(zip(blocks, windows), len(blocks), what):
+        for block, of_block in progress(zip(blocks, windows), len(blocks), what):
             encoded = self._encode(encoder, condition, block, of_block)
             for i, embedding in zip(block, encoded):
                 entry: Arrays = {"embedding": embedding}
@@ -935,7 +993,7 @@ class Experiment:
                 task,
                 [[(i, keys[i]) for i in block] for block in blocks],
                 jobs=self._active.jobs,
-                progress=partial(self._progress, what=condition.name),
+                progress=partial(progress, what=condition.name),
                 ordered=False,
             ):
                 for i, entry in done:
@@ -972,23 +1030,6 @@ class Experiment:
 
     def _condition(self, transform: Transform) -> Transform:
         return transform.condition(self.corpus.sample_rate)
-
-    def _progress(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        from tqdm import tqdm
-
-        stream = self._active.progress
-        yield from tqdm(
-            items,
-            desc=what,
-            total=total,
-            unit="block",
-            leave=False,
-            file=stream,
-            # None: silent where the stream is no terminal.
-            disable=None if stream is None else False,
-            delay=_PROGRESS_DELAY_SECONDS,
-            dynamic_ncols=True,
-        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import Token
 
+    from pytest_nnrel.baselines import Baseline
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.report.results import Collector
     from pytest_nnrel.transforms import Transform
@@ -40,6 +42,8 @@ _MARK_HELP = (
 )
 #: Name of the folder that --nnrel-report writes to when it names none.
 _REPORT_DIR = "nnrel-report"
+#: Name of the file of nnrel_baseline where none is named.
+_BASELINE = "nnrel-baseline.json"
 _OFF = "off"
 #: Attribute of a test report that carries what a test recorded, from workers to the controller.
 _CARRIED = "nnrel"
@@ -83,6 +87,8 @@ _OPTIONS = (
             " (default: 4)", None, "SECONDS", on_command_line=False),
     _Option("window-seconds", "centre of it that is compared (default: 2)", None, "SECONDS",
             on_command_line=False),
+    _Option("baseline", "JSON file of outcomes that nnrel_baseline compares with (default:"
+            f" {_BASELINE} in pytest's root folder)", None, "FILE"),
     _Option("segments", "clips taken from each file of a folder (default: 1)", None, "N",
             on_command_line=False),
 )  # fmt: skip
@@ -99,6 +105,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help=f"write index.html and results.json to DIR (default: {_REPORT_DIR})",
     )
+    group.addoption(
+        "--nnrel-update-baseline",
+        dest="nnrel_update_baseline",
+        action="store_true",
+        default=None,
+        help="write what nnrel_baseline measures to the baseline, in place of what is there",
+    )
+    parser.addini("nnrel_update_baseline", "as --nnrel-update-baseline", type="bool", default=False)
     parser.addini("nnrel_report", "folder for the report (see --nnrel-report)", default=None)
     for option in _OPTIONS:
         if option.on_command_line:
@@ -146,6 +160,8 @@ class _Run:
     clips: int | None
     grid: str
     report: Path | None
+    baseline: Path
+    update_baseline: bool
     token: Token[Settings | None] | None = None
     started: float = field(default_factory=time.time)
 
@@ -177,12 +193,18 @@ class _Run:
                 device=values["device"],
                 progress=None,
                 audio_bound=bool(report),
+                grid=partial(_grid_of, grid),
             ),
             corpus=str(values["corpus"]),
             geometry={key: value for key, value in geometry.items() if value is not None},
             clips=_number(values, "clips", int, 2),
             grid=grid,
             report=None if report is None else _report_dir(config, report),
+            baseline=_baseline_file(config, values["baseline"]),
+            update_baseline=bool(
+                config.getoption("nnrel_update_baseline", None)
+                or config.getini("nnrel_update_baseline")
+            ),
         )
 
     def open_corpus(self, origin: str | None = None, clips: int | None = None) -> Corpus:
@@ -214,7 +236,7 @@ def _value(config: pytest.Config, option: _Option) -> str | None:
     if given in (None, ""):
         return option.default
     named = str(given)
-    if option.metavar == "DIR" and named != _OFF:
+    if option.metavar in ("DIR", "FILE") and named != _OFF:
         return _anchored(config, named, in_ini=in_ini)
     if option.name == "corpus" and in_ini and named != "bundled" and ":" not in named:
         return _anchored(config, named, in_ini=True)
@@ -273,6 +295,15 @@ def _report_dir(config: pytest.Config, value: str) -> Path:
             f" folder, or --nnrel-report after the tests to write to {_REPORT_DIR}"
         )
     return folder
+
+
+def _baseline_file(config: pytest.Config, value: str | None) -> Path:
+    path = config.rootpath / _BASELINE if value is None else Path(value)
+    if path.is_dir():
+        raise SettingError(
+            f"nnrel baseline: {path} is a folder, not a file; name a JSON file in it"
+        )
+    return path
 
 
 def _anchored(config: pytest.Config, value: str, *, in_ini: bool) -> str:
@@ -379,6 +410,15 @@ def nnrel_corpus(request: pytest.FixtureRequest) -> Corpus:
 
 
 @pytest.fixture(scope="session")
+def nnrel_baseline(request: pytest.FixtureRequest) -> Baseline:
+    """Baseline of the run (--nnrel-baseline): `check(encoder)` fails where one got worse."""
+    from pytest_nnrel.baselines import Baseline
+
+    run = request.config.stash[_RUN]
+    return Baseline(run.baseline, update=run.update_baseline)
+
+
+@pytest.fixture(scope="session")
 def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
     """A transformation of the run's grid (--nnrel-grid); the test runs once for each.
 
@@ -406,6 +446,7 @@ def _item_settings(item: pytest.Item, run: _Run) -> Settings:
     """Return the run's settings, with what the test's marks change."""
     arguments = _mark_of(item)
     corpus, clips = arguments.get("corpus"), arguments.get("clips")
+    grid = arguments.get("grid", run.grid)
 
     def chosen() -> Corpus:
         if corpus is None and clips is None:
@@ -421,6 +462,7 @@ def _item_settings(item: pytest.Item, run: _Run) -> Settings:
         run.settings,
         corpus=chosen,
         seed=arguments.get("seed", run.settings.seed),
+        grid=partial(_grid_of, grid),
         progress=_progress_stream(item.config),
     )
 
@@ -537,6 +579,7 @@ class _Reporter:
         self._run = run
         self._collector: Collector | None = None
         self._problem: str | None = None
+        self._written: dict[str, int] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         carried = getattr(report, _CARRIED, None)
@@ -553,6 +596,7 @@ class _Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._write_baselines(session)
         if self._run.report is None or self._config.option.collectonly:
             return
         from pytest_nnrel.report import write_report
@@ -564,6 +608,25 @@ class _Reporter:
         except OSError as error:  # hooks do not raise: say it, and fail the run
             self._problem = f"the report could not be written to {self._run.report}: {error}"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _write_baselines(self, session: pytest.Session) -> None:
+        contents = [] if self._collector is None else self._collector.baselines()
+        if not contents:
+            return
+        from pytest_nnrel.baselines import Records, write_baseline
+
+        merged: dict[str, Records] = {}
+        for path, content in contents:
+            newer = Records.of_baseline(content)
+            merged[path] = merged[path].merged(newer) if path in merged else newer
+        for path, records in merged.items():
+            try:
+                write_baseline(Path(path), records)
+            except (OSError, NNRelError) as error:
+                self._problem = f"the baseline could not be written to {path}: {error}"
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            else:
+                self._written[path] = len(records.entries)
 
     def _about(self, exit_status: int) -> dict[str, Any]:
         run, invocation = self._run, self._config.invocation_params
@@ -591,6 +654,7 @@ class _Reporter:
             from pytest_nnrel.report.terminal import summary_lines
 
             lines = summary_lines(self._collector.results(self._about(0)))
+        lines += [f"baseline: {n} entries written to {path}" for path, n in self._written.items()]
         if self._problem is not None:
             lines.append(self._problem)
         elif self._run.report is not None:

@@ -29,7 +29,7 @@ class Measurement:
     Parameters
     ----------
     measure : str
-        ``"within"``, ``"audio"``, ``"accuracy"`` or ``"rho"``.
+        ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"exemplar"`` or ``"monotone"``.
     value : float
     ci : (float, float)
         95 % interval: Wilson's for proportions, percentile bootstrap for rho.
@@ -101,6 +101,12 @@ class Verdict:
         The measurement, as plain values; None where there is none, because of an error.
     message : str
         What the assertion printed; empty where it held.
+    subject : str
+        Name of the encoder, where the measurement does not tell it.
+    headline : str
+        What was found, in a line, where it is not the value of one measurement.
+    covers : tuple of dict
+        Measurements that it rests on, where there are several, as plain values.
     """
 
     assertion: str
@@ -108,15 +114,21 @@ class Verdict:
     minimum: float | None
     measurement: dict[str, Any] | None
     message: str = ""
+    subject: str = ""
+    headline: str = ""
+    covers: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as builtins, its measurement by its key."""
+        """Return the verdict as builtins, its measurements by their keys."""
         return {
             "assertion": self.assertion,
             "outcome": self.outcome,
             "minimum": None if self.minimum is None else float(self.minimum),
             "measurement": None if self.measurement is None else measurement_key(self.measurement),
             "message": self.message,
+            "subject": self.subject,
+            "headline": self.headline,
+            "covers": [measurement_key(plain) for plain in self.covers],
         }
 
 
@@ -133,15 +145,24 @@ class Sink:
     reproduction: str = ""
     measurements: dict[str, dict[str, Any]] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    #: Clips and groups of the corpora that measurements are of, by fingerprint.
+    corpora: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Content for baseline files, by their paths.
+    baselines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content as builtins, which travel between processes."""
-        return {"measurements": self.measurements, "verdicts": self.verdicts}
+        return {
+            "measurements": self.measurements,
+            "verdicts": self.verdicts,
+            "corpora": self.corpora,
+            "baselines": self.baselines,
+        }
 
     def take(self) -> dict[str, Any]:
         """Return the content, and start anew."""
         content = self.as_dict()
-        self.measurements, self.verdicts = {}, []
+        self.measurements, self.verdicts, self.corpora, self.baselines = {}, [], {}, []
         return content
 
 
@@ -172,6 +193,21 @@ def record_verdict(verdict: Verdict) -> None:
     current = _SINK.get()
     if current is not None:
         current.verdicts.append(verdict.as_dict())
+
+
+def record_corpus(fingerprint: str, listing: dict[str, Any]) -> None:
+    """Keep the clips and groups of a corpus, if a sink is open."""
+    current = _SINK.get()
+    if current is not None:
+        current.corpora[fingerprint] = listing
+
+
+def record_baseline(path: str, content: dict[str, Any]) -> bool:
+    """Keep content for a baseline file, to be merged into it; tell whether a sink took it."""
+    current = _SINK.get()
+    if current is not None:
+        current.baselines.append((path, content))
+    return current is not None
 
 
 def reproduction() -> str:

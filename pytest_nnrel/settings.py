@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.transforms import Transform
 
 DEFAULT_SEED = 0
 #: Upper bound of the cache on disk; the least recently used entries leave first.
@@ -40,6 +41,8 @@ class Settings:
         Torch device for distances, and for encoders that do not name one, such as ``"cuda"``.
     corpus : callable or None
         Returns the run's corpus; None stands for the bundled one.
+    grid : callable or None
+        Returns the run's grid of transformations; None stands for the quick one.
     progress : TextIO or None
         Terminal that progress bars are drawn on; None leaves the choice to tqdm, which draws on
         standard error where that is a terminal.
@@ -53,6 +56,7 @@ class Settings:
     jobs: int = field(default_factory=lambda: available_cores())
     device: str | None = None
     corpus: Callable[[], Corpus] | None = None
+    grid: Callable[[], tuple[Transform, ...]] | None = None
     progress: TextIO | None = None
     audio_bound: bool = False
 

@@ -56,6 +56,11 @@ def _verdict_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
             rows.append(_row(test["test"], "crashed", message))
         for verdict in test["verdicts"]:
             row = _row(test["test"], verdict["outcome"], verdict["message"], verdict["minimum"])
+            row |= {
+                "subject": verdict.get("subject", ""),
+                "kind": verdict["assertion"] if verdict.get("headline") else "",
+                "value": verdict.get("headline", ""),
+            }
             measured = results["measurements"].get(verdict["measurement"])
             if measured is not None:
                 row |= {

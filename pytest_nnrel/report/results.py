@@ -26,7 +26,7 @@ _DISTRIBUTIONS = (
     "pyloudnorm", "pedalboard", "lameenc", "torch",
 )  # fmt: skip
 _SYMBOLS = {"within": "C_W", "audio": "C_W audio", "accuracy": "C_acc", "rho": "C_rho",
-            "exemplar": "1-delta"}  # fmt: skip
+            "exemplar": "1-delta", "monotone": "monotonicity"}  # fmt: skip
 
 
 class Collector:
@@ -62,12 +62,14 @@ class Collector:
             Its ``"settings"`` and ``"run"``.
         """
         measurements: dict[str, dict[str, Any]] = {}
+        corpora: dict[str, dict[str, Any]] = {}
         tests = []
         for test, phases in sorted(self._phases.items()):
             verdicts = []
             for _, carried in phases.values():
                 if carried is not None:
                     measurements.update(carried["measurements"])
+                    corpora.update(carried["corpora"])
                     verdicts += carried["verdicts"]
             outcomes = {outcome for outcome, _ in phases.values()}
             recorded = any(carried is not None for _, carried in phases.values())
@@ -78,9 +80,20 @@ class Collector:
             "schema_version": SCHEMA_VERSION,
             **about,
             "environment": _environment(),
+            "corpora": dict(sorted(corpora.items())),
             "measurements": dict(sorted(measurements.items())),
             "tests": tests,
         }
+
+    def baselines(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return content for baseline files, with their paths, in the tests' order."""
+        return [
+            content
+            for _, phases in sorted(self._phases.items())
+            for _, carried in phases.values()
+            if carried is not None
+            for content in carried["baselines"]
+        ]
 
 
 def _worst(outcomes: set[str]) -> str:
@@ -192,7 +205,10 @@ def describe_fully(measurement: dict[str, Any]) -> str:
 
 
 def describe(carried: dict[str, Any]) -> list[str]:
-    """Return a line for each measurement, with its verdict if it has one, for JUnit properties."""
+    """Return a line for each measurement, with its verdict if it has one, for JUnit properties.
+
+    Verdicts on something else than one measurement have a line of their own.
+    """
     judged: dict[str, dict[str, Any]] = {
         verdict["measurement"]: verdict for verdict in carried["verdicts"]
     }
@@ -207,4 +223,4 @@ def describe(carried: dict[str, Any]) -> list[str]:
         if verdict is not None:
             line += f" min={verdict['minimum']:g} {verdict['outcome']}"
         lines.append(line)
-    return lines
+    return lines + [verdict["headline"] for verdict in carried["verdicts"] if verdict["headline"]]

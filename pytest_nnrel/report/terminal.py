@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report.results import describe_fully, kind_of, subject_of
 
 if TYPE_CHECKING:
@@ -39,12 +40,15 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
         )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
     lines += ["  ".join((*(c.ljust(w) for c, w in zip(row, widths)), row[3])) for row in rows]
+    lines += [verdict["headline"] for verdict in verdicts if verdict.get("headline")]
     errors = sum(verdict["outcome"] == "error" for verdict in verdicts)
     if errors:
         lines.append(f"{errors} could not be measured")
     crashed = [test["test"] for test in results["tests"] if test["outcome"] == "crashed"]
     lines += [f"crashed: {test}" for test in crashed]
-    unjudged = len(measurements) - len({v["measurement"] for v in verdicts} - {None})
+    judged_keys = {v["measurement"] for v in verdicts} - {None}
+    judged_keys |= {key for verdict in verdicts for key in verdict.get("covers", ())}
+    unjudged = len(measurements) - len(judged_keys)
     if unjudged:
         lines.append(f"{unjudged} more measured without a verdict")
     return lines
@@ -64,4 +68,5 @@ def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
             f"corpus {corpus['name']}: {corpus['clips']} clips at {corpus['sample_rate']:,} Hz,"
             f" chance {1 / corpus['clips']:.3g}; conditions: {len(names)}"
             + (f" ({', '.join(sorted(aliases))})" if aliases else "")
+            + f"; smallest drop it can show: {describe_drop(corpus['clips'], len(names))}"
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import math
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import MagnitudeError, SettingError
 from pytest_nnrel.transforms.adapters import Chain
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
-from pytest_nnrel.transforms.protocol import Identity, Transform
+from pytest_nnrel.transforms.protocol import Identity, Named, Transform
 from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
 
 if TYPE_CHECKING:
@@ -109,6 +110,69 @@ def conditions(
     for transform in transforms:
         merged.setdefault(transform.condition(sample_rate), []).append(transform)
     return merged
+
+
+def ladder(
+    family: type[Transform] | Transform, sample_rate: int
+) -> dict[int, tuple[Transform, ...]]:
+    """Return the rungs of a family in each of its directions, from the identity outward.
+
+    Parameters
+    ----------
+    family : class, or Transform
+        Of a class: all directions, as far as the paper goes (Table 1), or as far as the ladder of
+        a family that the paper does not have. Of a transformation: its own direction, options
+        kept, as far as it goes.
+    sample_rate : int
+        In Hz. Rungs that are the same condition there are one.
+
+    Returns
+    -------
+    dict of int to tuple of Transform
+        By direction, 1 or -1: conditions, `Identity` first.
+
+    Raises
+    ------
+    MagnitudeError
+        If there are no rungs.
+    """
+    if isinstance(family, Transform):
+        severity = family.severity
+        kind = type(family)
+        if not severity:
+            raise MagnitudeError(f"{family} changes nothing: it has no rungs below it")
+        ends = [] if math.isnan(severity) else [severity]
+    elif isinstance(family, type) and issubclass(family, Transform):
+        kind = family
+        ends = _paper_ends(family) or [family.severities()[0], family.severities()[-1]]
+    else:
+        raise MagnitudeError(
+            f"{family!r} is no family: pass a class such as PitchShift, or a transformation such as"
+            " PitchShift(semitones=2) to go as far as it does"
+        )
+    rungs = {}
+    for end in ends:
+        if end:
+            direction = 1 if end > 0 else -1
+            steps = [_on_rung(family, direction * step) for step in range(int(abs(end)) + 1)]
+            if isinstance(family, Transform) and end != int(end):
+                steps.append(family)  # it is between two rungs
+            distinct = dict.fromkeys(step.condition(sample_rate) for step in steps)
+            rungs[direction] = tuple(distinct)
+    if not rungs:
+        raise MagnitudeError(f"{kind.__name__} has no ladder of severities to go along")
+    return rungs
+
+
+def _paper_ends(family: type[Transform]) -> list[float]:
+    severities = [t.severity for t in paper_grid() if type(t) is family]
+    return [min(0.0, *severities), max(0.0, *severities)] if severities else []
+
+
+def _on_rung(family: type[Transform] | Transform, severity: int) -> Transform:
+    if isinstance(family, Named):
+        return family.on_rung(severity)
+    return family.from_severity(severity)
 
 
 def parse_transform(text: str) -> Transform:

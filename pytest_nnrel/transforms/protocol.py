@@ -220,6 +220,20 @@ class Named(Transform):
                 arguments.append(f"{spec.name}={shown}")
         return f"{type(self).__name__}({', '.join(arguments)})"
 
+    def on_rung(self, severity: int) -> Transform:
+        """Return the transformation on another rung, its options kept; `Identity` on rung 0.
+
+        Raises
+        ------
+        MagnitudeError
+            If there is no such rung.
+        """
+        rung = self.from_severity(severity)
+        if isinstance(rung, Identity):
+            return rung
+        magnitude = dataclasses.fields(self)[0].name  # type: ignore[arg-type]  # as above
+        return dataclasses.replace(self, **{magnitude: getattr(rung, magnitude)})  # type: ignore[type-var]
+
 
 def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     """Bring `samples` to the integrated loudness of `clip`; a silent clip is left as it is."""

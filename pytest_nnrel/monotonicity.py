@@ -1,0 +1,217 @@
+"""Whether graver is further: the paper's assumption (ii), that distance grows with magnitude."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel import consistency, recording
+from pytest_nnrel.assertions import check_minimum, outcome_of
+from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.experiment import WORST, Experiment, experiment_on
+from pytest_nnrel.progress import progress
+from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
+from pytest_nnrel.transforms import Transform, ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_nnrel.consistency import Matrix
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.distances import Metric
+    from pytest_nnrel.encoders import Encoder
+
+#: Steps from the identity to the end of the ladder.
+STEPS = 8
+
+
+def monotonicity(
+    encoder: Any,  # noqa: ANN401
+    family: type[Transform] | Transform,
+    *,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    audio_distance: Metric = "dtw",
+    steps: int = STEPS,
+    seed: int | None = None,
+) -> tuple[Measurement, ...]:
+    """Measure how strictly distance grows with severity, in each direction of a family.
+
+    Each clip is transformed at evenly spaced rungs from the identity outward; Spearman's rho of
+    the rungs and the distances to its original is taken, and averaged over clips.
+
+    Parameters
+    ----------
+    encoder : Encoder, or anything that `as_encoder` takes
+    family : class, or Transform
+        As in `breaking_magnitude`.
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+    distance : str or callable
+        Latent: ``"euclidean"``, ``"cosine"``, or one's own.
+    audio_distance : str or callable
+        ``"dtw"``, ``"simple"``, ``"fastdtw"``, or one's own.
+    steps : int
+        At least 2; fewer where the ladder has fewer rungs.
+    seed : int, optional
+        The run's where omitted.
+
+    Returns
+    -------
+    tuple of Measurement
+        One per direction. `value` is the mean rho over clips, 1 where graver is always further;
+        `ci` is drawn over clips or groups. Details hold the rho of each clip, the clips with the
+        least, the rungs, and the same of audio space, which tells what can be expected.
+
+    Raises
+    ------
+    SettingError
+        If `steps` is below 2.
+    MagnitudeError
+        If `family` is none, or has fewer than two rungs besides the identity.
+    NNRelError
+        If it cannot be measured.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+        raise SettingError(f"steps must be a whole number of 2 or more, not {steps!r}")
+    experiment = experiment_on(corpus, seed)
+    settled = as_encoder(encoder)
+    found = []
+    for rungs in ladder(family, experiment.corpus.sample_rate).values():
+        positions = np.unique(np.linspace(0, len(rungs) - 1, steps + 1).round().astype(int))
+        chosen = [rungs[position] for position in positions]
+        found.append(_measure(experiment, settled, chosen, distance, audio_distance))
+        record_measurement(found[-1])
+    return tuple(found)
+
+
+def assert_monotone(
+    encoder: Any,  # noqa: ANN401
+    family: type[Transform] | Transform,
+    *,
+    min: float = 0.9,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    audio_distance: Metric = "dtw",
+    steps: int = STEPS,
+    confident: bool = False,
+    seed: int | None = None,
+) -> tuple[Measurement, ...]:
+    """Assert that graver is further from the original (the paper's assumption ii).
+
+    Parameters
+    ----------
+    encoder, family, corpus, distance, audio_distance, steps, seed
+        As in `monotonicity`.
+    min : float
+        Least mean rho in any direction, from -1 to 1.
+    confident : bool
+        Judge by the 95 % interval instead of the value.
+
+    Returns
+    -------
+    tuple of Measurement
+        One per direction.
+
+    Raises
+    ------
+    AssertionError
+        If a direction is below `min`, or undecided.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    check_minimum(min, -1.0)
+    assertion = "assert_monotone"
+    try:
+        found = monotonicity(
+            encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,
+            steps=steps, seed=seed,
+        )  # fmt: skip
+    except NNRelError as error:
+        record_verdict(Verdict(assertion, "error", min, None, str(error)))
+        raise
+    messages = []
+    for measurement in found:
+        outcome = outcome_of(measurement, min, confident)
+        message = "" if outcome == "holds" else _failure_message(measurement, min, outcome)
+        record_verdict(Verdict(assertion, outcome, min, measurement.as_dict(), message))
+        messages += [message] if message else []
+    if messages:
+        raise AssertionError("\n\n".join(messages))
+    return found
+
+
+def _measure(
+    experiment: Experiment,
+    encoder: Encoder,
+    rungs: Sequence[Transform],
+    distance: Metric,
+    audio_distance: Metric,
+) -> Measurement:
+    latent, audio = [], []
+    what = f"{encoder.name} up to {rungs[-1].name}"
+    for rung in progress(rungs, len(rungs), what, "rung"):
+        latent.append(experiment.own_distances(encoder, rung, distance))
+        audio.append(experiment.own_distances(None, rung, audio_distance))
+    of_clips = consistency.monotonicity(np.stack(latent))
+    in_audio = consistency.monotonicity(np.stack(audio))
+    details = experiment.details_of(encoder, rungs[-1], distance, audio_distance)
+    # It is about the way there, not about the end: no point of a curve over magnitudes.
+    way = f"up to {rungs[-1].name}"
+    details["transform"] |= {"name": way, "asked": way, "magnitude": None}
+    details["identity"]["rungs"] = [rung.name for rung in rungs]
+    ids = experiment.corpus.ids
+    details |= {
+        "chance": 0.0,
+        "per_clip": of_clips.tolist(),
+        "least": [
+            {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
+            for i in np.argsort(of_clips, kind="stable")[:WORST]
+        ],
+        "audio": dict(zip(("value", "ci"), _mean(experiment, in_audio))),
+    }
+    value, ci = _mean(experiment, of_clips)
+    return Measurement("monotone", value, ci, len(ids), (), (), details)
+
+
+def _mean(experiment: Experiment, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
+    weights = experiment.bootstrap_samples()
+    replicates = weights @ of_clips / weights.sum(axis=1)
+    return float(of_clips.mean()), consistency.percentile_interval(replicates)
+
+
+def _failure_message(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:
+    details = measurement.details
+    low, high = measurement.ci
+    audio = details["audio"]
+    compared = (
+        f"but its 95 % CI [{low:.3f}, {high:.3f}] holds {minimum:g}: too few clips"
+        f" (n = {measurement.n}) to tell"
+        if outcome == "undecided"
+        else f"< {minimum:g} (95 % CI [{low:.3f}, {high:.3f}], n = {measurement.n})"
+    )
+    width = max(len(clip["id"]) for clip in details["least"])
+    return "\n".join(
+        [
+            f"{details['encoder']['name']}: graver is not further: mean rho of severity and"
+            f" distance = {measurement.value:.3f} {details['transform']['name']}, {compared}",
+            "",
+            f"  audio      {audio['value']:.3f} [{audio['ci'][0]:.3f}, {audio['ci'][1]:.3f}] in"
+            " audio space: what can be expected",
+            f"  rungs      {', '.join(details['identity']['rungs'])}",
+            f"  corpus     {details['corpus']['name']}: {details['corpus']['clips']} clips",
+            "",
+            "least monotone clips:",
+            f"  {'clip':<{width}}    rho  in audio space",
+            *(
+                f"  {clip['id']:<{width}}  {clip['rho']:>5.2f}  {clip['audio_rho']:>5.2f}"
+                for clip in details["least"]
+            ),
+            "",
+            "redo:    " + (recording.reproduction() or "the same call with seed="
+                           f"{details['identity']['seed']}"),
+        ]
+    )  # fmt: skip

@@ -1,0 +1,426 @@
+"""The smallest magnitude that breaks an encoder, by grid and bisection over a family's ladder.
+
+The grid finds breaks that heal at graver magnitudes (*pockets*) as long as they are as wide as one
+of its steps; bisection finds the rung. All clips are measured at each rung that is visited, so that
+the breaks of single clips come from the same evaluations, as intervals between neighbouring rungs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel import consistency, recording
+from pytest_nnrel.assertions import check_minimum, failure_message
+from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.experiment import Experiment, experiment_on
+from pytest_nnrel.progress import progress
+from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
+from pytest_nnrel.transforms import Identity, Transform, as_transform, ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.distances import Metric
+    from pytest_nnrel.encoders import Encoder
+
+#: Steps of the grid, from the identity to the end of the ladder.
+GRID_STEPS = 16
+
+
+@dataclass(frozen=True)
+class Pocket:
+    """Rungs that break an encoder although a graver one does not.
+
+    Attributes
+    ----------
+    first, last : Transform
+        The mildest and the gravest of them that were measured.
+    heals_at : Transform
+        The next rung that was measured, which holds.
+    """
+
+    first: Transform
+    last: Transform
+    heals_at: Transform
+
+
+@dataclass(frozen=True)
+class ClipBreak:
+    """Where a clip leaves its original, as far as the rungs that were measured tell.
+
+    Attributes
+    ----------
+    clip : str
+        Its id.
+    holds_at : Transform or None
+        The rung below the break, at which its original is nearest; None if it never is.
+    fails_at : Transform or None
+        The mildest rung at which it is not; None if it always is.
+    heals : bool
+        Whether the original is nearest again at a graver rung.
+    """
+
+    clip: str
+    holds_at: Transform | None
+    fails_at: Transform | None
+    heals: bool
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where an encoder breaks in one direction of a family.
+
+    Attributes
+    ----------
+    rungs : tuple of Transform
+        All conditions of the direction, from the identity outward.
+    measured : dict of int to Measurement
+        By position in `rungs`, in order.
+    minimum : float
+    at : int or None
+        Position of the mildest rung that is below the minimum; the rung before it holds. None if
+        no rung that was measured is.
+    interval : tuple of int and (int or None)
+        Positions that the mildest such rung lies between in 95 % of bootstrap samples of clips or
+        groups, rounded outward to rungs that were measured; None for an end beyond the ladder.
+    clips : tuple of ClipBreak
+        In the corpus's order.
+    """
+
+    rungs: tuple[Transform, ...]
+    measured: dict[int, Measurement]
+    minimum: float
+    at: int | None
+    interval: tuple[int | None, int | None]
+    clips: tuple[ClipBreak, ...]
+
+    @property
+    def transform(self) -> Transform | None:
+        """The mildest transformation that breaks the encoder; None if none does."""
+        return None if self.at is None else self.rungs[self.at]
+
+    @property
+    def severity(self) -> float | None:
+        """Its severity."""
+        return None if self.transform is None else self.transform.severity
+
+    @property
+    def magnitude(self) -> float | None:
+        """Its magnitude, in the family's unit."""
+        return None if self.at is None else self._magnitude(self.at)
+
+    @property
+    def ci(self) -> tuple[float | None, float | None]:
+        """Magnitudes of `interval`; None where no rung breaks the encoder."""
+        low, high = (None if end is None else self._magnitude(end) for end in self.interval)
+        return low, high
+
+    @property
+    def curve(self) -> tuple[tuple[float, float, tuple[float, float]], ...]:
+        """Magnitude, C_W and its interval at each rung that was measured."""
+        return tuple((self._magnitude(i), m.value, m.ci) for i, m in self.measured.items())
+
+    @property
+    def pockets(self) -> tuple[Pocket, ...]:
+        """Breaks that heal."""
+        found: list[Pocket] = []
+        failing: list[int] = []
+        for position, measurement in self.measured.items():
+            if measurement.value < self.minimum:
+                failing.append(position)
+            elif failing:
+                first, last = self.rungs[failing[0]], self.rungs[failing[-1]]
+                found.append(Pocket(first, last, self.rungs[position]))
+                failing = []
+        return tuple(found)
+
+    def _magnitude(self, position: int) -> float:
+        rung = self.rungs[position]
+        # The identity of the family, not that of `Identity`, which has no axis.
+        return self.rungs[-1].identity if isinstance(rung, Identity) else rung.magnitude
+
+
+@dataclass(frozen=True)
+class BreakingMagnitude:
+    """Where an encoder breaks, in each direction of a family.
+
+    Severity, magnitude and so on are those of the direction that breaks at the fewest rungs from
+    the identity, upward of two that break as soon.
+
+    Attributes
+    ----------
+    encoder, family : str
+    directions : dict of int to Break
+        1 for growing severities, -1 for falling ones.
+    """
+
+    encoder: str
+    family: str
+    directions: dict[int, Break]
+
+    @property
+    def nearest(self) -> Break:
+        """The direction that breaks first."""
+        return min(
+            (self.directions[d] for d in sorted(self.directions, reverse=True)),
+            key=lambda b: math.inf if b.severity is None else abs(b.severity),
+        )
+
+    @property
+    def severity(self) -> float | None:
+        """Severity of the mildest transformation that breaks the encoder; None if none does."""
+        return self.nearest.severity
+
+    @property
+    def magnitude(self) -> float | None:
+        """Its magnitude, in the family's unit."""
+        return self.nearest.magnitude
+
+    @property
+    def ci(self) -> tuple[float | None, float | None]:
+        """95 % interval of that magnitude; see `Break.interval`."""
+        return self.nearest.ci
+
+    @property
+    def curve(self) -> tuple[tuple[float, float, tuple[float, float]], ...]:
+        """Magnitude, C_W and its interval at each rung that was measured in that direction."""
+        return self.nearest.curve
+
+    @property
+    def pockets(self) -> tuple[Pocket, ...]:
+        """Breaks that heal, in all directions."""
+        return tuple(pocket for b in self.directions.values() for pocket in b.pockets)
+
+    @property
+    def per_clip(self) -> tuple[ClipBreak, ...]:
+        """Where each clip leaves its original, in that direction."""
+        return self.nearest.clips
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [f"{self.encoder} under {self.family}:"]
+            + [f"  {line}" for b in self.directions.values() for line in describe(b)]
+        )
+
+
+def breaking_magnitude(
+    encoder: Any,  # noqa: ANN401
+    family: type[Transform] | Transform,
+    *,
+    min: float,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    steps: int = GRID_STEPS,
+    seed: int | None = None,
+) -> BreakingMagnitude:
+    """Find the smallest severity at which C_W is below a minimum, in each direction alone.
+
+    Parameters
+    ----------
+    encoder : Encoder, or anything that `as_encoder` takes
+    family : class, or Transform
+        A class such as ``PitchShift`` is searched as far as the paper goes (Table 1); a
+        transformation such as ``PitchShift(semitones=3)`` in its direction, as far as it does,
+        with its options.
+    min : float
+        Least C_W (paper eq. 10), from 0 to 1.
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+    distance : str or callable
+        ``"euclidean"``, ``"cosine"``, or one's own.
+    steps : int
+        Of the grid. Breaks that heal within less than a step may be missed.
+    seed : int, optional
+        The run's where omitted.
+
+    Returns
+    -------
+    BreakingMagnitude
+        From at most ``steps + 1 + log2(rungs / steps)`` evaluations of the corpus in a direction.
+
+    Raises
+    ------
+    SettingError
+        If `min` or `steps` is out of bounds.
+    MagnitudeError
+        If `family` is none, or has no ladder.
+    NNRelError
+        If it cannot be measured.
+    """
+    check_minimum(min, 0.0)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise SettingError(f"steps must be a whole number of 1 or more, not {steps!r}")
+    experiment = experiment_on(corpus, seed)
+    settled = as_encoder(encoder)
+    directions = {
+        direction: _search(experiment, settled, rungs, distance, min, steps)
+        for direction, rungs in ladder(family, experiment.corpus.sample_rate).items()
+    }
+    name = family.name if isinstance(family, Transform) else family.__name__
+    return BreakingMagnitude(settled.name, name, directions)
+
+
+def assert_unbroken_until(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    min: float,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    steps: int = GRID_STEPS,
+    seed: int | None = None,
+) -> BreakingMagnitude:
+    """Assert that no magnitude from the identity to `transform` brings C_W below a minimum.
+
+    Parameters
+    ----------
+    transform : Transform
+        Such as ``PitchShift(semitones=2)``: all rungs from none up to it, itself among them.
+    encoder, min, corpus, distance, steps, seed
+        As in `breaking_magnitude`.
+
+    Returns
+    -------
+    BreakingMagnitude
+
+    Raises
+    ------
+    AssertionError
+        If a magnitude that was measured breaks it; the mildest is found by bisection.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    assertion = "assert_unbroken_until"
+    try:
+        found = breaking_magnitude(
+            encoder, as_transform(transform), min=min, corpus=corpus, distance=distance,
+            steps=steps, seed=seed,
+        )  # fmt: skip
+    except NNRelError as error:
+        record_verdict(Verdict(assertion, "error", None, None, str(error)))
+        raise
+    (along,) = found.directions.values()
+    if along.at is None:
+        closest = sorted(along.measured.values(), key=lambda m: m.value)[0]
+        record_verdict(Verdict(assertion, "holds", min, closest.as_dict()))
+        return found
+    broken = along.measured[along.at]
+    lines = failure_message(broken, min, "fails", recording.reproduction())
+    message = "\n".join([f"{found.encoder} breaks before {transform}", *describe(along), "", lines])
+    record_verdict(Verdict(assertion, "fails", min, broken.as_dict(), message))
+    raise AssertionError(message)
+
+
+def describe(found: Break) -> list[str]:
+    """Return what was found in one direction, in a few lines."""
+    end = found.rungs[-1]
+    unit = f" {end.unit}" if end.unit else ""
+    if found.at is None:
+        lines = [f"C_W is {found.minimum:g} or more at all {len(found.measured)} rungs measured,"
+                 f" up to {end.name}"]  # fmt: skip
+    elif found.at == 0:
+        lines = [
+            f"C_W = {found.measured[0].value:.3f} < {found.minimum:g} without any transformation:"
+            " see assert_encoder_sane"
+        ]
+    else:
+        low, high = found.ci
+        above = "beyond the ladder" if high is None else f"{high:g}"
+        interval = f"95 % CI [{low:g}, {above}]{unit}" if low is not None else "no 95 % CI"
+        lines = [
+            f"breaks at {found.rungs[found.at].name} ({interval}): C_W ="
+            f" {found.measured[found.at].value:.3f} < {found.minimum:g};"
+            f" {found.rungs[found.at - 1].name} holds with {found.measured[found.at - 1].value:.3f}"
+        ]
+    lines += [
+        f"heals: {pocket.first.name} to {pocket.last.name} break it, {pocket.heals_at.name} holds"
+        for pocket in found.pockets
+    ]
+    lines.append(
+        "curve: " + ", ".join(f"{magnitude:g} {value:.3f}" for magnitude, value, _ in found.curve)
+    )
+    return lines
+
+
+def _search(
+    experiment: Experiment,
+    encoder: Encoder,
+    rungs: tuple[Transform, ...],
+    distance: Metric,
+    minimum: float,
+    steps: int,
+) -> Break:
+    measured: dict[int, Measurement] = {}
+
+    def breaks(position: int) -> bool:
+        if position not in measured:
+            measured[position] = experiment.within(encoder, rungs[position], distance)
+            record_measurement(measured[position])
+        return measured[position].value < minimum
+
+    last = len(rungs) - 1
+    step = -(-last // steps)
+    grid = sorted({*range(0, last, step), last})
+    what = f"{encoder.name} up to {rungs[-1].name}"
+    broken = [position for position in progress(grid, len(grid), what, "rung") if breaks(position)]
+    at = None
+    if broken:
+        at = broken[0]
+        holds = max((position for position in grid if position < at), default=at - 1)
+        while at - holds > 1:
+            middle = (holds + at) // 2
+            holds, at = (holds, middle) if breaks(middle) else (middle, at)
+    measured = dict(sorted(measured.items()))
+    return Break(
+        rungs,
+        measured,
+        minimum,
+        at,
+        _interval(experiment, measured, minimum),
+        _clip_breaks(experiment.corpus.ids, rungs, measured),
+    )
+
+
+def _interval(
+    experiment: Experiment, measured: dict[int, Measurement], minimum: float
+) -> tuple[int | None, int | None]:
+    """Return the positions between which bootstrap samples break, rounded outward."""
+    positions = list(measured)
+    outcomes = np.array([m.outcomes for m in measured.values()])
+    weights = experiment.bootstrap_samples()
+    rates = weights @ outcomes.T.astype(np.float64) / weights.sum(axis=1, keepdims=True)
+    broken = rates < minimum
+    first = np.where(broken.any(axis=1), broken.argmax(axis=1), len(positions))
+    tail = (1.0 - consistency.CONFIDENCE) / 2.0
+    low = int(np.quantile(first, tail, method="lower"))
+    high = int(np.quantile(first, 1.0 - tail, method="higher"))
+    if low == len(positions):
+        return None, None
+    # The break of a sample lies above the last rung that was measured before it.
+    return (
+        0 if low == 0 else positions[low - 1] + 1,
+        None if high == len(positions) else positions[high],
+    )
+
+
+def _clip_breaks(
+    ids: Sequence[str], rungs: tuple[Transform, ...], measured: dict[int, Measurement]
+) -> tuple[ClipBreak, ...]:
+    positions = list(measured)
+    found = []
+    for clip, holds in zip(ids, np.array([m.outcomes for m in measured.values()]).T):
+        if holds.all():
+            found.append(ClipBreak(clip, rungs[positions[-1]], None, heals=False))
+            continue
+        first = int(np.argmin(holds))
+        before = None if first == 0 else rungs[positions[first - 1]]
+        heals = bool(holds[first:].any())
+        found.append(ClipBreak(clip, before, rungs[positions[first]], heals))
+    return tuple(found)

@@ -1,0 +1,517 @@
+"""Baselines: files that keep what they held, and verdicts on the same clips."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known_answers import Known, Rungs, short_corpus
+
+from pytest_nnrel import (
+    MP3,
+    BaselineError,
+    Corpus,
+    FunctionTransform,
+    Identity,
+    PinkNoise,
+    SettingError,
+    as_encoder,
+    between_consistency,
+)
+from pytest_nnrel import settings as run_settings
+from pytest_nnrel.__main__ import main
+from pytest_nnrel.baselines import (
+    Baseline,
+    Clips,
+    Entry,
+    Key,
+    Records,
+    compare,
+    compare_records,
+    load_records,
+    write_baseline,
+)
+from pytest_nnrel.recording import sink
+
+NOISES = (PinkNoise(40), PinkNoise(20), PinkNoise(0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stored(tmp_path_factory):
+    token = run_settings.activate(
+        run_settings.Settings(cache_dir=tmp_path_factory.mktemp("cache"), jobs=2)
+    )
+    yield
+    run_settings.deactivate(token)
+
+
+def clips(n, per_group=1):
+    ids = tuple(f"clip-{i:03}" for i in range(n))
+    return Clips("made", ids, tuple(f"track-{i // per_group:03}" for i in range(n)))
+
+
+def entry(outcomes, transform="PinkNoise(snr_db=0)", encoder="mine", margins=None, **options):
+    key = Key(encoder, "within", "euclidean", transform, "cafe", 0)
+    outcomes = tuple(bool(outcome) for outcome in outcomes)
+    value = round(float(np.mean(outcomes)), 6)
+    if margins is None:
+        margins = [0.5 if outcome else -0.5 for outcome in outcomes]
+    return Entry(key, value, outcomes, tuple(margins), recipe={"v": "1"}, **options)
+
+
+def pair(n, lost, won, transform="PinkNoise(snr_db=0)"):
+    """Return entries before and after `lost` clips were lost and `won` won, of n."""
+    before = [True] * (n - won) + [False] * won
+    after = [False] * lost + [True] * (n - lost)
+    return entry(before, transform), entry(after, transform)
+
+
+def records(*entries, corpus=None):
+    listing = corpus or clips(len(entries[0].outcomes))
+    return Records({e.key: e for e in entries}, {"cafe": listing})
+
+
+# -- verdicts
+
+
+def test_the_same_is_no_worse():
+    one = entry([1, 1, 0, 1] * 5)
+    found = compare([one], [one], clips(20))
+    assert (found.worse, found.verdict) == (False, "same")
+    assert found.p_values == {"flips": 1.0}
+    assert found.changes[0].adjusted == 1.0
+    assert "mine is no worse than its baseline" in found.headline
+
+
+def test_clips_lost_are_worse_and_clips_won_are_better():
+    before, after = pair(60, lost=12, won=1)
+    found = compare([before], [after], clips(60))
+    assert found.verdict == "worse"
+    assert (found.changes[0].negative, found.changes[0].positive) == (12, 1)
+    text = "\n".join(found.lines())
+    assert "lost 12, won 1" in text
+    assert "lost: clip-000, clip-001" in text
+    assert compare([after], [before], clips(60)).verdict == "better"
+
+
+def test_one_bad_condition_among_many_is_named():
+    pairs = [pair(200, 1, 1, f"PinkNoise(snr_db={i})") for i in range(20)]
+    pairs.append(pair(200, 30, 0, "MP3(kbps=8)"))
+    found = compare(*zip(*pairs), clips(200))
+    assert found.worse
+    assert [c.after.key.transform for c in found.changes if c.worse] == ["MP3(kbps=8)"]
+    assert found.lines()[2].startswith("  MP3(kbps=8) C_W euclidean: 1.000 -> 0.850")
+
+
+def test_a_change_spread_over_conditions_is_found_together():
+    """Three clips lost in each of ten conditions: no condition alone shows it."""
+    n, conditions = 100, []
+    for k in range(10):
+        after = [not 3 * k <= i < 3 * k + 3 for i in range(n)]
+        conditions.append((entry([1] * n, f"t{k}"), entry(after, f"t{k}")))
+    found = compare(*zip(*conditions), clips(n))
+    assert found.worse
+    assert not any(change.worse for change in found.changes)
+
+
+def test_clips_of_one_track_are_one_loss():
+    before, after = pair(40, lost=10, won=0)
+    assert compare([before], [after], clips(40)).worse
+    assert not compare([before], [after], clips(40, per_group=10)).worse
+
+
+def test_margins_warn_before_clips_flip():
+    rng = np.random.default_rng(4)
+    margins = rng.uniform(0.2, 0.8, 50)
+    before = entry([1] * 50, margins=margins)
+    after = entry([1] * 50, margins=margins - rng.uniform(0.0, 0.1, 50))
+    found = compare([before], [after], clips(50))
+    assert not found.worse
+    assert found.p_margins < 0.001
+    assert "clips may flip next" in "\n".join(found.lines())
+
+
+@pytest.mark.parametrize(
+    "allowed, worse", [(0.02, True), (0.1, False), ({"PinkNoise(snr_db=0)": 0.02}, True),
+                       ({"MP3(kbps=8)": 0.0}, False), (0.05, False)],
+)  # fmt: skip
+def test_drops_beyond_what_is_allowed_fail_whatever_their_significance(allowed, worse):
+    before, after = pair(40, lost=2, won=0)  # a drop of exactly 0.05
+    found = compare([before], [after], clips(40), allowed=allowed)
+    assert found.worse is worse
+    assert ("is allowed" in "\n".join(found.lines())) is worse
+
+
+def rho_entry(replicates):
+    key = Key("mine", "rho", "dtw x euclidean", "MP3(kbps=8)", "cafe", 0)
+    return Entry(key, round(float(np.nanmean(replicates)), 6), replicates=tuple(replicates))
+
+
+def test_rho_is_compared_sample_by_sample():
+    """Samples differ by more than the encoders do; their differences do not."""
+    rng = np.random.default_rng(1)
+    samples = rng.normal(0.5, 0.1, 1000)
+    worse = rho_entry(samples - 0.01 + rng.normal(0, 0.001, 1000))
+    found = compare([rho_entry(samples)], [worse], clips(30))
+    assert found.worse
+    assert found.p_values["rho"] == pytest.approx(1 / 1001)
+    assert not compare([worse], [rho_entry(samples)], clips(30)).worse
+    assert not compare([rho_entry(samples)], [rho_entry(samples)], clips(30)).worse
+
+
+def test_samples_without_rho_are_no_loss():
+    samples = np.full(100, 0.5)
+    nothing = np.where(np.arange(100) < 10, np.nan, 0.4)
+    found = compare([rho_entry(samples)], [rho_entry(nothing)], clips(30))
+    assert found.p_values["rho"] == pytest.approx(11 / 101)
+
+
+def test_the_order_of_conditions_does_not_matter():
+    rng = np.random.default_rng(3)
+    pairs = []
+    for k in range(4):
+        sides = rng.random((2, 80)) < [[0.9], [0.8]]
+        margins = rng.normal(size=(2, 80))
+        pairs.append([entry(s, f"t{k}", margins=m) for s, m in zip(sides, margins)])
+    found = compare(*zip(*pairs), clips(80))
+    backward = compare(*zip(*pairs[::-1]), clips(80))
+    assert found.p_values == backward.p_values
+    assert found.p_margins == pytest.approx(backward.p_margins, abs=1e-3)
+
+
+# -- files
+
+
+def test_a_file_keeps_what_it_was_given(tmp_path):
+    path = tmp_path / "deep" / "baseline.json"
+    given = records(
+        entry([1, 0, 1], margins=[0.1234, -0.25, 1.0], fingerprint="abc"),
+        entry([0, 0, 0], "MP3(kbps=8)"),
+        replace(rho_entry([0.25, float("nan"), -0.5]), recipe={"v": None}),
+    )
+    write_baseline(path, given)
+    read = load_records(path)
+    assert read.corpora == given.corpora
+    assert read.entries.keys() == given.entries.keys()
+    for key, was in given.entries.items():
+        assert repr(read.entries[key]) == repr(was)  # NaN is not equal to itself
+    assert [p.name for p in path.parent.iterdir()] == ["baseline.json"]
+    assert '"lost": [\n    "clip-001"\n   ]' in path.read_text()
+
+
+def test_merging_never_loses_entries(tmp_path):
+    path = tmp_path / "baseline.json"
+    first, second = entry([1, 0, 1]), entry([1, 1, 1], "MP3(kbps=8)")
+    write_baseline(path, records(first))
+    write_baseline(path, records(second))
+    newer = entry([0, 0, 1])
+    write_baseline(path, records(newer))
+    assert list(load_records(path).entries.values()) == [second, newer]
+
+
+def test_content_does_not_depend_on_the_order_of_writing(tmp_path):
+    entries = [entry([1, 0, 1], f"t{k}", encoder=f"e{k % 2}") for k in range(4)]
+    for number, order in enumerate((entries, entries[::-1])):
+        for one in order:
+            write_baseline(tmp_path / f"{number}.json", records(one))
+    assert (tmp_path / "0.json").read_text() == (tmp_path / "1.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("{", "is no JSON"),
+        ("[]", "neither a baseline nor"),
+        ('{"format": "other"}', "neither a baseline nor"),
+        ('{"format": "pytest-nnrel baseline", "schema_version": 99}', "schema version 99"),
+        ('{"format": "pytest-nnrel baseline", "schema_version": 1}', "changed or damaged"),
+    ],
+)
+def test_what_is_no_baseline_is_told_and_left_alone(tmp_path, text, problem):
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    with pytest.raises(BaselineError, match=problem):
+        load_records(path)
+    with pytest.raises(BaselineError, match=problem):
+        write_baseline(path, records(entry([1, 0, 1])))
+    assert path.read_text() == text
+    assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda plain: plain["entries"][0]["lost"].append("nobody"),
+        lambda plain: plain["entries"][0].update(margins="0.5 0.5"),
+        lambda plain: plain["entries"][0].update(margins="a b c"),
+        lambda plain: plain["entries"][0].update(corpus="f00"),
+        lambda plain: plain["entries"][0].pop("transform"),
+        lambda plain: plain.update(entries=None),
+    ],
+)
+def test_damage_is_told(tmp_path, damage):
+    path = tmp_path / "file.json"
+    write_baseline(path, records(entry([1, 0, 1])))
+    plain = json.loads(path.read_text())
+    damage(plain)
+    path.write_text(json.dumps(plain))
+    with pytest.raises(BaselineError, match="changed or damaged"):
+        load_records(path)
+
+
+# -- two files
+
+
+def test_files_are_compared_by_what_they_have_in_common():
+    before, after = pair(60, 12, 0)
+    old = records(before, entry([1] * 60, "only old"))
+    new = records(after, entry([1] * 60, "only new"))
+    (found,), notes = compare_records(old, new)
+    assert found.verdict == "worse"
+    assert len(found.changes) == 1
+    assert notes == [
+        "1 conditions are in the old file only",
+        "1 conditions are in the new file only",
+    ]
+
+
+def test_one_encoder_on_either_side_is_paired_whatever_its_name():
+    before, after = pair(60, 12, 0)
+    renamed = replace(after, key=replace(after.key, encoder="retrained"))
+    (found,), notes = compare_records(records(before), records(renamed))
+    assert found.encoder == "retrained"
+    assert found.worse
+    assert notes == ["retrained is compared with mine"]
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        ({"corpus": "f00d"}, "no corpus is in both: made of 4 clips; other of 5 clips"),
+        ({"seed": 3}, "no seed is in both: 0; 3"),
+        ({"distance": "cosine"}, "no distance is in both"),
+        ({"transform": "MP3(kbps=8)"}, "no transform is in both"),
+    ],
+)
+def test_files_without_anything_in_common_say_why(change, problem):
+    one = entry([1, 0, 1, 1])
+    other = replace(one, key=replace(one.key, **change))
+    listing = Clips("other", tuple("abcde"), tuple("abcde"))
+    new = Records({other.key: other}, {"cafe": clips(4), "f00d": listing})
+    found, notes = compare_records(records(one), new)
+    assert not found
+    assert any(problem in note for note in notes)
+
+
+def test_clips_made_by_other_versions_are_left_out():
+    one = entry([1, 0, 1, 1])
+    found, notes = compare_records(records(one), records(replace(one, recipe={"v": "2"})))
+    assert not found
+    assert "1 conditions were made by other engines or versions, and left out" in notes
+
+
+@pytest.mark.parametrize(
+    "lost, options, code", [(12, (), 1), (0, (), 0), (2, (), 0), (2, ("--max-drop=0.01",), 1)]
+)
+def test_compare_command(tmp_path, capsys, lost, options, code):
+    before, after = pair(60, lost, 0)
+    for name, one in (("old", before), ("new", after)):
+        write_baseline(tmp_path / f"{name}.json", records(one))
+    paths = [str(tmp_path / f"{name}.json") for name in ("old", "new")]
+    assert main(["compare", *paths, *options]) == code
+    assert f"{lost} flips to wrong, 0 to right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [(), ("--max-drop=-1",)])
+def test_compare_command_on_what_cannot_be_compared(tmp_path, capsys, options):
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    write_baseline(paths[0], records(entry([1, 0])))
+    write_baseline(paths[1], records(entry([1, 0], "MP3(kbps=8)")))
+    assert main(["compare", *map(str, paths), *options]) == 2
+    assert "error:" in capsys.readouterr().err
+    assert main(["compare", str(paths[0]), str(tmp_path / "none.json")]) == 2
+    assert "none.json cannot be read" in capsys.readouterr().err
+
+
+# -- measured
+
+
+@pytest.fixture(scope="module")
+def rungs():
+    return Rungs(short_corpus(), [(Identity(), *NOISES, MP3(8))])
+
+
+def mine(rungs, breaks=lambda severity: False, **options):
+    return Known(rungs, breaks, name="mine", **options)
+
+
+def check(path, encoder, transforms=NOISES, **options):
+    update = options.pop("update", False)
+    options = {"corpus": short_corpus()} | options
+    with sink() as recorded:
+        try:
+            return Baseline(path, update=update).check(encoder, transforms, **options)
+        finally:  # as the controller does at the end
+            for written, content in recorded.baselines:
+                write_baseline(Path(written), Records.of_baseline(content))
+
+
+@pytest.fixture
+def made(tmp_path, rungs):
+    """Return a baseline of an encoder that loses nothing."""
+    path = tmp_path / "baseline.json"
+    with pytest.raises(AssertionError, match="no baseline for 3 of 3 conditions"):
+        check(path, mine(rungs))
+    assert len(load_records(path).entries) == 3
+    return path
+
+
+def test_a_missing_baseline_is_written_and_the_test_fails(made, rungs):
+    found = check(made, mine(rungs))
+    assert found.verdict == "same"
+    assert found.changes[0].before.margins == found.changes[0].after.margins
+
+
+def test_what_is_lost_is_seen(made, rungs):
+    found = check(made, mine(rungs, lambda severity: severity > 100, clips={1}))
+    assert [(c.negative, c.positive) for c in found.changes] == [(0, 0), (0, 0), (1, 0)]
+    with pytest.raises(AssertionError, match=r"a drop of 0\.1 is allowed"):
+        check(made, mine(rungs, lambda severity: severity > 100), max_drop={PinkNoise(0): 0.1})
+
+
+def test_conditions_that_are_missing_are_added_and_told(made, rungs):
+    with pytest.raises(AssertionError) as caught:
+        check(made, mine(rungs), (*NOISES, MP3(8)))
+    message = str(caught.value)
+    assert "no baseline for 1 of 4 conditions (MP3(kbps=8))" in message
+    assert "Compared with what is there:" in message
+    assert len(load_records(made).entries) == 4
+
+
+def test_a_part_of_the_conditions_leaves_the_others(made, rungs):
+    before = made.read_text()
+    check(made, mine(rungs), NOISES[:1])
+    assert made.read_text() == before
+    check(made, mine(rungs, lambda severity: True), NOISES[:1], update=True)
+    read = load_records(made)
+    assert len(read.entries) == 3
+
+
+def test_another_corpus_is_stale(made, rungs):
+    before = made.read_text()
+    some = short_corpus().subset(2)
+    with pytest.raises(AssertionError) as caught:
+        check(made, mine(rungs), corpus=some)
+    message = str(caught.value)
+    assert "stale for 3 of 3 conditions: it was measured on other audio" in message
+    assert "--nnrel-update-baseline" in message
+    assert made.read_text() == before
+    check(made, mine(rungs), corpus=some, update=True)
+    assert len(load_records(made).entries) == 6  # the other corpus's stay
+    assert check(made, mine(rungs), corpus=some).verdict == "same"
+
+
+def test_another_seed_is_stale(made, rungs):
+    def loud(batch):
+        return np.abs(np.fft.rfft(batch, axis=1))[:, :400].astype(np.float32)
+
+    with pytest.raises(AssertionError, match="measured with seed 0, and this run has 5"):
+        check(made, as_encoder(loud, name="mine"), seed=5)
+
+
+def test_another_engine_version_is_stale(made, rungs):
+    text = made.read_text()
+    plain = json.loads(text)
+    for one in plain["entries"]:
+        one["recipe"]["transform"] = "PinkNoise by another engine"
+    made.write_text(json.dumps(plain))
+    with pytest.raises(AssertionError, match="its clips were transformed otherwise"):
+        check(made, mine(rungs))
+
+
+def test_updating_replaces_and_holds(made, rungs):
+    with sink() as recorded:
+        encoder = mine(rungs, lambda severity: severity > 100)
+        found = Baseline(made, update=True).check(encoder, NOISES, corpus=short_corpus())
+    assert found.changes[2].negative == 3
+    (verdict,) = recorded.verdicts
+    assert (verdict["outcome"], verdict["subject"]) == ("holds", "mine")
+    assert len(verdict["covers"]) == 3
+    ((path, content),) = recorded.baselines  # the controller writes it
+    assert path == str(made)
+    assert len(content["entries"]) == 3
+
+
+def test_another_encoder_has_a_baseline_of_its_own(made, rungs):
+    with pytest.raises(AssertionError, match="theirs has no baseline for 3 of 3"):
+        check(made, Known(rungs, lambda severity: False, name="theirs"))
+    assert len(load_records(made).entries) == 6
+
+
+def test_rho_is_kept_and_compared(tmp_path):
+    corpus = Corpus.bundled().subset(8)
+
+    def bands(batch):
+        spectrum = np.abs(np.fft.rfft(batch, axis=1))
+        return np.log(spectrum[:, :22_000].reshape(len(batch), 40, -1).mean(axis=2) + 1e-6).astype(
+            np.float32
+        )
+
+    def waveform(batch):
+        return batch[:, :40]
+
+    path = tmp_path / "baseline.json"
+    options = {"corpus": corpus, "rho": True}
+    with pytest.raises(AssertionError, match="no baseline for 4 of 4"):
+        check(path, as_encoder(bands, name="mine"), NOISES[:2], **options)
+    same = check(path, as_encoder(bands, name="mine"), NOISES[:2], **options)
+    assert same.p_values == {"flips": 1.0, "rho": 1.0}
+    measured = between_consistency(bands, NOISES[0], corpus=corpus)
+    assert same.changes[1].before.value == pytest.approx(measured.value, abs=1e-6)
+    replicates = same.changes[1].before.replicates
+    assert np.quantile(replicates, [0.025, 0.975]) == pytest.approx(measured.ci, abs=1e-3)
+    with pytest.raises(AssertionError, match=r"C_rho dtw x euclidean"):
+        check(path, as_encoder(waveform, name="mine"), NOISES[:2], **options)
+
+
+@pytest.mark.parametrize(
+    "transforms, options, problem",
+    [
+        ((), {}, "not an empty one"),
+        (PinkNoise(3), {}, "takes a list"),
+        (NOISES, {"max_drop": -0.1}, "max_drop takes"),
+        (NOISES, {"max_drop": "much"}, "max_drop takes"),
+        (NOISES, {"max_drop": {MP3(8): 0.1}}, "which is not among the transformations"),
+    ],
+)
+def test_bad_input_is_told_and_recorded(tmp_path, rungs, transforms, options, problem):
+    path = tmp_path / "baseline.json"
+    with sink() as recorded, pytest.raises(SettingError, match=problem):
+        Baseline(path).check(mine(rungs), transforms, corpus=short_corpus(), **options)
+    assert [verdict["outcome"] for verdict in recorded.verdicts] == ["error"]
+    assert not path.exists()
+
+
+def test_a_foreign_file_is_told_and_left_alone(tmp_path, rungs):
+    path = tmp_path / "package.json"
+    path.write_text('{"name": "web"}')
+    for update in (False, True):
+        with pytest.raises(BaselineError, match="neither a baseline nor"):
+            check(path, mine(rungs), update=update)
+    assert path.read_text() == '{"name": "web"}'
+
+
+def test_functions_without_a_version_have_baselines_by_name(tmp_path):
+    def softer(samples, sample_rate):
+        return samples * np.float32(0.5)
+
+    def loud(batch):
+        return np.abs(np.fft.rfft(batch, axis=1))[:, :400].astype(np.float32)
+
+    path = tmp_path / "baseline.json"
+    with pytest.raises(AssertionError, match="no baseline"):
+        check(path, loud, [FunctionTransform("softer", softer)])
+    assert check(path, loud, [FunctionTransform("softer", softer)]).verdict == "same"
