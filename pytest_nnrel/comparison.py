@@ -135,7 +135,7 @@ def _signs(groups: int, rng: np.random.Generator) -> Matrix:
     else:
         patterns = rng.integers(2, size=(RESAMPLES + 1, groups))
         patterns[0] = 0
-    return 1.0 - 2.0 * patterns
+    return np.asarray(1.0 - 2.0 * patterns)
 
 
 def describe_drop(clips: int, conditions: int) -> str:

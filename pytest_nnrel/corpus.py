@@ -22,6 +22,7 @@ from cachetools import LRUCache
 
 from pytest_nnrel import audio
 from pytest_nnrel.errors import CorpusError, CorpusWarning
+from pytest_nnrel.printing import AsItsRepr
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class Clip:
     group : str, optional
         Clips of one track share a group; they are resampled together. None: a group of its own.
 
+    Attributes
+    ----------
+    expression : str or None
+        Python that gives the clip again, such as ``Corpus.bundled().clip('ID')``. None for a clip
+        that was made of another, or comes from a corpus without `Corpus.expression`.
+
     Raises
     ------
     CorpusError
@@ -74,6 +81,7 @@ class Clip:
     sample_rate: int
     labels: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
+    expression: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         samples = np.asarray(self.samples)
@@ -101,6 +109,11 @@ class Clip:
     def __reduce__(self) -> tuple[type[Clip], tuple[object, ...]]:
         # Pickling loses the write protection; making the clip anew restores it.
         return Clip, (self.id, self.samples, self.sample_rate, dict(self.labels), self.group)
+
+    def __repr__(self) -> str:
+        return self.expression or f"<Clip {self.id!r}, {self.seconds:g} s, {self.sample_rate} Hz>"
+
+    _repr_pretty_ = AsItsRepr()
 
     @property
     def seconds(self) -> float:
@@ -515,6 +528,9 @@ class Corpus:
             samples, rate = source.origin.load()
             resampled = audio.resample(samples, rate, self.sample_rate)
             clip = Clip(source.id, resampled, self.sample_rate, source.labels, source.group)
+            if self.expression is not None:
+                expression = f"{self.expression}.clip({source.id!r})"
+                object.__setattr__(clip, "expression", expression)
             if clip.samples.nbytes <= _DECODED_BYTES:
                 with self._decoded_lock:
                     self._decoded[index] = clip
@@ -522,6 +538,33 @@ class Corpus:
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r}, {len(self)} clips, {self.sample_rate} Hz)"
+
+    @cached_property
+    def expression(self) -> str | None:
+        """Python for a corpus that has these clips; None where it has no `origin`.
+
+        Of a `subset`, it gives the whole.
+        """
+        if self.origin is None:
+            return None
+        if self.origin == BUNDLED:
+            return "Corpus.bundled()"
+        options: dict[str, tuple[object, object]] = {
+            "segments": (self.segments, 1),
+            "sample_rate": (self.sample_rate, SAMPLE_RATE),
+            "source_seconds": (self.source_seconds, SOURCE_SECONDS),
+            "window_seconds": (self.window_seconds, WINDOW_SECONDS),
+        }
+        method, places = "from_directory", [self.origin]
+        if self.origin.startswith(_MIRDATA):
+            name, version, home = _parse_mirdata(self.origin)
+            method, places = "from_mirdata", [name] if home is None else [name, home]
+            options = {"version": (version, "default"), **options}
+        arguments = [repr(place) for place in places]
+        arguments += [
+            f"{k}={value!r}" for k, (value, default) in options.items() if value != default
+        ]
+        return f"Corpus.{method}({', '.join(arguments)})"
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -561,6 +604,16 @@ class Corpus:
                 f"corpus {self.name!r} has no clip {clip_id!r}"
                 + (f"; did you mean {', '.join(close)}?" if close else "")
             ) from None
+
+    def clip(self, clip_id: str) -> Clip:
+        """Return the clip of an id.
+
+        Raises
+        ------
+        CorpusError
+            As `index` does.
+        """
+        return self[self.index(clip_id)]
 
     def subset(self, clips: int) -> Corpus:
         """Return `clips` clips, evenly spread over the order of the corpus.
@@ -836,6 +889,13 @@ def _bundled() -> Corpus:
     )  # fmt: skip
 
 
+def _parse_mirdata(origin: str) -> tuple[str, str, str | None]:
+    """Return name, version and folder of a dataset."""
+    dataset, _, home = origin.removeprefix(_MIRDATA).partition("@")
+    name, _, version = dataset.partition(":")
+    return name, version or "default", home or None
+
+
 def open_corpus(
     origin: str,
     *,
@@ -869,10 +929,9 @@ def open_corpus(
             )
         return Corpus.bundled()
     if origin.startswith(_MIRDATA):
-        dataset, _, home = origin.removeprefix(_MIRDATA).partition("@")
-        name, _, version = dataset.partition(":")
+        name, version, home = _parse_mirdata(origin)
         return Corpus.from_mirdata(
-            name, home or None, version=version or "default", segments=segments,
+            name, home, version=version, segments=segments,
             sample_rate=sample_rate, source_seconds=source_seconds, window_seconds=window_seconds,
         )  # fmt: skip
     return Corpus.from_directory(

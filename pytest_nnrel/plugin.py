@@ -551,7 +551,7 @@ class _TerminalStream:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     sink = item.stash.get(_ITEM_SINK, None)
     content = None
@@ -559,12 +559,28 @@ def pytest_runtest_makereport(
         from pytest_nnrel.report.results import describe
 
         content = sink.take()
+        if call.when == "call" and call.excinfo is not None:
+            _keep_examples(item, call.excinfo.value, content)
         # JUnit XML takes the properties of the last phase, which has those of all before.
         item.user_properties.extend(("nnrel", line) for line in describe(content))
     report = yield
     if content is not None:
         setattr(report, _CARRIED, content)
     return report
+
+
+def _keep_examples(item: pytest.Item, error: BaseException, content: dict[str, Any]) -> None:
+    """Print how to keep what Hypothesis ended at, and report that instead of the way there."""
+    test = getattr(item, "function", None)
+    if test is None or not getattr(test, "is_hypothesis_test", False):
+        return
+    from pytest_nnrel.examples import example_lines, final_verdicts
+
+    content["examples"] = example_lines(error, test)
+    for line in content["examples"]:
+        error.add_note(f"keep it:  {line}")
+    content["verdicts"], passed_over = final_verdicts(content["verdicts"], error)
+    content["passed_over"] = [verdict["measurement"] for verdict in passed_over]
 
 
 # ---------------------------------------------------------------------------------------------

@@ -55,7 +55,10 @@ def _verdict_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
             message = "The process that ran this test died before it could report."
             rows.append(_row(test["test"], "crashed", message))
         for verdict in test["verdicts"]:
-            row = _row(test["test"], verdict["outcome"], verdict["message"], verdict["minimum"])
+            message = verdict["message"]
+            if message:
+                message = "\n".join([message, *_hypothesis_lines(test)])
+            row = _row(test["test"], verdict["outcome"], message, verdict["minimum"])
             row |= {
                 "subject": verdict.get("subject", ""),
                 "kind": verdict["assertion"] if verdict.get("headline") else "",
@@ -76,6 +79,16 @@ def _verdict_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     for number, row in enumerate(rows):
         row["anchor"] = f"verdict-{number}"
     return rows
+
+
+def _hypothesis_lines(test: dict[str, Any]) -> list[str]:
+    """Return how to keep what a Hypothesis test failed at, and how much it tried for that."""
+    lines = [f"keep it:  {example}" for example in test.get("examples", ())]
+    passed_over = len(test.get("passed_over", ()))
+    if passed_over:
+        given = len(test["verdicts"]) + passed_over
+        lines.append(f"tried:    {given} verdicts; {passed_over} more of them did not hold")
+    return lines
 
 
 def _row(test: str, outcome: str, message: str, minimum: float | None = None) -> dict[str, Any]:

@@ -28,6 +28,9 @@ _DISTRIBUTIONS = (
 _SYMBOLS = {"within": "C_W", "audio": "C_W audio", "accuracy": "C_acc", "rho": "C_rho",
             "exemplar": "1-delta", "monotone": "monotonicity"}  # fmt: skip
 
+#: What only a failed Hypothesis test carries.
+_OF_HYPOTHESIS = ("examples", "passed_over")
+
 
 class Collector:
     """Gathers what test reports carry, whatever their order; a rerun replaces the run before."""
@@ -66,15 +69,18 @@ class Collector:
         tests = []
         for test, phases in sorted(self._phases.items()):
             verdicts = []
+            extras: dict[str, list[Any]] = {}
             for _, carried in phases.values():
                 if carried is not None:
                     measurements.update(carried["measurements"])
                     corpora.update(carried["corpora"])
                     verdicts += carried["verdicts"]
+                    extras |= {key: carried[key] for key in _OF_HYPOTHESIS if carried.get(key)}
             outcomes = {outcome for outcome, _ in phases.values()}
             recorded = any(carried is not None for _, carried in phases.values())
             if recorded or "crashed" in outcomes:
-                tests.append({"test": test, "outcome": _worst(outcomes), "verdicts": verdicts})
+                entry = {"test": test, "outcome": _worst(outcomes), "verdicts": verdicts}
+                tests.append(entry | extras)
         return {
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,

@@ -48,6 +48,8 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     lines += [f"crashed: {test}" for test in crashed]
     judged_keys = {v["measurement"] for v in verdicts} - {None}
     judged_keys |= {key for verdict in verdicts for key in verdict.get("covers", ())}
+    for test in results["tests"]:
+        judged_keys |= set(test.get("passed_over", ())) - {None}
     unjudged = len(measurements) - len(judged_keys)
     if unjudged:
         lines.append(f"{unjudged} more measured without a verdict")

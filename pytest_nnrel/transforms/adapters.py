@@ -112,6 +112,9 @@ class Chain(_Unlisted):
         flat = (step.steps if isinstance(step, Chain) else (step,) for step in steps)
         object.__setattr__(self, "steps", tuple(step for part in flat for step in part))
 
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(map(repr, self.steps))})"
+
     @property
     def name(self) -> str:
         return f"Chain({', '.join(step.name for step in self.steps)})"

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.printing import AsItsRepr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
 
     from pytest_nnrel.audio import Samples
@@ -37,19 +36,6 @@ class Transformed:
 
     clip: Clip
     checks: Checks
-
-
-class _CallPrinter:
-    """Makes Hypothesis print a transformation as the call that makes it.
-
-    Of a dataclass it would print the constants of the class too. Not there on the class itself,
-    which Hypothesis prints as well.
-    """
-
-    def __get__(self, instance: object, owner: type) -> Callable[[Any, bool], None]:
-        if instance is None:
-            raise AttributeError("_repr_pretty_")
-        return lambda printer, cycle: printer.text(repr(instance))
 
 
 class Transform(ABC):
@@ -74,7 +60,7 @@ class Transform(ABC):
         def unit(self) -> str:
             """Unit of the magnitude."""
 
-    _repr_pretty_ = _CallPrinter()
+    _repr_pretty_ = AsItsRepr()
 
     #: The paper's abbreviation, used in plots and file names.
     symbol: ClassVar[str]

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from hypothesis.errors import InvalidArgument
 
 from pytest_nnrel import (
     MP3,
+    Corpus,
     EnvironmentalNoise,
     Identity,
     PinkNoise,
@@ -22,6 +24,7 @@ from pytest_nnrel import (
     Transform,
 )
 from pytest_nnrel import strategies as nn
+from pytest_nnrel.report.results import schema
 
 _FAMILIES = [PitchShift, TempoShift, PinkNoise, EnvironmentalNoise, MP3]
 _QUICK = settings(
@@ -42,18 +45,29 @@ _THRESHOLD = """
         clips = Corpus.bundled().subset(3)
         return Corpus.from_arrays(clips.windows(), sample_rate=clips.sample_rate)
 
+    class Counting(Threshold):
+        rows = 0
+
+        def encode(self, batch):
+            self.rows += len(batch)
+            return super().encode(batch)
+
     @pytest.fixture(scope="session")
     def breaking_below_41(nnrel_corpus):
-        return Threshold(nnrel_corpus, snr_db=40.75)
+        return Counting(nnrel_corpus, snr_db=40.75)
 
     tried = []
 
     @settings(derandomize=True, max_examples=10)
+    # @example
     @given(transform=nn.pink_noises())
     def test_breaking(breaking_below_41, transform):
         tried.append(transform.severity)
-        Path(__file__).with_name("tried.json").write_text(json.dumps(tried))
-        assert_within_consistency(breaking_below_41, transform, min=1.0)
+        try:
+            assert_within_consistency(breaking_below_41, transform, min=1.0)
+        finally:
+            record = {"severities": tried, "rows": breaking_below_41.rows}
+            Path(__file__).with_name("tried.json").write_text(json.dumps(record))
 
     @settings(derandomize=True, max_examples=5)
     @given(transform=nn.pink_noises(min_snr_db=41))
@@ -70,7 +84,7 @@ _PROFILE = """
 def shrunk(new_inner):
     inner = new_inner()
     inner.write(conftest=_PROFILE, test_threshold=_THRESHOLD)
-    run = inner.run(corpus="", report=False, hypothesis=True)
+    run = inner.run("--nnrel-cache=off", corpus="", report=False, hypothesis=True)
     run.result.assert_outcomes(passed=1, failed=1)
     return run
 
@@ -81,15 +95,119 @@ def test_failure_shrinks_to_the_smallest_breaking_rung(shrunk):
     message = "C_W = 0.000 < 1 under PinkNoise(snr_db=40.5)"
     assert message in shrunk.failure_of("test_breaking")
     # The rung below it was tried, and held.
-    tried = json.loads((shrunk.folder / "tried.json").read_text())
+    tried = json.loads((shrunk.folder / "tried.json").read_text())["severities"]
     assert {38, 39} <= set(tried)
 
 
 @pytest.mark.slow
-def test_failing_case_of_hypothesis_can_be_copied_into_an_example(shrunk):
-    text = shrunk.failure_of("test_breaking")
-    (example,) = re.findall(r"^E\s+transform=(.*),$", text, re.MULTILINE)
-    assert eval(example, {"PinkNoise": PinkNoise}) == PinkNoise(40.5)
+def test_originals_are_encoded_once_and_each_rung_once(shrunk):
+    """Three clips: once as they are, once at each distinct rung however often it was tried.
+
+    Two originals more for each measurement: they bear witness that the encoder is what it was.
+    """
+    record = json.loads((shrunk.folder / "tried.json").read_text())
+    tried, rows = record["severities"], record["rows"]
+    assert len(tried) > len(set(tried))
+    rungs = len(set(tried) - {0})
+    witnesses = 2 * (len(tried) - 1)
+    assert rows == 3 + 3 * rungs + witnesses
+
+
+_LINE = "@example(transform=PinkNoise(snr_db=40.5))"
+
+
+@pytest.mark.slow
+def test_failure_says_how_to_keep_it_and_the_report_holds_the_smallest(new_inner, mode):
+    inner = new_inner()
+    inner.write(conftest=_PROFILE, test_threshold=_THRESHOLD)
+    run = inner.run("-k", "breaking", corpus="", mode=mode, hypothesis=True)
+    run.result.assert_outcomes(failed=1)
+    printed = re.findall(r"^E +keep it:  (.*)$", run.failure_of("test_breaking"), re.MULTILINE)
+    assert printed == [_LINE]
+    jsonschema.validate(run.results, schema())
+    entry = run.tests()["test_breaking"]
+    assert entry["examples"] == [_LINE]
+    (failing,) = (verdict for verdict in entry["verdicts"] if verdict["outcome"] == "fails")
+    measured = run.results["measurements"]
+    assert measured[failing["measurement"]]["details"]["transform"]["name"] == (
+        "PinkNoise(snr_db=40.5)"
+    )
+    # All that was tried is told, and what it measured is there.
+    tried = json.loads((inner.path / "tried.json").read_text())["severities"]
+    assert len(entry["verdicts"]) + len(entry["passed_over"]) == len(tried)
+    assert entry["passed_over"]
+    assert set(entry["passed_over"]) <= set(measured)
+    judged = {verdict["measurement"] for verdict in entry["verdicts"]} | {*entry["passed_over"]}
+    assert f"{len(measured) - len(judged)} more measured without a verdict" in run.text
+    (shown,) = re.findall(r"<pre>(.*?)</pre>", run.page, re.DOTALL)
+    assert f"keep it:  {_LINE}" in shown
+    assert f"tried:    {len(tried)} verdicts; {len(entry['passed_over'])} more" in shown
+
+
+@pytest.mark.slow
+def test_line_fails_at_once_where_it_is_pasted(inner):
+    pasted = _THRESHOLD.replace("# @example", _LINE).replace(
+        "import given, settings", "import Phase, example, given, settings"
+    )
+    explicit = pasted.replace("max_examples=10", "phases=[Phase.explicit]")
+    inner.write(conftest=_PROFILE, test_threshold=explicit)
+    run = inner.run("-kbreaking", "--nnrel-cache=off", corpus="", report=False, hypothesis=True)
+    run.result.assert_outcomes(failed=1)
+    assert "C_W = 0.000 < 1 under PinkNoise(snr_db=40.5)" in run.failure_of("test_breaking")
+    record = json.loads((inner.path / "tried.json").read_text())
+    assert record == {"severities": [39], "rows": 6}
+
+
+@pytest.mark.slow
+def test_clip_of_the_runs_corpus_can_be_kept(inner):
+    """What pytest prints gives the clip again, in a test of one's own, without its audio."""
+    inner.write(
+        conftest=_PROFILE,
+        test_clips="""
+            from encoders import spectrum
+            from hypothesis import given, settings
+            from pytest_nnrel import Identity, assert_relative_nearest, strategies as nn
+
+            @settings(derandomize=True)
+            @given(clip=nn.clips())
+            def test_clip(clip):
+                assert_relative_nearest(spectrum, clip, Identity())
+                assert clip.id < "02"
+
+            @settings(derandomize=True, max_examples=5)
+            @given(clip=nn.clips(), unused=nn.chains())
+            def test_holding(clip, unused):
+                assert_relative_nearest(spectrum, clip, Identity())
+        """,
+    )
+    run = inner.run(hypothesis=True)
+    run.result.assert_outcomes(failed=1, passed=1)
+    (line,) = run.tests()["test_clip"]["examples"]
+    assert f"keep it:  {line}" in run.text
+    assert "array(" not in run.text
+    again = eval(f"dict{line.removeprefix('@example')}", {"Corpus": Corpus})["clip"]
+    assert again.id.startswith("020_")
+    # A test that holds, or fails at what it does not measure, keeps its verdicts.
+    assert "examples" not in run.tests()["test_holding"]
+    assert "passed_over" not in run.tests()["test_clip"]
+
+
+@pytest.mark.slow
+def test_tests_that_measure_nothing_are_left_alone(inner):
+    inner.write(
+        conftest="",
+        test_numbers="""
+            from hypothesis import given, strategies as st
+
+            @given(number=st.integers())
+            def test_number(number):
+                assert number < 10
+        """,
+    )
+    run = inner.run(hypothesis=True, report=False)
+    run.result.assert_outcomes(failed=1)
+    assert "number=10" in run.text
+    assert "keep it" not in run.text
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest_nnrel
 ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
-    ("errors", "versions", "compilation"),
+    ("errors", "versions", "compilation", "printing"),
     ("lanes", "devices"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "progress"),
@@ -31,7 +31,7 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
-    "__init__", "errors", "versions", "settings", "recording", "plugin", "transforms",
+    "__init__", "errors", "versions", "settings", "recording", "plugin", "printing", "transforms",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,8 @@ from pytest_nnrel.recording import (
     Sink,
     Verdict,
     measurement_key,
+    record_baseline,
+    record_corpus,
     record_measurement,
     record_verdict,
     reproduction,
@@ -41,6 +44,7 @@ from pytest_nnrel.recording import (
 from pytest_nnrel.settings import Settings
 
 NOISE = PinkNoise(snr_db=0)
+NOTHING = {"measurements": {}, "verdicts": [], "corpora": {}, "baselines": []}
 
 
 def bands(batch):
@@ -205,7 +209,12 @@ def test_a_verdict_as_plain_values():
         "minimum": 0.9,
         "measurement": measurement_key(plain),
         "message": "too low",
+        "subject": "",
+        "headline": "",
+        "covers": [],
     }
+    several = Verdict("check", "holds", None, None, headline="the same", covers=(plain, plain))
+    assert several.as_dict()["covers"] == [measurement_key(plain)] * 2
     assert Verdict("a", "error", None, None).as_dict()["measurement"] is None
 
 
@@ -423,14 +432,21 @@ def test_a_sink_is_that_of_its_context():
     assert opened.measurements == {}
 
 
+def test_without_a_sink_nobody_takes_a_baseline():
+    with ThreadPoolExecutor(1) as pool:  # a context of its own
+        assert not pool.submit(record_baseline, "file.json", {"entries": []}).result()
+
+
 def test_taking_empties_a_sink():
     filled = Sink("x")
     with sink() as opened:
         record_measurement(made())
+        record_corpus("cafe", {"clips": ["a"]})
+        assert record_baseline("file.json", {"entries": []})
         record_verdict(Verdict("a", "holds", 0.4, None))
     content = opened.as_dict()
     assert opened.take() == content
-    assert opened.as_dict() == filled.as_dict() == {"measurements": {}, "verdicts": []}
+    assert opened.as_dict() == filled.as_dict() == NOTHING
     assert content["measurements"] == {key(made()): made().as_dict()}
 
 
@@ -440,6 +456,13 @@ def test_measuring_records(corpus):
     assert list(opened.measurements) == [key(m) for m in measured]
     assert list(opened.measurements.values()) == [m.as_dict() for m in measured]
     assert opened.verdicts == []
+    assert opened.corpora == {
+        corpus.fingerprint: {
+            "name": corpus.name,
+            "clips": list(corpus.ids),
+            "groups": list(corpus.groups),
+        }
+    }
     assert json.loads(json.dumps(opened.as_dict(), allow_nan=False)) == opened.as_dict()
 
 
@@ -461,13 +484,16 @@ def test_asserting_records_a_verdict_with_its_measurement(corpus, minimum, outco
         "minimum": minimum,
         "measurement": next(iter(opened.measurements)),
         "message": message,
+        "subject": "",
+        "headline": "",
+        "covers": [],
     }
 
 
 def test_an_error_is_a_verdict_without_measurement(corpus):
     with sink() as opened, pytest.raises(SettingError):
         assert_within_consistency(bands, NOISE, min=2.0, corpus=corpus)
-    assert opened.as_dict() == {"measurements": {}, "verdicts": []}  # nothing was judged
+    assert opened.as_dict() == NOTHING  # nothing was judged
     with sink() as opened, pytest.raises(EncoderError, match="not None"):
         assert_within_consistency(lambda batch: None, NOISE, min=0.5, corpus=corpus)
     (verdict,) = opened.verdicts
