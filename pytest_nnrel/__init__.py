@@ -44,6 +44,7 @@ _HOMES = {
     ),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.recording": ("Measurement",),
+    "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
         "MP3",
@@ -114,6 +115,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
     from pytest_nnrel.recording import Measurement as Measurement
+    from pytest_nnrel.sanity import Finding as Finding
+    from pytest_nnrel.sanity import SanityReport as SanityReport
+    from pytest_nnrel.sanity import assert_encoder_sane as assert_encoder_sane
+    from pytest_nnrel.sanity import check_encoder as check_encoder
     from pytest_nnrel.search import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.search import assert_unbroken_until as assert_unbroken_until
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude

@@ -245,22 +245,29 @@ def _headline(measurement: Measurement, minimum: float, outcome: recording.Outco
         return f"{encoder}: {worst['id']} under {name} is not nearest to its own original"
     interval = f"95 % CI [{measurement.ci[0]:.3f}, {measurement.ci[1]:.3f}]"
     if outcome == "undecided":
-        needed = None
-        if measurement.measure != "rho":
-            needed = consistency.clips_to_decide(measurement.value, minimum)
-        enough = (
-            f"about {needed:,} clips would decide at this rate"
-            if needed
-            else "more clips would narrow the interval"
-        )
         return (
             f"{encoder}: {symbol} = {measurement.value:.3f} under {name}, but {interval} holds"
-            f" {minimum:g}: too few clips (n = {measurement.n}) to tell; {enough}"
+            f" {minimum:g}: {too_few_clips(measurement, minimum)}"
         )
     return (
         f"{encoder}: {symbol} = {measurement.value:.3f} < {minimum:g} under {name}"
         f" ({interval}, n = {measurement.n})"
     )
+
+
+def too_few_clips(measurement: Measurement, minimum: float) -> str:
+    """Return that an interval is too wide to decide, and how many clips would do."""
+    value, n = measurement.value, measurement.n
+    if measurement.outcomes:
+        needed = consistency.clips_to_decide(value, minimum)
+    else:
+        needed = consistency.clips_to_narrow(value, measurement.ci, minimum, n)
+    enough = (
+        f"about {needed:,} clips would decide at this value"
+        if needed
+        else "more clips would narrow the interval"
+    )
+    return f"too few clips (n = {n}) to tell; {enough}"
 
 
 def _facts(measurement: Measurement) -> list[tuple[str, str]]:

@@ -291,6 +291,33 @@ def clips_to_decide(share: float, minimum: float, *, limit: int = 1_000_000) -> 
     return high
 
 
+def clips_to_narrow(
+    value: float, ci: tuple[float, float], minimum: float, n: int, *, limit: int = 1_000_000
+) -> int | None:
+    """Return how many clips would put `minimum` outside a bootstrap interval of this value.
+
+    An interval narrows as the root of the number of clips.
+
+    Parameters
+    ----------
+    value, minimum : float
+    ci : (float, float)
+        Of `n` clips.
+    n, limit : int
+
+    Returns
+    -------
+    int or None
+        None where no number below `limit` would do, as when value and minimum are equal.
+    """
+    distance = abs(value - minimum)
+    side = value - ci[0] if value > minimum else ci[1] - value
+    if distance == 0.0:
+        return None
+    needed = math.ceil(n * (side / distance) ** 2)
+    return needed if needed <= limit else None
+
+
 def monotonicity(distances: Matrix) -> Matrix:
     """Return how far distances grow with severity: Spearman's rho of each clip, float64[n].
 

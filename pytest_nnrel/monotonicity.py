@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import consistency, recording
-from pytest_nnrel.assertions import check_minimum, outcome_of
+from pytest_nnrel.assertions import check_minimum, outcome_of, too_few_clips
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.experiment import WORST, Experiment, experiment_on
@@ -188,8 +188,8 @@ def _failure_message(measurement: Measurement, minimum: float, outcome: recordin
     low, high = measurement.ci
     audio = details["audio"]
     compared = (
-        f"but its 95 % CI [{low:.3f}, {high:.3f}] holds {minimum:g}: too few clips"
-        f" (n = {measurement.n}) to tell"
+        f"but its 95 % CI [{low:.3f}, {high:.3f}] holds {minimum:g}:"
+        f" {too_few_clips(measurement, minimum)}"
         if outcome == "undecided"
         else f"< {minimum:g} (95 % CI [{low:.3f}, {high:.3f}], n = {measurement.n})"
     )

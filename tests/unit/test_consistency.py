@@ -110,6 +110,28 @@ def test_two_spaces_that_fail_together_agree():
     assert agreements(failing, failing).all()
 
 
+@pytest.mark.parametrize(
+    "value, ci, minimum, expected",
+    [
+        (0.5, (0.4, 0.6), 0.45, 400),  # half as wide, four times the clips
+        (0.5, (0.4, 0.7), 0.6, 400),  # the side that the minimum is on
+        (0.5, (0.4, 0.6), 0.5, None),
+        (0.5, (0.4, 0.6), 0.5001, None),
+    ],
+)
+def test_clips_that_would_narrow_an_interval(value, ci, minimum, expected):
+    found = consistency.clips_to_narrow(value, ci, minimum, 100, limit=100_000)
+    assert found == expected
+
+
+def test_relative_margins_are_shares_of_both_distances():
+    distances = np.array([[1.0, 3.0, 9.0], [0.0, 0.0, 5.0], [1.0, np.nan, 0.5]])
+    rows = consistency.exemplars(distances)
+    assert rows.relative_margins.tolist() == [0.5, 0.0, -1.0]
+    scaled = consistency.exemplars(distances * 1000)
+    assert scaled.relative_margins.tolist() == rows.relative_margins.tolist()
+
+
 def test_bootstrap_of_a_proportion_draws_whole_groups():
     outcomes = np.array([True, True, False, False])
     weights = consistency.drawn(["a", "a", "b", "b"], np.random.default_rng(0), 1000)
