@@ -62,7 +62,7 @@ def omnibus(before: Flags, after: Flags, rng: np.random.Generator) -> bool:
     groups = [f"{i:06}" for i in range(before.shape[1])]
     losses = before.astype(float) - after
     p = comparison.sign_flip_test(losses, groups, rng=rng)
-    return p <= comparison.SIGNIFICANCE
+    return p <= comparison.VERDICT_LEVEL
 
 
 def named(before: Flags, after: Flags, rng: np.random.Generator) -> bool:

@@ -10,10 +10,17 @@ from pytest_nnrel import (
     PitchShift,
     TempoShift,
     assert_between_consistency,
+    assert_encoder_sane,
+    assert_monotone,
     assert_relative_nearest,
+    assert_unbroken_until,
     assert_within_consistency,
 )
 from pytest_nnrel import strategies as nn
+
+
+def test_encoder_is_not_broken_to_begin_with(encoder):
+    assert_encoder_sane(encoder)
 
 
 @pytest.mark.nnrel(grid="imperceptible")
@@ -46,7 +53,26 @@ def test_quarter_tone_on_one_clip(encoder, nnrel_corpus):
 
 
 @pytest.mark.nnrel(clips=30)
+@pytest.mark.parametrize("transform", [TempoShift(0.5), MP3(40)], ids=str)
+def test_nothing_milder_breaks_it_either(encoder, transform):
+    assert_unbroken_until(encoder, transform, min=0.9)
+
+
+@pytest.mark.nnrel(clips=30)
+def test_more_noise_is_further(encoder):
+    assert_monotone(encoder, PinkNoise)
+
+
+@pytest.mark.nnrel(clips=30)
 @settings(max_examples=10)
 @given(transform=nn.pitch_shifts(max_semitones=0.25))
 def test_no_small_shift_breaks_it(log_mel, transform):
     assert_within_consistency(log_mel, transform, min=0.95)
+
+
+@pytest.mark.nnrel(clips=30)
+@settings(max_examples=10)
+@given(transform=nn.chains(PitchShift, TempoShift, MP3, max_semitones=0.25, min_rate=0.9,
+                           max_rate=1.1, min_kbps=64))  # fmt: skip
+def test_small_changes_together_do_not_break_it(log_mel, transform):
+    assert_within_consistency(log_mel, transform, min=0.9)

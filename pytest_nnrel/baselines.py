@@ -292,7 +292,7 @@ class Comparison:
     def worse(self) -> bool:
         """The verdict: significantly worse over all conditions, or one fell by too much."""
         adjusted = comparison.holm(list(self.p_values.values()))
-        significant = bool((adjusted <= comparison.SIGNIFICANCE).any())
+        significant = bool((adjusted <= comparison.VERDICT_LEVEL).any())
         return significant or any(change.exceeds for change in self.changes)
 
     @property
@@ -300,7 +300,7 @@ class Comparison:
         """``"worse"``, ``"better"`` or ``"same"``."""
         if self.worse:
             return "worse"
-        better = self.p_better is not None and self.p_better <= comparison.SIGNIFICANCE
+        better = self.p_better is not None and self.p_better <= comparison.VERDICT_LEVEL
         return "better" if better else "same"
 
     @property
@@ -322,7 +322,7 @@ class Comparison:
         n, k = len(self.corpus.ids), len(self.changes)
         found = [self.headline]
         if self.p_margins is not None:
-            shrank = self.p_margins <= comparison.SIGNIFICANCE
+            shrank = self.p_margins <= comparison.VERDICT_LEVEL
             found.append(
                 f"  margins {'shrank' if shrank else 'did not shrink'} (p = {self.p_margins:.3g})"
                 + ("; clips may flip next" if shrank and not self.worse else "")
@@ -624,7 +624,7 @@ class Baseline:
         """Assert that an encoder is no worse than its baseline.
 
         C_W of all conditions is compared clip by clip. One test over all conditions decides:
-        whole clips, or groups, are exchanged at random (sign flips, one-sided at 5 %). McNemar's
+        whole clips, or groups, are exchanged at random (sign flips, one-sided at 4 %). McNemar's
         exact test with Holm's correction names the conditions. Conditions without an entry are
         written to the file when the run ends, and the test fails saying so.
 
@@ -638,7 +638,7 @@ class Baseline:
             Latent: ``"euclidean"``, ``"cosine"``, or one's own.
         rho : bool
             Compare C_rho too, by a paired bootstrap over clips or groups; both verdicts then
-            share the 5 %.
+            share the 4 %.
         audio_distance : str or callable
             For rho.
         max_drop : float, or mapping of Transform or str to float

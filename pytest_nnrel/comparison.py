@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.consistency import Flags, Matrix
 
-#: Level of every test.
+#: Level of tests of single conditions, adjusted for their number.
 SIGNIFICANCE = 0.05
+#: Level of verdicts. The sign-flip test is exact: at 5 %, every other thousand of retrainings
+#: without a change would have more than 50 false alarms, at 4 % one in twenty does.
+VERDICT_LEVEL = 0.04
 #: Sign patterns that are drawn where there are too many to try all.
 RESAMPLES = 9999
 

@@ -288,10 +288,10 @@ def failure_message(report: SanityReport, reproduction: str) -> str:
 def _headline(report: SanityReport) -> str:
     made = len(report.findings) + len(report.passed)
     skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
-    return (
-        f"{report.encoder}: {len(report.findings)} of {made} sanity checks find something on"
-        f" {report.corpus} ({report.clips} clips{skipped})"
-    )
+    found = f"{len(report.findings)} of {made} sanity checks find something"
+    if not report.findings:
+        found = f"no finding in {made} sanity checks"
+    return f"{report.encoder}: {found} on {report.corpus} ({report.clips} clips{skipped})"
 
 
 def _chosen(checks: str | Sequence[str] | None) -> list[str]:

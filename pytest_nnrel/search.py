@@ -307,14 +307,15 @@ def assert_unbroken_until(
         record_verdict(Verdict(assertion, "error", None, None, str(error)))
         raise
     (along,) = found.directions.values()
+    covers = tuple(measurement.as_dict() for measurement in along.measured.values())
     if along.at is None:
         closest = sorted(along.measured.values(), key=lambda m: m.value)[0]
-        record_verdict(Verdict(assertion, "holds", min, closest.as_dict()))
+        record_verdict(Verdict(assertion, "holds", min, closest.as_dict(), covers=covers))
         return found
     broken = along.measured[along.at]
     lines = failure_message(broken, min, "fails", recording.reproduction())
     message = "\n".join([f"{found.encoder} breaks before {transform}", *describe(along), "", lines])
-    record_verdict(Verdict(assertion, "fails", min, broken.as_dict(), message))
+    record_verdict(Verdict(assertion, "fails", min, broken.as_dict(), message, covers=covers))
     raise AssertionError(message)
 
 

@@ -38,7 +38,9 @@ def test_the_examples_pass_and_leave_a_report(tmp_path):
     }
     families = {m["details"]["transform"]["family"] for m in measured}
     assert families >= {"PitchShift", "TempoShift", "PinkNoise", "EnvironmentalNoise", "MP3"}
-    assert {m["measure"] for m in measured} == {"within", "audio", "accuracy", "rho", "exemplar"}
+    assert {m["measure"] for m in measured} == {
+        "within", "audio", "accuracy", "rho", "exemplar", "monotone",
+    }  # fmt: skip
     assert (tmp_path / "report" / "index.html").stat().st_size < 5 * 2**20
 
 
@@ -74,6 +76,12 @@ def test_ranks_can_be_timed_against_scipy():
 
 
 @pytest.mark.slow
+def test_retrainings_can_be_simulated():
+    printed = benchmark("verdicts", "--retrainings=3")
+    assert "| no change, 94 conditions: verdict | 134 |" in printed
+
+
+@pytest.mark.slow
 def test_audio_distances_can_be_timed_against_their_peers():
     for peer in ("aeon", "dtaidistance", "fastdtw", "tslearn"):
         pytest.importorskip(peer)
@@ -82,11 +90,12 @@ def test_audio_distances_can_be_timed_against_their_peers():
 
 def test_the_readme_names_every_option_and_ini_key_and_no_other():
     shown = {f"--nnrel-{option.name}" for option in plugin._OPTIONS if option.on_command_line}
-    assert set(re.findall(r"--nnrel-[a-z]+", README)) == {*shown, "--nnrel-report"}
+    flags = {"--nnrel-report", "--nnrel-update-baseline"}
+    assert set(re.findall(r"--nnrel-[a-z-]+", README)) == shown | flags
     hidden = {option.ini for option in plugin._OPTIONS if not option.on_command_line}
     known = {option.ini for option in plugin._OPTIONS} | {"nnrel_report"}
     named = set(re.findall(r"`(nnrel_[a-z_]+)`", README))
-    assert hidden <= named <= known | {"nnrel_transform", "nnrel_corpus"}
+    assert hidden <= named <= known | {"nnrel_transform", "nnrel_corpus", "nnrel_baseline"}
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -35,6 +35,7 @@ from pytest_nnrel.baselines import (
     write_baseline,
 )
 from pytest_nnrel.recording import sink
+from pytest_nnrel.store import digest
 
 NOISES = (PinkNoise(40), PinkNoise(20), PinkNoise(0))
 
@@ -460,8 +461,9 @@ def test_rho_is_kept_and_compared(tmp_path):
             np.float32
         )
 
-    def waveform(batch):
-        return batch[:, :40]
+    def unrelated(batch):
+        seeds = [int(digest(window), 16) for window in batch]
+        return np.array([np.random.default_rng(s).normal(size=9) for s in seeds], np.float32)
 
     path = tmp_path / "baseline.json"
     options = {"corpus": corpus, "rho": True}
@@ -474,7 +476,7 @@ def test_rho_is_kept_and_compared(tmp_path):
     replicates = same.changes[1].before.replicates
     assert np.quantile(replicates, [0.025, 0.975]) == pytest.approx(measured.ci, abs=1e-3)
     with pytest.raises(AssertionError, match=r"C_rho dtw x euclidean"):
-        check(path, as_encoder(waveform, name="mine"), NOISES[:2], **options)
+        check(path, as_encoder(unrelated, name="mine"), NOISES[:2], **options)
 
 
 @pytest.mark.parametrize(

@@ -560,7 +560,7 @@ def test_verdicts_are_recorded(short, recorded):
         "measurement": None,
         "message": "",
         "subject": "log_bands",
-        "headline": "log_bands: 0 of 1 sanity checks find something on arrays (4 clips)",
+        "headline": "log_bands: no finding in 1 sanity checks on arrays (4 clips)",
         "covers": [],
     }
     assert fails["headline"] == str(caught.value).splitlines()[0]
