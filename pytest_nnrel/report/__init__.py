@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.files import replace_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RESULTS = "results.json"
 PAGE = "index.html"
@@ -24,18 +26,5 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
 
     encoded = json.dumps(results, indent=1, allow_nan=False) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / RESULTS, encoded)
-    _replace(folder / PAGE, render_page(json.loads(encoded)))
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        # Names of files need not be text: what is none is shown escaped.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_text(folder / RESULTS, encoded)
+    replace_text(folder / PAGE, render_page(json.loads(encoded)))

@@ -12,7 +12,7 @@ import pytest_nnrel
 ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
-    ("errors", "versions", "compilation", "printing"),
+    ("errors", "versions", "compilation", "files", "printing"),
     ("lanes", "devices"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "progress"),

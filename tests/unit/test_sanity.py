@@ -362,6 +362,16 @@ def test_global_random_states_are_restored(short):
     np.testing.assert_array_equal(torch.get_rng_state().numpy(), before[2])
 
 
+def test_what_is_found_in_a_random_encoder_is_the_same_each_time(short):
+    found = []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        report = check_encoder(zoo.numpy_dither, corpus=short, checks="same_twice")
+        found.append(report.findings)
+    assert found[0] == found[1]
+    assert found[0][0].size > 0
+
+
 def test_random_states_are_restored_after_an_error(short):
     state = np.random.get_state()[1].tobytes()
 

@@ -1,0 +1,254 @@
+"""Entries of a baseline, and the files that hold them."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.errors import BaselineError
+from pytest_nnrel.files import replace_text
+from pytest_nnrel.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FORMAT = "pytest-nnrel baseline"
+#: Raised whenever a reader of the old schema would misread the new one.
+SCHEMA_VERSION = 1
+#: Conditions and clips that messages list by name.
+LISTED = 8
+#: Decimals of margins and replicates in the file.
+_DECIMALS = 4
+#: Decimals of values in it.
+VALUE_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Key:
+    """What an entry is of. A retrained encoder keeps its name, so that it finds its baseline."""
+
+    encoder: str
+    measure: str
+    distance: str
+    transform: str
+    corpus: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was measured of one encoder under one transformation.
+
+    Attributes
+    ----------
+    key : Key
+    value : float
+    outcomes : tuple of bool
+        Per clip, whether the own original is nearest; empty for rho.
+    margins : tuple of float
+        Per clip, relative, see `Exemplars.relative_margins`; empty for rho.
+    replicates : tuple of float
+        For rho, its bootstrap; NaN where a sample has none. The same samples for all entries of a
+        corpus and seed.
+    fingerprint : str or None
+        Of the encoder.
+    recipe : dict or None
+        Engine and versions that made the transformed clips.
+    """
+
+    key: Key
+    value: float
+    outcomes: tuple[bool, ...] = ()
+    margins: tuple[float, ...] = ()
+    replicates: tuple[float, ...] = ()
+    fingerprint: str | None = None
+    recipe: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, plain: dict[str, Any], replicates: Sequence[float] = ()) -> Entry:
+        """Return the entry of a measurement, as plain values."""
+        details = plain["details"]
+        identity = details["identity"]
+        distances = [identity[k] for k in ("audio_distance", "latent_distance") if k in identity]
+        pairs = identity.get("pairs", "all")
+        margins = details.get("relative_margins", ()) if plain["measure"] == "within" else ()
+        return cls(
+            Key(
+                details["encoder"]["name"],
+                plain["measure"],
+                " x ".join(distances) + ("" if pairs == "all" else f", {pairs} pairs"),
+                details["transform"]["name"],
+                identity["corpus"],
+                identity["seed"],
+            ),
+            plain["value"],
+            tuple(outcome == "1" for outcome in plain["outcomes"]),
+            tuple(round(margin, _DECIMALS) for margin in margins),
+            tuple(round(float(replicate), _DECIMALS) for replicate in replicates),
+            identity["encoder_fingerprint"],
+            details["transform"]["recipe"],
+        )
+
+    def as_dict(self, clips: Sequence[str]) -> dict[str, Any]:
+        """Return the entry as builtins; clips that left their original by their ids."""
+        plain: dict[str, Any] = {
+            "encoder": self.key.encoder,
+            "measure": self.key.measure,
+            "distance": self.key.distance,
+            "transform": self.key.transform,
+            "corpus": self.key.corpus,
+            "seed": self.key.seed,
+            "fingerprint": self.fingerprint,
+            "recipe": self.recipe,
+            "value": round(self.value, VALUE_DECIMALS),
+        }
+        if self.outcomes:
+            plain["lost"] = [clip for clip, kept in zip(clips, self.outcomes) if not kept]
+            plain["margins"] = _numbers(self.margins)
+        if self.replicates:
+            plain["replicates"] = _numbers(self.replicates)
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any], clips: Sequence[str]) -> Entry:
+        """Return the entry that `as_dict` gave."""
+        lost = set(plain.get("lost", ()))
+        unknown = lost - set(clips)
+        if unknown:
+            raise ValueError(f"clips {sorted(unknown)[:LISTED]} are not of corpus")
+        margins = tuple(float(number) for number in plain.get("margins", "").split())
+        if "lost" in plain and len(margins) != len(clips):
+            raise ValueError(f"{len(margins)} margins of {len(clips)} clips")
+        return cls(
+            Key(
+                plain["encoder"], plain["measure"], plain["distance"], plain["transform"],
+                plain["corpus"], plain["seed"],
+            ),
+            plain["value"],
+            tuple(clip not in lost for clip in clips) if "lost" in plain else (),
+            margins,
+            tuple(float(number) for number in plain.get("replicates", "").split()),
+            plain["fingerprint"],
+            plain["recipe"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of a corpus, in order, and the groups that they belong to."""
+
+    name: str
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Clips:
+        """Return what `recording.record_corpus` took."""
+        return cls(plain["name"], tuple(plain["clips"]), tuple(plain["groups"]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the listing as builtins."""
+        return {"name": self.name, "clips": list(self.ids), "groups": list(self.groups)}
+
+
+@dataclass(frozen=True)
+class Records:
+    """Entries by key, and the corpora that they are of."""
+
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    corpora: dict[str, Clips] = field(default_factory=dict)
+
+    def merged(self, newer: Records) -> Records:
+        """Return both, the newer's where both have an entry."""
+        return Records(self.entries | newer.entries, self.corpora | newer.corpora)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of a baseline file."""
+        ordered = sorted(self.entries.items(), key=lambda item: list(map(str, astuple(item[0]))))
+        return {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "corpora": {k: clips.as_dict() for k, clips in sorted(self.corpora.items())},
+            "entries": [entry.as_dict(self.corpora[key.corpus].ids) for key, entry in ordered],
+        }
+
+    @classmethod
+    def of_baseline(cls, plain: dict[str, Any]) -> Records:
+        """Return the content of a baseline file."""
+        corpora = {k: Clips.of(listing) for k, listing in plain["corpora"].items()}
+        entries = [Entry.from_dict(e, corpora[e["corpus"]].ids) for e in plain["entries"]]
+        return cls({entry.key: entry for entry in entries}, corpora)
+
+    @classmethod
+    def of_results(cls, plain: dict[str, Any]) -> Records:
+        """Return the within-space measurements of a ``results.json``; of rho it has no samples."""
+        corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
+        measured = [m for m in plain["measurements"].values() if m["measure"] == "within"]
+        entries = [Entry.of(m) for m in measured if m["details"]["identity"]["corpus"] in corpora]
+        return cls({entry.key: entry for entry in entries}, corpora)
+
+
+def load_records(path: Path) -> Records:
+    """Read a baseline, or the measurements of a ``results.json``.
+
+    Raises
+    ------
+    BaselineError
+        If the file is missing, neither of them, damaged, or of another schema.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BaselineError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise BaselineError(
+            f"{path} is no JSON: {error}; restore it from version control"
+        ) from error
+    named = plain.get("format") if isinstance(plain, dict) else None
+    readers = {FORMAT: Records.of_baseline, "pytest-nnrel results": Records.of_results}
+    if named not in readers:
+        raise BaselineError(
+            f"{path} is neither a baseline nor the results of pytest-nnrel; name another file"
+        )
+    if plain.get("schema_version") != SCHEMA_VERSION:
+        raise BaselineError(
+            f"{path} has schema version {plain.get('schema_version')}, and this pytest-nnrel reads"
+            f" {SCHEMA_VERSION}; use the version that wrote it, or write it anew"
+        )
+    try:
+        return readers[named](plain)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BaselineError(
+            f"{path} was changed or damaged: {type(error).__name__} {error}; restore it from"
+            " version control"
+        ) from error
+
+
+def write_baseline(path: Path, newer: Records) -> None:
+    """Merge entries into a baseline; those of other conditions stay as they are.
+
+    Raises
+    ------
+    BaselineError
+        If the file is there and no baseline; it is left as it is.
+    OSError
+        If it cannot be written; it is left as it was.
+    """
+    from filelock import FileLock
+
+    # Not beside the file, where it would lie about in the repository.
+    lock = Path(tempfile.gettempdir()) / f"pytest-nnrel-{digest(str(path.resolve()))}.lock"
+    with FileLock(lock):
+        kept = load_records(path) if path.exists() else Records()
+        text = json.dumps(kept.merged(newer).as_dict(), indent=1, ensure_ascii=False) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, text)
+
+
+def _numbers(values: Iterable[float]) -> str:
+    """Return numbers in one line, which JSON's indentation would spread over many."""
+    return " ".join("nan" if math.isnan(v) else f"{v:.{_DECIMALS}g}" for v in values)

@@ -1,0 +1,33 @@
+"""Files that are there whole, or as they were. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file, in place of one that may be there.
+
+    Parameters
+    ----------
+    path : Path
+        In a folder that exists.
+    text : str
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there is then left whole.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        # Names of files need not be text: what is none is shown escaped.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
