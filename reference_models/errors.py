@@ -1,0 +1,13 @@
+"""Exceptions of the reference models: each names the input, what was expected and what to do."""
+
+from __future__ import annotations
+
+from pytest_nnrel.errors import NNRelError
+
+
+class DatasetError(NNRelError, RuntimeError):
+    """A dataset that is missing, incomplete, or cannot be built here."""
+
+
+class CheckpointError(NNRelError, ValueError):
+    """A checkpoint that is missing, was changed, or is of something else."""

@@ -1,0 +1,135 @@
+"""Checkpoints: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+import reference_models  # noqa: E402
+from pytest_nnrel import Corpus, MFCCEncoder, PinkNoise, within_consistency  # noqa: E402
+from reference_models import checkpoint, tasks  # noqa: E402
+from reference_models.errors import CheckpointError  # noqa: E402
+
+SMALL = {"channels": 2, "max_channels": 4, "embedding": 8}
+
+
+def written(folder, task="at", encoder="vgg", precision="float32", **arguments):
+    torch.manual_seed(1)
+    arguments = (SMALL if encoder == "vgg" else {"channels": 2, "max_channels": 4}) | arguments
+    network = tasks.build(task, encoder, **arguments).eval()
+    path = checkpoint.save(
+        network, folder / f"{task}-{encoder}", task=task, encoder=encoder, arguments=arguments,
+        card={"scores": {"auc": 0.5}}, precision=precision,
+    )  # fmt: skip
+    return network, path
+
+
+@pytest.mark.parametrize("task", tasks.TASKS)
+@pytest.mark.parametrize("encoder", tasks.ENCODERS)
+def test_a_network_comes_back_as_it_was(tmp_path, task, encoder):
+    network, path = written(tmp_path, task, encoder)
+    again, card = checkpoint.load_network(path, task=task)
+    assert not again.training
+    audio = torch.from_numpy(Corpus.bundled().subset(2).windows())
+    with torch.no_grad():
+        assert torch.equal(again(audio), network(audio))
+    assert card["scores"] == {"auc": 0.5}
+    assert card["versions"]["torch"] == torch.__version__
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".safetensors"]
+
+
+def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path):
+    network, path = written(tmp_path / "full", channels=8, max_channels=64)
+    _, half = written(tmp_path / "half", precision="float16", channels=8, max_channels=64)
+    assert half.stat().st_size < 0.55 * path.stat().st_size
+    again, _ = checkpoint.load_network(half)
+    audio = torch.from_numpy(Corpus.bundled().subset(2).windows())
+    with torch.no_grad():
+        np.testing.assert_allclose(again(audio), network(audio), atol=0.02)
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+
+
+def test_the_decoder_of_an_autoencoder_is_kept(tmp_path):
+    _, path = written(tmp_path, "ae", decoder="upsampling")
+    assert checkpoint.load_network(path)[0].kind == "upsampling"
+
+
+def test_a_checkpoint_is_an_encoder(tmp_path):
+    _, path = written(tmp_path)
+    encoder = checkpoint.load(path)
+    assert encoder.name == "at-vgg"
+    corpus = Corpus.bundled().subset(4)
+    assert within_consistency(encoder, PinkNoise(50), corpus=corpus).n == 4
+    assert encoder.fingerprint == checkpoint.load(str(path)).fingerprint
+    assert isinstance(checkpoint.load("mfcc"), MFCCEncoder)
+
+
+def test_loading_is_the_packages_own_function():
+    assert reference_models.load("mfcc").name == "mfcc"
+    assert reference_models.__all__ == ["load"]
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        reference_models.lode  # noqa: B018
+
+
+def test_an_unknown_name_is_told():
+    with pytest.raises(CheckpointError, match=r"no reference encoder 'resnet'; there are mfcc"):
+        checkpoint.load("resnet")
+
+
+def change(path, **values):
+    card = path.with_suffix(".json")
+    card.write_text(json.dumps(json.loads(card.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    "damage, problem",
+    [
+        (lambda path: path.unlink(), "cannot be read"),
+        (lambda path: path.with_suffix(".json").unlink(), "there is no checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "checksum differs"),
+        (lambda path: path.with_suffix(".json").write_text("{"), "is no card of a checkpoint"),
+        (lambda path: change(path, format="other"), "format 'other'"),
+        (lambda path: change(path, arguments=SMALL | {"embedding": 9}), "does not fit its card"),
+        (
+            lambda path: change(path, arguments={"layers": 3}),
+            "unexpected keyword argument",
+        ),
+        (lambda path: change(path, task="ir"), "does not fit its card"),
+        (lambda path: change(path, task="asr"), "there is no task 'asr'; there are ae, at, ir, vs"),
+        (lambda path: change(path, encoder="resnet"), "there is no encoder 'resnet'"),
+    ],
+)
+def test_what_was_changed_is_refused(tmp_path, damage, problem):
+    _, path = written(tmp_path)
+    damage(path)
+    with pytest.raises(CheckpointError, match=problem):
+        checkpoint.load_network(path)
+
+
+def test_a_checkpoint_of_another_task_is_refused(tmp_path):
+    _, path = written(tmp_path)
+    with pytest.raises(CheckpointError, match="is of task 'at', not 'vs'"):
+        checkpoint.load_network(path, task="vs")
+
+
+def test_what_half_precision_cannot_hold_is_not_written(tmp_path):
+    network = tasks.build("at", **SMALL)
+    with torch.no_grad():
+        network.head.weight.fill_(1e6)
+    with pytest.raises(CheckpointError, match=r"head\.weight has values that are not finite"):
+        checkpoint.save(
+            network, tmp_path / "at", task="at", encoder="vgg", arguments=SMALL, card={},
+            precision="float16",
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{"precision": "int8"}])
+def test_other_precisions_are_refused(tmp_path, options):
+    with pytest.raises(CheckpointError, match="precision must be one of float32, float16"):
+        written(tmp_path, **options)
