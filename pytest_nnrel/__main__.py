@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     compare.add_argument(
         "--max-drop", type=float, help="largest drop of a value that is allowed in any condition"
     )
+    compare.add_argument(
+        "--partial", action="store_true", help="leave out what the new file does not have"
+    )
     compare.set_defaults(run=_compare)
 
     cache = commands.add_parser("cache", help="tell or clear what is kept between runs")
@@ -107,14 +110,21 @@ def _compare(chosen: argparse.Namespace) -> int:
     from pytest_nnrel.baselines import compare_records, load_records
 
     old, new = load_records(chosen.old), load_records(chosen.new)
-    comparisons, notes = compare_records(old, new, max_drop=chosen.max_drop)
+    comparisons, notes, complete = compare_records(old, new, max_drop=chosen.max_drop)
     for comparison in comparisons:
         print("\n".join(comparison.lines()))
     for note in notes:
         print(f"note: {note}")
     if not comparisons:
         raise BaselineError(f"{chosen.old} and {chosen.new} cannot be compared")
-    return int(any(comparison.worse for comparison in comparisons))
+    verdicts = {comparison.verdict for comparison in comparisons}
+    if "worse" in verdicts:
+        return 1
+    if "undecided" in verdicts:
+        raise BaselineError("clips were lost, and there are too few groups of clips to tell")
+    if not complete and not chosen.partial:
+        raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
+    return 0
 
 
 def _cache(chosen: argparse.Namespace) -> None:

@@ -141,36 +141,39 @@ def _signs(groups: int, rng: np.random.Generator) -> Matrix:
     return np.asarray(1.0 - 2.0 * patterns)
 
 
-def describe_drop(clips: int, conditions: int) -> str:
-    """Return the smallest drop of C_W that a corpus can show, such as ``3.7 % (5 clips)``.
+def smallest_loss() -> int:
+    """Return the fewest groups of clips whose loss, nothing being won, makes a verdict.
 
-    Parameters
-    ----------
-    clips, conditions : int
+    However many conditions there are: with fewer, all exchanges together are too few.
     """
-    parts = []
-    for count in sorted({1, max(conditions, 1)}):
-        lost = smallest_drop(count)
-        share = f"{lost / clips:.1%}" if lost <= clips else "none"
-        share += f" ({lost} clips)" if lost <= clips else f" (it takes {lost} clips)"
-        parts.append(share if count == 1 else f"{share} in one of {count} conditions")
-    return ", ".join(parts)
+    lost = 1
+    while 0.5**lost > VERDICT_LEVEL:
+        lost += 1
+    return lost
 
 
-def smallest_drop(conditions: int = 1) -> int:
-    """Return the fewest clips whose loss, none being won, is significant in one condition.
+def smallest_named_loss(conditions: int) -> int:
+    """Return the fewest clips whose loss in one condition is significant after Holm's correction.
 
     Parameters
     ----------
     conditions : int
-        That are tested together, with Holm's correction.
-
-    Returns
-    -------
-    int
-        Divide by the number of clips for the smallest drop of C_W that a corpus can show.
+        That are tested together.
     """
     lost = 1
     while mcnemar(lost, 0) * conditions > SIGNIFICANCE:
         lost += 1
     return lost
+
+
+def describe_drop(clips: int, groups: int) -> str:
+    """Return the smallest drop of C_W that a corpus can show, such as ``3.7% (5 clips)``.
+
+    Parameters
+    ----------
+    clips, groups : int
+        Groups are exchanged whole, so that they count where clips share them.
+    """
+    lost = smallest_loss()
+    unit = "clips" if groups == clips else "groups of clips"
+    return f"{lost / groups:.1%} ({lost} {unit})" if lost <= groups else f"none (it takes {lost})"

@@ -9,7 +9,7 @@ import numpy as np
 from pytest_nnrel import consistency, recording
 from pytest_nnrel.assertions import check_minimum, outcome_of, too_few_clips
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.errors import MagnitudeError, NNRelError, SettingError
 from pytest_nnrel.experiment import WORST, Experiment, experiment_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
@@ -80,6 +80,11 @@ def monotonicity(
     settled = as_encoder(encoder)
     found = []
     for rungs in ladder(family, experiment.corpus.sample_rate).values():
+        if len(rungs) < 3:
+            raise MagnitudeError(
+                f"up to {rungs[-1].name} there are {len(rungs)} rungs with the identity; rho of"
+                " severity and distance takes 3 or more"
+            )
         positions = np.unique(np.linspace(0, len(rungs) - 1, steps + 1).round().astype(int))
         chosen = [rungs[position] for position in positions]
         found.append(_measure(experiment, settled, chosen, distance, audio_distance))

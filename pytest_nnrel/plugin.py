@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -631,12 +631,12 @@ class _Reporter:
             return
         from pytest_nnrel.baselines import Records, write_baseline
 
-        merged: dict[str, Records] = {}
+        by_path: dict[str, list[Records]] = {}
         for path, content in contents:
-            newer = Records.of_baseline(content)
-            merged[path] = merged[path].merged(newer) if path in merged else newer
-        for path, records in merged.items():
+            by_path.setdefault(path, []).append(Records.of_baseline(content))
+        for path, parts in by_path.items():
             try:
+                records = reduce(Records.joined, parts)
                 write_baseline(Path(path), records)
             except (OSError, NNRelError) as error:
                 self._problem = f"the baseline could not be written to {path}: {error}"

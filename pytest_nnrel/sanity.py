@@ -55,9 +55,14 @@ CLIPS = 32
 
 #: Farthest clip, in spreads, where only rounding may differ. Shown: up to 5e-6.
 ROUNDING = WITNESS_TOLERANCE
+#: Farthest clip with float64 in place of float32. Shown: 0.003, by a logarithm with its floor
+#: below what float32 can tell from zero.
+FLOAT64_LIMIT = 0.02
 #: Least ratio of the spread to the median length of an embedding: below, the tolerance for
 #: rounding would be finer than float32. Shown: 0.009 and more, the least by an untrained VGG.
 COLLAPSED = 1e-4
+#: Largest share of clips that may have the same embedding as another clip. Shown: none.
+TWIN_SHARE = 0.1
 #: Largest share of dimensions that are the same for all clips. Shown: up to 0.53, of ReLUs.
 DEAD_SHARE = 0.9
 #: Range of a dimension, relative to its largest value, that is rounding.
@@ -587,7 +592,9 @@ def _depends_on_mode(torch: Any, module: Any) -> bool:  # noqa: ANN401
 # Checks that only rounding may tell
 
 
-def _unchanged(bench: _Bench, encode: Callable[[], Matrix], what: str) -> Symptom | None:
+def _unchanged(
+    bench: _Bench, encode: Callable[[], Matrix], what: str, limit: float = ROUNDING
+) -> Symptom | None:
     """Check that the same windows give the same embeddings, in their order."""
     try:
         embeddings = encode()
@@ -595,10 +602,10 @@ def _unchanged(bench: _Bench, encode: Callable[[], Matrix], what: str) -> Sympto
         return Symptom(str(error), None)
     moved = bench.displacements(embeddings)
     farthest = int(moved.argmax())
-    if moved[farthest] <= ROUNDING:
+    if moved[farthest] <= limit:
         return None
     return Symptom(
-        f"{what}, {int((moved > ROUNDING).sum())} of {len(moved)} clips get another embedding,"
+        f"{what}, {int((moved > limit).sum())} of {len(moved)} clips get another embedding,"
         f" {bench.clips[farthest].id!r} the farthest from its first",
         float(moved[farthest]),
     )
@@ -646,7 +653,8 @@ def _float64(bench: _Bench) -> Symptom | None:
         embeddings = bench.encode(bench.windows, dtype=np.float64)
     except EncoderError as error:
         raise _SkippedError(f"it takes float32 only: {error}") from error
-    return _unchanged(bench, lambda: embeddings, "given the same samples as float64")
+    what = "given the same samples as float64"
+    return _unchanged(bench, lambda: embeddings, what, FLOAT64_LIMIT)
 
 
 def _fresh_process(bench: _Bench) -> Symptom | None:
@@ -807,8 +815,18 @@ def _collapse(bench: _Bench) -> Symptom | None:
     dead = int((np.ptp(embeddings, axis=0) <= _CONSTANT * np.abs(embeddings).max(axis=0)).sum())
     if dead > DEAD_SHARE * d:
         seen.append(f"{dead} of {d} dimensions are the same for all clips")
+    scale = np.linalg.norm(embeddings, axis=1).max()
+    apart = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    twins = int((apart.min(axis=1) <= COLLAPSED * scale).sum())
+    if twins > TWIN_SHARE * n:
+        seen.append(f"{twins} of {n} clips have the same embedding as another clip")
     possible = min(n - 1, d - dead)
-    values = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False)
+    # Dimensions in units of their own deviation: a large one is no reason for others to count less.
+    deviations = embeddings.std(axis=0)
+    alive = deviations > _CONSTANT * np.abs(embeddings).max(axis=0)
+    centred = (embeddings - embeddings.mean(axis=0))[:, alive] / deviations[alive]
+    values = np.linalg.svd(centred, compute_uv=False)
     rank = int((values > _NEGLIGIBLE * values[0]).sum())
     if possible > 1 and rank <= max(1.0, RANK_SHARE * possible):
         seen.append(f"embeddings of {n} clips in {d} dimensions differ in {rank} directions only")

@@ -117,9 +117,10 @@ class Break:
 
     @property
     def ci(self) -> tuple[float | None, float | None]:
-        """Magnitudes of `interval`; None where no rung breaks the encoder."""
-        low, high = (None if end is None else self._magnitude(end) for end in self.interval)
-        return low, high
+        """Magnitudes of `interval`, the smaller first; None for an end beyond the ladder."""
+        mildest, gravest = (None if end is None else self._magnitude(end) for end in self.interval)
+        falls = self._magnitude(len(self.rungs) - 1) < self._magnitude(0)
+        return (gravest, mildest) if falls else (mildest, gravest)
 
     @property
     def curve(self) -> tuple[tuple[float, float, tuple[float, float]], ...]:
@@ -242,7 +243,8 @@ def breaking_magnitude(
     Returns
     -------
     BreakingMagnitude
-        From at most ``steps + 1 + log2(rungs / steps)`` evaluations of the corpus in a direction.
+        From at most ``steps + 1 + ceil(log2(rungs / steps))`` evaluations of the corpus in a
+        direction.
 
     Raises
     ------
@@ -332,9 +334,8 @@ def describe(found: Break) -> list[str]:
             " see assert_encoder_sane"
         ]
     else:
-        low, high = found.ci
-        above = "beyond the ladder" if high is None else f"{high:g}"
-        interval = f"95 % CI [{low:g}, {above}]{unit}" if low is not None else "no 95 % CI"
+        ends = ["beyond the ladder" if end is None else f"{end:g}" for end in found.ci]
+        interval = f"95 % CI [{', '.join(ends)}]{unit}"
         lines = [
             f"breaks at {found.rungs[found.at].name} ({interval}): C_W ="
             f" {found.measured[found.at].value:.3f} < {found.minimum:g};"

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
@@ -206,13 +207,10 @@ def chains(
     Raises
     ------
     InvalidArgument
-        As `transforms` does, for bounds that leave a family nothing but the identity, and for
-        numbers of steps that are out of order, below 2 or above the number of families.
+        As `transforms` does, and for numbers of steps that are out of order, below 2 or above the
+        number of families.
     """
     ladders = _ladders(families, bounds)
-    for ladder in ladders:
-        if not ladder.directions:
-            raise InvalidArgument(f"{ladder}: there is only the identity, which is no step")
     _check_whole(min_steps=min_steps)
     most = max(min_steps, min(_CHAIN_STEPS, len(ladders))) if max_steps is None else max_steps
     _check_whole(max_steps=most)
@@ -281,6 +279,8 @@ class _Ladder:
             )
         if first < rungs[0] or last > rungs[-1]:
             raise InvalidArgument(f"{bounds}: the family has severities {rungs[0]} to {rungs[-1]}")
+        if first == last == 0:
+            raise InvalidArgument(f"{bounds}: there is no rung but the identity")
         return cls(family, first, last)
 
     def __str__(self) -> str:
@@ -330,6 +330,8 @@ def _pink_ladder(min_snr_db: float, max_snr_db: float) -> _Ladder:
 
 def _environmental_ladder(min_snr_db: float, max_snr_db: float, recording: str | None) -> _Ladder:
     ladder = _noise_ladder(EnvironmentalNoise, min_snr_db, max_snr_db)
+    if recording is not None and not Path(recording).is_file():
+        raise InvalidArgument(f"recording={recording!r} is no file")
     return ladder if recording is None else replace(ladder, options={"recording": recording})
 
 

@@ -78,9 +78,20 @@ class PatchTransformer(nn.Module):
         return self.layers(patches + self.positions[: patches.shape[1]]).mean(dim=1)
 
 
+def unlike_scales(batch):
+    """Return level, centroid in Hz and rate of zero crossings, each in its own unit."""
+    power = np.abs(np.fft.rfft(batch, axis=1)) ** 2
+    frequencies = np.fft.rfftfreq(batch.shape[1], 1 / 22_050)
+    level = np.sqrt((batch**2).mean(axis=1))
+    centroid = power @ frequencies / (power.sum(axis=1) + 1e-9)
+    crossings = (np.diff(np.signbit(batch), axis=1) != 0).mean(axis=1)
+    return np.stack([level, centroid, crossings], axis=1).astype(np.float32)
+
+
 SOUND = {
     "mfcc": MFCCEncoder,
     "bands": lambda: log_bands,
+    "unlike scales": lambda: unlike_scales,
     **{f"cnn {seed}": lambda seed=seed: LogMelCNN(seed) for seed in range(3)},
     **{f"transformer {seed}": lambda seed=seed: PatchTransformer(seed) for seed in range(3)},
 }
@@ -291,6 +302,12 @@ def only_level(batch):
     return log_bands(batch).mean(axis=1, keepdims=True) * np.linspace(-1.0, 1.0, 24)
 
 
+def deaf_to_quiet_clips(batch):
+    """Return one embedding for all clips below a level."""
+    quiet = np.sqrt((batch**2).mean(axis=1)) < 0.155
+    return np.where(quiet[:, None], np.float32(0), log_bands(batch))
+
+
 def dead_units(batch):
     """End in rectified units of which one in 32 is ever active."""
     embeddings = np.zeros((len(batch), 32 * BANDS))
@@ -359,6 +376,7 @@ DEFECTIVE = {
     "root of negative": ("finite", lambda: root_of_negative),
     "truncated to integers": ("collapse", lambda: truncated_to_integers),
     "only level": ("collapse", lambda: only_level),
+    "deaf to quiet clips": ("collapse", lambda: deaf_to_quiet_clips),
     "dead units": ("collapse", lambda: dead_units),
     "normalises in place": ("in_place", lambda: normalises_in_place),
     "removes the mean in place": ("in_place", lambda: RemovesMeanInPlace(0)),

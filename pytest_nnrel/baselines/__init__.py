@@ -13,11 +13,12 @@ from pytest_nnrel.baselines.records import (
     Entry,
     Key,
     Records,
+    load_baseline,
     load_records,
     write_baseline,
 )
 
 __all__ = [
     "Baseline", "Change", "Clips", "Comparison", "Entry", "Key", "Records", "compare",
-    "compare_records", "load_records", "write_baseline",
+    "compare_records", "load_baseline", "load_records", "write_baseline",
 ]  # fmt: skip

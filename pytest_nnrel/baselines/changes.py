@@ -36,7 +36,8 @@ class Change:
     negative, positive : int
         Clips that left their original, and that came back to it.
     p : float
-        One-sided: of McNemar's exact test for C_W, of the paired bootstrap for rho.
+        One-sided: of McNemar's exact test for C_W, or of sign flips where clips share groups; of
+        the paired bootstrap for rho.
     adjusted : float
         `p` after Holm's correction for all conditions.
     allowed : float or None
@@ -94,6 +95,13 @@ class Comparison:
     p_better: float | None
 
     @property
+    def undecided(self) -> bool:
+        """Whether clips were lost, and there are too few groups of clips for any verdict."""
+        lost = any(change.negative for change in self.changes)
+        groups = len(set(self.corpus.groups))
+        return lost and not self.worse and groups < comparison.smallest_loss()
+
+    @property
     def worse(self) -> bool:
         """The verdict: significantly worse over all conditions, or one fell by too much."""
         adjusted = comparison.holm(list(self.p_values.values()))
@@ -102,9 +110,11 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``"worse"``, ``"better"`` or ``"same"``."""
+        """``"worse"``, ``"undecided"``, ``"better"`` or ``"same"``."""
         if self.worse:
             return "worse"
+        if self.undecided:
+            return "undecided"
         better = self.p_better is not None and self.p_better <= comparison.VERDICT_LEVEL
         return "better" if better else "same"
 
@@ -115,7 +125,12 @@ class Comparison:
         lost = sum(change.negative for change in self.changes)
         won = sum(change.positive for change in self.changes)
         tests = ", ".join(f"{name} p = {p:.3g}" for name, p in self.p_values.items())
-        words = {"worse": "is worse than", "same": "is no worse than", "better": "is better than"}
+        words = {
+            "worse": "is worse than",
+            "undecided": "cannot be told from",
+            "same": "is no worse than",
+            "better": "is better than",
+        }
         return (
             f"{self.encoder} {words[self.verdict]} its baseline on {self.corpus.name}"
             f" ({n} clips, {k} condition{'s' * (k != 1)}): {lost} flips to wrong, {won} to right;"
@@ -134,14 +149,24 @@ class Comparison:
             )
         ranked = sorted(self.changes, key=lambda c: (not c.worse, c.adjusted, -c.drop))
         named = [change for change in ranked if change.worse or change.drop > 0.0]
-        found += [f"  {_describe(change, self.corpus)}" for change in named[:LISTED]]
+        found += [f"  {_describe(change, self.corpus, self.worse)}" for change in named[:LISTED]]
         if len(named) > LISTED:
             found.append(f"  and {len(named) - LISTED} more conditions that fell")
-        found.append(f"  smallest drop that {n} clips can show: {comparison.describe_drop(n, k)}")
+        groups = len(set(self.corpus.groups))
+        found.append(
+            f"  smallest drop that {n} clips can show: {comparison.describe_drop(n, groups)}; to"
+            f" name one of {k} conditions it takes {comparison.smallest_named_loss(k)}"
+        )
+        unversioned = {c.after.key.transform for c in self.changes if c.after.recipe is None}
+        if unversioned:
+            found.append(
+                f"  whether {', '.join(sorted(unversioned)[:LISTED])} changed itself cannot be"
+                " told: give the function a version"
+            )
         return found
 
 
-def _describe(change: Change, corpus: Clips) -> str:
+def _describe(change: Change, corpus: Clips, worse: bool) -> str:
     key = change.after.key
     symbol = "C_rho" if key.measure == "rho" else "C_W"
     text = (
@@ -153,7 +178,7 @@ def _describe(change: Change, corpus: Clips) -> str:
     text += f", p = {change.p:.3g} ({change.adjusted:.3g} after Holm)"
     if change.exceeds:
         text += f"; a drop of {change.allowed:g} is allowed"
-    elif change.worse:
+    elif change.worse and worse:
         text += "; worse"
     both = zip(corpus.ids, change.before.outcomes, change.after.outcomes)
     gone = [clip for clip, before, after in both if before and not after]
@@ -196,13 +221,19 @@ def compare(
         for (_, new), lost, won in zip(within, negative.tolist(), positive.tolist()):
             raw[new.key] = lost, won, comparison.mcnemar(lost, won)
         losses = was.astype(np.float64) - is_now
+        if len(set(corpus.groups)) < len(corpus.ids):  # McNemar's clips would not be independent
+            for (_, new), of_condition in zip(within, losses):
+                lost, won, _ = raw[new.key]
+                raw[new.key] = lost, won, _sign_flips(of_condition[None], corpus)
         p_values["flips"] = _sign_flips(losses, corpus)
         p_better = _sign_flips(-losses, corpus)
         margins = [np.array([entry.margins for entry in side]) for side in zip(*within)]
         p_margins = _sign_flips(margins[0] - margins[1], corpus)
     if rho:
-        differences = np.array([np.subtract(new.replicates, old.replicates) for old, new in rho])
-        p_values["rho"] = _bootstrap_p(differences.mean(axis=0))
+        differences = np.array([_paired(old, new) for old, new in rho])
+        known = np.isfinite(differences)
+        sums = np.where(known, differences, 0.0).sum(axis=0)
+        p_values["rho"] = _bootstrap_p(sums)
         for (_, new), difference in zip(rho, differences):
             raw[new.key] = 0, 0, _bootstrap_p(difference)
     adjusted = comparison.holm([raw[new.key][2] for _, new in pairs])
@@ -223,6 +254,12 @@ def _sign_flips(losses: npt.NDArray[np.float64], corpus: Clips) -> float:
     return comparison.sign_flip_test(losses, corpus.groups, rng=np.random.default_rng(seed))
 
 
+def _paired(old: Entry, new: Entry) -> Matrix:
+    """Return what rho gained in each sample; a sample that has none any more has fallen to 0."""
+    before, after = np.array(old.replicates), np.array(new.replicates)
+    return np.asarray(np.where(np.isnan(after), 0.0, after) - before)
+
+
 def _bootstrap_p(differences: Matrix) -> float:
     """Return how many samples show no loss, as a p-value; those without rho count as none."""
     return float((1 + np.sum(~(differences < 0.0))) / (1 + len(differences)))
@@ -236,10 +273,10 @@ def _allowed(allowed: Mapping[str, float] | float | None, key: Key) -> float | N
 
 def compare_records(
     old: Records, new: Records, *, max_drop: float | None = None
-) -> tuple[list[Comparison], list[str]]:
+) -> tuple[list[Comparison], list[str], bool]:
     """Compare all that two files have in common.
 
-    Encoders are paired by name or, where either file has just one, those two.
+    Encoders are paired by name or, where each file has just one, those two.
 
     Parameters
     ----------
@@ -253,6 +290,8 @@ def compare_records(
         One for each encoder and corpus.
     notes : list of str
         What could not be paired, and why.
+    complete : bool
+        Whether all that the old file has was compared.
     """
     drops(max_drop)
     notes = []
@@ -267,10 +306,10 @@ def compare_records(
         for key, entry in old.entries.items()
     }
     common: dict[tuple[str, str], list[Key]] = defaultdict(list)
-    stale = 0
+    stale: dict[str, list[Key]] = defaultdict(list)
     for key in sorted(before.keys() & new.entries.keys(), key=lambda key: key.transform):
         if before[key].recipe != new.entries[key].recipe:
-            stale += 1
+            stale[other_recipe(before[key].recipe, new.entries[key].recipe)].append(key)
             continue
         common[key.encoder, key.corpus].append(key)
     comparisons = [
@@ -282,17 +321,36 @@ def compare_records(
         )
         for (_, corpus), keys in sorted(common.items())
     ]
-    if stale:
-        notes.append(f"{stale} conditions were made by other engines or versions, and left out")
-    for what, missing in (
-        ("the old file only", before.keys() - new.entries.keys()),
-        ("the new file only", new.entries.keys() - before.keys()),
-    ):
-        if missing:
-            notes.append(f"{len(missing)} conditions are in {what}")
-    if not comparisons and old.entries and new.entries:
+    for reason, keys in stale.items():
+        notes.append(f"{_listed(keys)} left out: {reason}")
+    gone, added = before.keys() - new.entries.keys(), new.entries.keys() - before.keys()
+    if gone:
+        notes.append(f"{_listed(gone)} in the old file only")
+    if added:
+        notes.append(f"{_listed(added)} in the new file only")
+    for which, records in (("old", old), ("new", new)):
+        if not records.entries:
+            notes.append(f"the {which} file holds no C_W of an encoder")
+    if not (comparisons or stale) and old.entries and new.entries:
         notes.append(_why_not(set(before), set(new.entries), old, new))
-    return comparisons, notes
+    return comparisons, notes, not (gone or stale)
+
+
+def _listed(keys: Iterable[Key]) -> str:
+    names = sorted({f"{key.transform} of {key.encoder}" for key in keys})
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{', '.join(names[:LISTED])}{more}"
+
+
+def other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
+    """Return how transformed clips were made then and now, where that differs."""
+    names = sorted({*(before or {}), *(now or {})})
+    changed = [
+        f"{name} {(before or {}).get(name)} then, {(now or {}).get(name)} now"
+        for name in names
+        if (before or {}).get(name) != (now or {}).get(name)
+    ]
+    return f"its clips were transformed otherwise ({'; '.join(changed)})"
 
 
 def _why_not(before: set[Key], after: set[Key], old: Records, new: Records) -> str:

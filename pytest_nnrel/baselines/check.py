@@ -7,17 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording, settings
-from pytest_nnrel.baselines.changes import Comparison, compare, drops
+from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
 from pytest_nnrel.baselines.records import (
     LISTED,
     Clips,
     Entry,
+    Key,
     Records,
-    load_records,
+    load_baseline,
+    namesakes,
     write_baseline,
 )
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.errors import BaselineError, NNRelError, SettingError
 from pytest_nnrel.experiment import experiment_on
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
@@ -47,11 +49,12 @@ class Baseline:
     def __init__(self, path: Path, *, update: bool = False) -> None:
         self.path = path
         self.update = update
+        self._seen: dict[Key, Entry] = {}
 
     @cached_property
     def records(self) -> Records:
         """What the file held when it was first asked for."""
-        return load_records(self.path) if self.path.exists() else Records()
+        return load_baseline(self.path) if self.path.exists() else Records()
 
     def check(
         self,
@@ -70,7 +73,10 @@ class Baseline:
         C_W of all conditions is compared clip by clip. One test over all conditions decides:
         whole clips, or groups, are exchanged at random (sign flips, one-sided at 4 %). McNemar's
         exact test with Holm's correction names the conditions. Conditions without an entry are
-        written to the file when the run ends, and the test fails saying so.
+        written to the file when the run ends, and the test fails saying so. Where clips were lost
+        and there are too few groups of clips to tell, it fails as undecided.
+
+        Error rates are over clips: an encoder that another seed made worse on this music is worse.
 
         Parameters
         ----------
@@ -115,11 +121,7 @@ class Baseline:
             settled = as_encoder(encoder)
             clips = Clips.of(experiment.listing())
             conditions = dict.fromkeys(t.condition(experiment.corpus.sample_rate) for t in chosen)
-            unknown = sorted(set(allowed) - _names(chosen)) if isinstance(allowed, dict) else []
-            if unknown:
-                raise SettingError(
-                    f"max_drop names {', '.join(unknown)}, which is not among the transformations"
-                )
+            allowed = _of_conditions(allowed, chosen, experiment.corpus.sample_rate)
             measured: list[Entry] = []
             covers = []
             for condition in conditions:
@@ -138,11 +140,18 @@ class Baseline:
                         settled, condition, audio_distance, distance, pairs
                     )
                     measured.append(Entry.of(covers[-1], replicates.tolist()))
+            self._check_namesakes(measured)
             records = self.records
         except NNRelError as error:
             record_verdict(Verdict(_ASSERTION, "error", None, None, str(error)))
             raise
         return self._judge(measured, tuple(covers), records, clips, allowed)
+
+    def _check_namesakes(self, measured: list[Entry]) -> None:
+        """Refuse another encoder, or distance, under a name that was measured in this run."""
+        for entry in measured:
+            if not entry.same_as(self._seen.setdefault(entry.key, entry)):
+                raise BaselineError(namesakes(entry.key))
 
     def _judge(
         self,
@@ -168,7 +177,7 @@ class Baseline:
             if not recording.record_baseline(str(self.path), newer.as_dict()):
                 write_baseline(self.path, newer)
         lines = []
-        if found is not None and found.worse:
+        if found is not None and found.verdict in ("worse", "undecided"):
             lines += found.lines()
         if missing:
             transforms = list(dict.fromkeys(e.key.transform for e in missing))
@@ -188,7 +197,7 @@ class Baseline:
             )
         if self.update:
             lines = []
-        elif lines and found is not None and not found.worse:
+        elif lines and found is not None and found.verdict in ("same", "better"):
             lines += ["", "Compared with what is there:", *found.lines()]
         redo = recording.reproduction()
         message = "\n".join([*lines, *(["", f"redo:    {redo}"] if redo else [])]) if lines else ""
@@ -202,7 +211,7 @@ class Baseline:
         record_verdict(
             Verdict(
                 _ASSERTION,
-                "fails" if lines else "holds",
+                _outcome(found, lines),
                 None,
                 None,
                 message,
@@ -214,6 +223,13 @@ class Baseline:
         if lines:
             raise AssertionError(message)
         return found
+
+
+def _outcome(found: Comparison | None, lines: list[str]) -> recording.Outcome:
+    if not lines:
+        return "holds"
+    undecided = found is not None and found.undecided
+    return "undecided" if undecided else "fails"
 
 
 def _chosen(transforms: Iterable[Any] | None) -> list[Transform]:
@@ -228,15 +244,32 @@ def _chosen(transforms: Iterable[Any] | None) -> list[Transform]:
     return chosen
 
 
-def _names(chosen: Iterable[Transform]) -> set[str]:
-    return {transform.name for transform in chosen}
+def _of_conditions(
+    allowed: dict[str, float] | float | None, chosen: Iterable[Transform], sample_rate: int
+) -> dict[str, float] | float | None:
+    """Return the drops that are allowed by names of conditions; of aliases, the smallest."""
+    if not isinstance(allowed, dict):
+        return allowed
+    names: dict[str, str] = {}
+    for transform in chosen:
+        condition = transform.condition(sample_rate).name
+        names[transform.name] = names[condition] = condition
+    unknown = sorted(allowed.keys() - names.keys())
+    if unknown:
+        raise SettingError(
+            f"max_drop names {', '.join(unknown)}, which is not among the transformations"
+        )
+    found: dict[str, float] = {}
+    for name, drop in allowed.items():
+        found[names[name]] = min(drop, found.get(names[name], drop))
+    return found
 
 
 def _why_stale(entry: Entry, records: Records) -> str | None:
     """Say why a baseline that is there is of no use; None where there is none."""
     same = records.entries.get(entry.key)
     if same is not None:
-        return _other_recipe(same.recipe, entry.recipe)
+        return other_recipe(same.recipe, entry.recipe)
     key = entry.key
     alike = [
         other
@@ -250,17 +283,7 @@ def _why_stale(entry: Entry, records: Records) -> str | None:
     if alike:
         was = records.corpora[alike[0].corpus]
         return (
-            f"it was measured on other audio ({was.name}, {len(was.ids)} clips, fingerprint"
-            f" {alike[0].corpus}), and this run has {key.corpus}"
+            f"it was measured on other clips, groups or windows ({was.name}, {len(was.ids)} clips,"
+            f" fingerprint {alike[0].corpus}), and this run has {key.corpus}"
         )
     return None
-
-
-def _other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
-    names = sorted({*(before or {}), *(now or {})})
-    changed = [
-        f"{name} {(before or {}).get(name)} then, {(now or {}).get(name)} now"
-        for name in names
-        if (before or {}).get(name) != (now or {}).get(name)
-    ]
-    return f"its clips were transformed otherwise ({'; '.join(changed)})"

@@ -85,7 +85,7 @@ class Entry:
                 identity["corpus"],
                 identity["seed"],
             ),
-            plain["value"],
+            round(plain["value"], VALUE_DECIMALS),
             tuple(outcome == "1" for outcome in plain["outcomes"]),
             tuple(round(margin, _DECIMALS) for margin in margins),
             tuple(round(float(replicate), _DECIMALS) for replicate in replicates),
@@ -104,7 +104,7 @@ class Entry:
             "seed": self.key.seed,
             "fingerprint": self.fingerprint,
             "recipe": self.recipe,
-            "value": round(self.value, VALUE_DECIMALS),
+            "value": self.value,
         }
         if self.outcomes:
             plain["lost"] = [clip for clip, kept in zip(clips, self.outcomes) if not kept]
@@ -113,9 +113,18 @@ class Entry:
             plain["replicates"] = _numbers(self.replicates)
         return plain
 
+    def same_as(self, other: Entry) -> bool:
+        """Tell whether it is of the same outcomes, but for rounding."""
+        return (self.outcomes, round(self.value, _DECIMALS)) == (
+            other.outcomes,
+            round(other.value, _DECIMALS),
+        )
+
     @classmethod
     def from_dict(cls, plain: dict[str, Any], clips: Sequence[str]) -> Entry:
         """Return the entry that `as_dict` gave."""
+        if not isinstance(plain["value"], float | int) or not math.isfinite(plain["value"]):
+            raise ValueError(f"value {plain['value']!r}")
         lost = set(plain.get("lost", ()))
         unknown = lost - set(clips)
         if unknown:
@@ -123,6 +132,11 @@ class Entry:
         margins = tuple(float(number) for number in plain.get("margins", "").split())
         if "lost" in plain and len(margins) != len(clips):
             raise ValueError(f"{len(margins)} margins of {len(clips)} clips")
+        if not all(map(math.isfinite, margins)):
+            raise ValueError("margins that are not finite")
+        share = 1.0 - len(lost) / len(clips)
+        if "lost" in plain and abs(plain["value"] - share) > 10.0**-_DECIMALS:
+            raise ValueError(f"value {plain['value']}, and {len(lost)} of {len(clips)} clips lost")
         return cls(
             Key(
                 plain["encoder"], plain["measure"], plain["distance"], plain["transform"],
@@ -148,7 +162,10 @@ class Clips:
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Clips:
         """Return what `recording.record_corpus` took."""
-        return cls(plain["name"], tuple(plain["clips"]), tuple(plain["groups"]))
+        ids, groups = tuple(plain["clips"]), tuple(plain["groups"])
+        if len(ids) != len(groups) or len(set(ids)) != len(ids):
+            raise ValueError(f"{len(ids)} clips, {len(set(ids))} ids, {len(groups)} groups")
+        return cls(plain["name"], ids, groups)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the listing as builtins."""
@@ -165,6 +182,19 @@ class Records:
     def merged(self, newer: Records) -> Records:
         """Return both, the newer's where both have an entry."""
         return Records(self.entries | newer.entries, self.corpora | newer.corpora)
+
+    def joined(self, other: Records) -> Records:
+        """Return both, of one run.
+
+        Raises
+        ------
+        BaselineError
+            If they differ on an entry: two encoders, or distances, share a name.
+        """
+        for key in self.entries.keys() & other.entries.keys():
+            if not self.entries[key].same_as(other.entries[key]):
+                raise BaselineError(namesakes(key))
+        return self.merged(other)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of a baseline file."""
@@ -188,8 +218,20 @@ class Records:
         """Return the within-space measurements of a ``results.json``; of rho it has no samples."""
         corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
         measured = [m for m in plain["measurements"].values() if m["measure"] == "within"]
-        entries = [Entry.of(m) for m in measured if m["details"]["identity"]["corpus"] in corpora]
-        return cls({entry.key: entry for entry in entries}, corpora)
+        found = cls({}, corpora)
+        for one in measured:
+            if one["details"]["identity"]["corpus"] in corpora:
+                entry = Entry.of(one)
+                found = found.joined(cls({entry.key: entry}))
+        return found
+
+
+def namesakes(key: Key) -> str:
+    """Return that two things that differ share a name, and what to do."""
+    return (
+        f"{key.transform}, {key.distance}: two encoders called {key.encoder!r}, or two distances of"
+        " one name, gave different outcomes in one run; name them apart: as_encoder(..., name=)"
+    )
 
 
 def load_records(path: Path) -> Records:
@@ -228,6 +270,23 @@ def load_records(path: Path) -> Records:
         ) from error
 
 
+def load_baseline(path: Path) -> Records:
+    """Read a baseline, and nothing else.
+
+    Raises
+    ------
+    BaselineError
+        As `load_records`, and for the results of a run.
+    """
+    records = load_records(path)
+    if json.loads(path.read_text(encoding="utf-8"))["format"] != FORMAT:
+        raise BaselineError(
+            f"{path} holds the results of a run and is no baseline; name another file with"
+            " --nnrel-baseline"
+        )
+    return records
+
+
 def write_baseline(path: Path, newer: Records) -> None:
     """Merge entries into a baseline; those of other conditions stay as they are.
 
@@ -241,9 +300,10 @@ def write_baseline(path: Path, newer: Records) -> None:
     from filelock import FileLock
 
     # Not beside the file, where it would lie about in the repository.
-    lock = Path(tempfile.gettempdir()) / f"pytest-nnrel-{digest(str(path.resolve()))}.lock"
+    path = path.resolve()  # of a link, what it leads to is written
+    lock = Path(tempfile.gettempdir()) / f"pytest-nnrel-{digest(str(path))}.lock"
     with FileLock(lock):
-        kept = load_records(path) if path.exists() else Records()
+        kept = load_baseline(path) if path.exists() else Records()
         text = json.dumps(kept.merged(newer).as_dict(), indent=1, ensure_ascii=False) + "\n"
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, text)

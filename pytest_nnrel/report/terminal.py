@@ -70,5 +70,5 @@ def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
             f"corpus {corpus['name']}: {corpus['clips']} clips at {corpus['sample_rate']:,} Hz,"
             f" chance {1 / corpus['clips']:.3g}; conditions: {len(names)}"
             + (f" ({', '.join(sorted(aliases))})" if aliases else "")
-            + f"; smallest drop it can show: {describe_drop(corpus['clips'], len(names))}"
+            + f"; smallest drop it can show: {describe_drop(corpus['clips'], corpus['groups'])}"
         )

@@ -26,7 +26,10 @@ class _Tally(frozenset):
 
 def test_summary_says_what_was_measured_on_what(suite):
     first, *_ = _section(suite.text)
-    assert first == ("corpus clips: 8 clips at 22,050 Hz, chance 0.125; conditions: 4")
+    assert first == (
+        "corpus clips: 8 clips at 22,050 Hz, chance 0.125; conditions: 4; smallest drop it can"
+        " show: 62.5% (5 clips)"
+    )
 
 
 def test_summary_has_a_line_for_each_encoder_and_measure(suite):
@@ -75,7 +78,8 @@ def test_summary_is_printed_without_a_report_too(inner):
     )
     run = inner.run(report=False)
     assert _section(run.text) == [
-        "corpus clips: 8 clips at 22,050 Hz, chance 0.125; conditions: 1",
+        "corpus clips: 8 clips at 22,050 Hz, chance 0.125; conditions: 1; smallest drop it can"
+        " show: 62.5% (5 clips)",
         "positions  C_W euclidean  1 holds  closest: PinkNoise(snr_db=40) 1.000 [0.676, 1.000]"
         " against 1",
     ]

@@ -166,8 +166,56 @@ def test_rho_is_compared_sample_by_sample():
 def test_samples_without_rho_are_no_loss():
     samples = np.full(100, 0.5)
     nothing = np.where(np.arange(100) < 10, np.nan, 0.4)
-    found = compare([rho_entry(samples)], [rho_entry(nothing)], clips(30))
+    found = compare([rho_entry(nothing)], [rho_entry(samples)], clips(30))
+    assert found.p_values["rho"] == 1.0
+    found = compare([rho_entry(nothing)], [rho_entry(samples - 0.2)], clips(30))
     assert found.p_values["rho"] == pytest.approx(11 / 101)
+
+
+def test_samples_that_have_lost_rho_are_losses():
+    samples = np.full(100, 0.5)
+    nothing = np.where(np.arange(100) < 40, np.nan, 0.1)
+    found = compare([rho_entry(samples)], [rho_entry(nothing)], clips(30))
+    assert found.p_values["rho"] == pytest.approx(1 / 101)
+
+
+def test_rho_that_is_unknown_in_one_condition_hides_no_loss_in_another():
+    def of(transform, replicates):
+        one = rho_entry(replicates)
+        return replace(one, key=replace(one.key, transform=transform))
+
+    known, lost = np.full(100, 0.5), np.full(100, 0.1)
+    gaps = np.where(np.arange(100) < 50, np.nan, 0.5)
+    before = [of("a", known), of("b", gaps)]
+    found = compare(before, [of("a", lost), of("b", np.full(100, 0.5))], clips(30))
+    assert found.p_values["rho"] == pytest.approx(1 / 101)
+
+
+def test_too_few_groups_decide_nothing():
+    """All clips of four tracks are lost: of sixteen exchanges that is the worst, at p = 1/16."""
+    before, after = entry([1] * 12), entry([0] * 12)
+    found = compare([before], [after], clips(12, per_group=3))
+    assert found.verdict == "undecided"
+    assert not found.worse
+    assert found.headline.startswith("mine cannot be told from its baseline")
+    assert "none (it takes 5)" in found.lines()[-1]
+    assert compare([before], [before], clips(12, per_group=3)).verdict == "same"
+    assert compare([before], [after], clips(12, per_group=3), allowed=0.1).verdict == "worse"
+    assert compare([before], [after], clips(12)).verdict == "worse"
+
+
+def test_conditions_are_named_by_groups_where_there_are_groups():
+    before, after = pair(60, lost=20, won=0)
+    (change,) = compare([before], [after], clips(60, per_group=10)).changes
+    assert change.p == 0.25  # two tracks, not twenty clips
+
+
+def test_a_verdict_and_its_conditions_do_not_contradict_each_other():
+    before, after = pair(40, lost=10, won=3)
+    found = compare([before], [after], clips(40))
+    assert found.p_values["flips"] > 0.04
+    assert found.changes[0].adjusted <= 0.05
+    assert not any(line.endswith("; worse") for line in found.lines())
 
 
 def test_the_order_of_conditions_does_not_matter():
@@ -246,6 +294,12 @@ def test_what_is_no_baseline_is_told_and_left_alone(tmp_path, text, problem):
     "damage",
     [
         lambda plain: plain["entries"][0]["lost"].append("nobody"),
+        lambda plain: plain["entries"][0].update(value=None),
+        lambda plain: plain["entries"][0].update(value="1.0"),
+        lambda plain: plain["entries"][0].update(value=0.9),
+        lambda plain: plain["entries"][0].update(margins="0.5 nan 0.5"),
+        lambda plain: plain["corpora"]["cafe"]["groups"].pop(),
+        lambda plain: plain["corpora"]["cafe"].update(clips=["a", "a", "b"]),
         lambda plain: plain["entries"][0].update(margins="0.5 0.5"),
         lambda plain: plain["entries"][0].update(margins="a b c"),
         lambda plain: plain["entries"][0].update(corpus="f00"),
@@ -270,19 +324,22 @@ def test_files_are_compared_by_what_they_have_in_common():
     before, after = pair(60, 12, 0)
     old = records(before, entry([1] * 60, "only old"))
     new = records(after, entry([1] * 60, "only new"))
-    (found,), notes = compare_records(old, new)
+    (found,), notes, complete = compare_records(old, new)
     assert found.verdict == "worse"
     assert len(found.changes) == 1
+    assert not complete
     assert notes == [
-        "1 conditions are in the old file only",
-        "1 conditions are in the new file only",
+        "only old of mine in the old file only",
+        "only new of mine in the new file only",
     ]
+    assert compare_records(records(before), new)[2]
 
 
 def test_one_encoder_on_either_side_is_paired_whatever_its_name():
     before, after = pair(60, 12, 0)
     renamed = replace(after, key=replace(after.key, encoder="retrained"))
-    (found,), notes = compare_records(records(before), records(renamed))
+    (found,), notes, complete = compare_records(records(before), records(renamed))
+    assert complete
     assert found.encoder == "retrained"
     assert found.worse
     assert notes == ["retrained is compared with mine"]
@@ -302,16 +359,20 @@ def test_files_without_anything_in_common_say_why(change, problem):
     other = replace(one, key=replace(one.key, **change))
     listing = Clips("other", tuple("abcde"), tuple("abcde"))
     new = Records({other.key: other}, {"cafe": clips(4), "f00d": listing})
-    found, notes = compare_records(records(one), new)
+    found, notes, _ = compare_records(records(one), new)
     assert not found
     assert any(problem in note for note in notes)
 
 
 def test_clips_made_by_other_versions_are_left_out():
     one = entry([1, 0, 1, 1])
-    found, notes = compare_records(records(one), records(replace(one, recipe={"v": "2"})))
+    other = records(replace(one, recipe={"v": "2"}))
+    found, notes, complete = compare_records(records(one), other)
     assert not found
-    assert "1 conditions were made by other engines or versions, and left out" in notes
+    assert not complete
+    (note,) = notes
+    assert note.startswith("PinkNoise(snr_db=0) of mine left out: its clips were transformed")
+    assert "(v 1 then, 2 now)" in note
 
 
 @pytest.mark.parametrize(
@@ -324,6 +385,25 @@ def test_compare_command(tmp_path, capsys, lost, options, code):
     paths = [str(tmp_path / f"{name}.json") for name in ("old", "new")]
     assert main(["compare", *paths, *options]) == code
     assert f"{lost} flips to wrong, 0 to right" in capsys.readouterr().out
+
+
+def test_compare_command_does_not_call_a_part_the_same(tmp_path, capsys):
+    paths = [str(tmp_path / f"{name}.json") for name in ("old", "new")]
+    one, gone = entry([1, 0]), entry([1, 0], "MP3(kbps=8)")
+    write_baseline(Path(paths[0]), records(one, gone))
+    write_baseline(Path(paths[1]), records(one))
+    assert main(["compare", *paths]) == 2
+    assert "MP3(kbps=8) of mine in the old file only" in capsys.readouterr().out
+    assert main(["compare", *paths, "--partial"]) == 0
+    assert main(["compare", *paths[::-1]]) == 0  # what is new was never there to lose
+
+
+def test_compare_command_on_too_few_groups(tmp_path, capsys):
+    paths = [str(tmp_path / f"{name}.json") for name in ("old", "new")]
+    for path, outcomes in zip(paths, ([1] * 12, [0] * 12)):
+        write_baseline(Path(path), records(entry(outcomes), corpus=clips(12, per_group=3)))
+    assert main(["compare", *paths]) == 2
+    assert "too few groups of clips to tell" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [(), ("--max-drop=-1",)])
@@ -377,8 +457,12 @@ def test_a_missing_baseline_is_written_and_the_test_fails(made, rungs):
 
 
 def test_what_is_lost_is_seen(made, rungs):
-    found = check(made, mine(rungs, lambda severity: severity > 100, clips={1}))
-    assert [(c.negative, c.positive) for c in found.changes] == [(0, 0), (0, 0), (1, 0)]
+    one_lost = mine(rungs, lambda severity: severity > 100, clips={1})
+    with pytest.raises(AssertionError) as caught:
+        check(made, one_lost)
+    message = str(caught.value)
+    assert message.startswith("mine cannot be told from its baseline on arrays (3 clips")
+    assert "smallest drop that 3 clips can show: none (it takes 5)" in message
     with pytest.raises(AssertionError, match=r"a drop of 0\.1 is allowed"):
         check(made, mine(rungs, lambda severity: severity > 100), max_drop={PinkNoise(0): 0.1})
 
@@ -407,7 +491,7 @@ def test_another_corpus_is_stale(made, rungs):
     with pytest.raises(AssertionError) as caught:
         check(made, mine(rungs), corpus=some)
     message = str(caught.value)
-    assert "stale for 3 of 3 conditions: it was measured on other audio" in message
+    assert "stale for 3 of 3 conditions: it was measured on other clips, groups or w" in message
     assert "--nnrel-update-baseline" in message
     assert made.read_text() == before
     check(made, mine(rungs), corpus=some, update=True)
@@ -434,6 +518,11 @@ def test_another_engine_version_is_stale(made, rungs):
 
 
 def test_updating_replaces_and_holds(made, rungs):
+    with sink() as recorded, pytest.raises(AssertionError):
+        Baseline(made).check(
+            mine(rungs, lambda severity: severity > 100, clips={1}), NOISES, corpus=short_corpus()
+        )
+    assert [verdict["outcome"] for verdict in recorded.verdicts] == ["undecided"]
     with sink() as recorded:
         encoder = mine(rungs, lambda severity: severity > 100)
         found = Baseline(made, update=True).check(encoder, NOISES, corpus=short_corpus())
@@ -444,6 +533,58 @@ def test_updating_replaces_and_holds(made, rungs):
     ((path, content),) = recorded.baselines  # the controller writes it
     assert path == str(made)
     assert len(content["entries"]) == 3
+
+
+def test_drops_are_allowed_for_aliases_too(tmp_path):
+    """At 22,050 Hz MP3 at 320 kb/s is MP3 at 160."""
+    names = (MP3(320), MP3(160))
+    rungs = Rungs(short_corpus(), [(Identity(), MP3(160))])
+    for number, asked in enumerate(names):
+        path = tmp_path / f"{number}.json"
+        with pytest.raises(AssertionError, match="no baseline"):
+            check(path, mine(rungs), [asked])
+        for named in {asked, MP3(160)}:
+            with pytest.raises(AssertionError, match="a drop of 0 is allowed"):
+                check(path, mine(rungs, lambda s: s > 0), [asked], max_drop={named: 0.0})
+    drops = {MP3(320): 0.5, MP3(160): 0.1}
+    with pytest.raises(AssertionError, match=r"a drop of 0\.1 is allowed"):
+        check(path, mine(rungs, lambda s: s > 0, clips={1}), names, max_drop=drops)
+
+
+def test_two_encoders_of_one_name_are_refused(made, rungs):
+    baseline = Baseline(made)
+    baseline.check(mine(rungs), NOISES, corpus=short_corpus())
+    baseline.check(mine(rungs), NOISES[:1], corpus=short_corpus())  # the same again is fine
+    other = mine(rungs, lambda severity: severity > 100)
+    with pytest.raises(BaselineError, match="two encoders called 'mine'"):
+        baseline.check(other, NOISES, corpus=short_corpus())
+    one, two = records(entry([1, 1])), records(entry([1, 0]))
+    with pytest.raises(BaselineError, match="name them apart"):
+        one.joined(two)
+    assert one.joined(one).entries == one.entries
+
+
+def test_the_results_of_a_run_are_no_baseline(tmp_path, rungs):
+    path = tmp_path / "results.json"
+    text = json.dumps(
+        {"format": "pytest-nnrel results", "schema_version": 1, "corpora": {}, "measurements": {}}
+    )
+    path.write_text(text)
+    with pytest.raises(BaselineError, match="results of a run and is no baseline"):
+        check(path, mine(rungs), update=True)
+    with pytest.raises(BaselineError, match="results of a run and is no baseline"):
+        write_baseline(path, records(entry([1, 0])))
+    assert path.read_text() == text
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target = tmp_path / "kept" / "base.json"
+    write_baseline(target, records(entry([1, 0])))
+    link = tmp_path / "base.json"
+    link.symlink_to(target)
+    write_baseline(link, records(entry([1, 0], "MP3(kbps=8)")))
+    assert link.is_symlink()
+    assert len(load_records(target).entries) == 2
 
 
 def test_another_encoder_has_a_baseline_of_its_own(made, rungs):

@@ -143,16 +143,25 @@ def test_only_losses_count():
     assert comparison.sign_flip_test(-np.ones((1, 40)), groups, rng=rng) > 0.99
 
 
+def test_smallest_loss_is_the_least_that_makes_a_verdict():
+    for conditions in (1, 30):
+        for lost, decides in ((4, False), (5, True)):
+            losses = np.zeros((conditions, 20))
+            losses[0, :lost] = 1.0
+            groups = [f"{i}" for i in range(20)]
+            p = comparison.sign_flip_test(losses, groups, rng=np.random.default_rng(0))
+            assert (p <= comparison.VERDICT_LEVEL) == decides
+    assert comparison.smallest_loss() == 5
+
+
 @pytest.mark.parametrize("conditions, clips", [(1, 5), (2, 6), (94, 11)])
-def test_smallest_drop_is_the_least_that_is_significant(conditions, clips):
-    assert comparison.smallest_drop(conditions) == clips
+def test_smallest_named_loss_is_the_least_that_is_significant(conditions, clips):
+    assert comparison.smallest_named_loss(conditions) == clips
     assert comparison.mcnemar(clips, 0) * conditions <= 0.05
     assert comparison.mcnemar(clips - 1, 0) * conditions > 0.05
 
 
 def test_smallest_drop_in_words():
-    assert comparison.describe_drop(134, 1) == "3.7% (5 clips)"
-    assert comparison.describe_drop(134, 94) == (
-        "3.7% (5 clips), 8.2% (11 clips) in one of 94 conditions"
-    )
-    assert comparison.describe_drop(4, 1) == "none (it takes 5 clips)"
+    assert comparison.describe_drop(134, 134) == "3.7% (5 clips)"
+    assert comparison.describe_drop(300, 100) == "5.0% (5 groups of clips)"
+    assert comparison.describe_drop(400, 4) == "none (it takes 5)"
