@@ -51,6 +51,9 @@ class Baseline:
         self.update = update
         self._seen: dict[Key, Entry] = {}
 
+    def __repr__(self) -> str:
+        return f"Baseline({str(self.path)!r})"
+
     @cached_property
     def records(self) -> Records:
         """What the file held when it was first asked for."""
