@@ -243,9 +243,12 @@ def main() -> None:
         corpus = corpus.subset(options.clips)
     encoders: list[Encoder] = [MFCCEncoder()]
     if options.vgg:
-        from vgg import untrained_vgg
+        import torch
 
-        encoders.append(as_encoder(untrained_vgg(), name="vgg"))
+        from reference_models.networks import VGGEmbedding
+
+        torch.manual_seed(0)
+        encoders.append(as_encoder(VGGEmbedding().eval(), name="vgg"))
     chosen = conditions(corpus, options.conditions)
     stages: dict[str, float] = {"corpus": time.perf_counter() - started}
     values: dict[str, dict[str, list[float]]] = {}

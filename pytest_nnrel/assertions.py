@@ -17,7 +17,7 @@ from pytest_nnrel.corpus import (
     Corpus,
 )
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import MagnitudeError, NNRelError, SettingError
+from pytest_nnrel.errors import MagnitudeError, SettingError
 from pytest_nnrel.recording import Measurement, Verdict, record_verdict
 from pytest_nnrel.transforms import as_transform, parse_transform
 
@@ -192,15 +192,18 @@ def check_minimum(minimum: float, lowest: float) -> None:
         raise SettingError(f"min must lie between {lowest:g} and 1, not {minimum!r}")
 
 
+def check_steps(steps: int, least: int) -> None:
+    """Refuse what is no number of steps along a ladder."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
+        raise SettingError(f"steps must be a whole number of {least} or more, not {steps!r}")
+
+
 def _judge(
     assertion: str, measure: Callable[[], Measurement], minimum: float, confident: bool
 ) -> Measurement:
     __tracebackhide__ = True
-    try:
+    with recording.errors_recorded(assertion, minimum):
         measurement = measure()
-    except NNRelError as error:
-        record_verdict(Verdict(assertion, "error", minimum, None, str(error)))
-        raise
     outcome = outcome_of(measurement, minimum, confident)
     message = ""
     if outcome != "holds":

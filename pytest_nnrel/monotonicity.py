@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import consistency, recording
-from pytest_nnrel.assertions import check_minimum, outcome_of, too_few_clips
+from pytest_nnrel.assertions import check_minimum, check_steps, outcome_of, too_few_clips
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import MagnitudeError, NNRelError, SettingError
+from pytest_nnrel.errors import MagnitudeError
 from pytest_nnrel.experiment import WORST, Experiment, experiment_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
@@ -74,8 +74,7 @@ def monotonicity(
     NNRelError
         If it cannot be measured.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-        raise SettingError(f"steps must be a whole number of 2 or more, not {steps!r}")
+    check_steps(steps, 2)
     experiment = experiment_on(corpus, seed)
     settled = as_encoder(encoder)
     found = []
@@ -130,14 +129,11 @@ def assert_monotone(
     __tracebackhide__ = True
     check_minimum(min, -1.0)
     assertion = "assert_monotone"
-    try:
+    with recording.errors_recorded(assertion, min):
         found = monotonicity(
             encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,
             steps=steps, seed=seed,
         )  # fmt: skip
-    except NNRelError as error:
-        record_verdict(Verdict(assertion, "error", min, None, str(error)))
-        raise
     messages = []
     for measurement in found:
         outcome = outcome_of(measurement, min, confident)

@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_nnrel.errors import NNRelError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -193,6 +195,16 @@ def record_verdict(verdict: Verdict) -> None:
     current = _SINK.get()
     if current is not None:
         current.verdicts.append(verdict.as_dict())
+
+
+@contextmanager
+def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[None]:
+    """Keep an error of ours that is raised in the context as the verdict of an assertion."""
+    try:
+        yield
+    except NNRelError as error:
+        record_verdict(Verdict(assertion, "error", minimum, None, str(error)))
+        raise
 
 
 def record_corpus(fingerprint: str, listing: dict[str, Any]) -> None:

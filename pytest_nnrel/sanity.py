@@ -28,7 +28,7 @@ import soxr
 
 from pytest_nnrel import audio, recording
 from pytest_nnrel.encoders import Encoder, as_encoder
-from pytest_nnrel.errors import EncoderError, NNRelError, SettingError
+from pytest_nnrel.errors import EncoderError, SettingError
 from pytest_nnrel.experiment import WITNESS_TOLERANCE, experiment_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Verdict, record_verdict
@@ -182,11 +182,8 @@ def assert_encoder_sane(
     """
     __tracebackhide__ = True
     assertion = "assert_encoder_sane"
-    try:
+    with recording.errors_recorded(assertion):
         report = check_encoder(encoder, corpus=corpus, checks=checks, seed=seed)
-    except NNRelError as error:
-        record_verdict(Verdict(assertion, "error", None, None, str(error)))
-        raise
     message = failure_message(report, recording.reproduction()) if report.findings else ""
     record_verdict(
         Verdict(

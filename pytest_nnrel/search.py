@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import consistency, recording
-from pytest_nnrel.assertions import check_minimum, failure_message
+from pytest_nnrel.assertions import check_minimum, check_steps, failure_message
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.experiment import Experiment, experiment_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
@@ -256,8 +255,7 @@ def breaking_magnitude(
         If it cannot be measured.
     """
     check_minimum(min, 0.0)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise SettingError(f"steps must be a whole number of 1 or more, not {steps!r}")
+    check_steps(steps, 1)
     experiment = experiment_on(corpus, seed)
     settled = as_encoder(encoder)
     directions = {
@@ -300,14 +298,11 @@ def assert_unbroken_until(
     """
     __tracebackhide__ = True
     assertion = "assert_unbroken_until"
-    try:
+    with recording.errors_recorded(assertion):
         found = breaking_magnitude(
             encoder, as_transform(transform), min=min, corpus=corpus, distance=distance,
             steps=steps, seed=seed,
         )  # fmt: skip
-    except NNRelError as error:
-        record_verdict(Verdict(assertion, "error", None, None, str(error)))
-        raise
     (along,) = found.directions.values()
     covers = tuple(measurement.as_dict() for measurement in along.measured.values())
     if along.at is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from pytest_nnrel.distances.mfcc import mfcc_tensor
+from pytest_nnrel.encoders.mfcc import HOP, N_FFT, statistics_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +23,6 @@ SAMPLE_RATE = 22_050
 #: What an encoder hears of a clip, in seconds and in samples.
 WINDOW_SECONDS = 2.0
 WINDOW_SAMPLES = 44_100
-#: Length of a transform and distance between two, in samples.
-N_FFT = 1024
-HOP = 256
 #: Frequencies from zero to half the sample rate.
 BINS = N_FFT // 2 + 1
 #: Frames of a window. The paper's text says 128, which are 1.5 s; its authors' code has these.
@@ -134,11 +131,8 @@ def mfcc_statistics(audio: Tensor) -> Tensor:
         standard deviations over time in the same order.
     """
     windows = audio.detach().float().cpu().numpy()
-    frames: Tensor = mfcc_tensor(windows, SAMPLE_RATE, n_fft=N_FFT, hop=HOP, device=audio.device)
-    series = (frames, frames.diff(dim=1), frames.diff(n=2, dim=1))
-    means = [part.mean(dim=1) for part in series]
-    deviations = [part.std(dim=1, correction=1) for part in series]
-    return torch.cat([*means, *deviations], dim=1).float()
+    statistics: Tensor = statistics_tensor(windows, SAMPLE_RATE, device=audio.device)
+    return statistics.float()
 
 
 def _window(like: Tensor) -> Tensor:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import comparison
-from pytest_nnrel.baselines.records import LISTED, VALUE_DECIMALS, Clips, Entry, Key, Records
+from pytest_nnrel.baselines.records import (
+    LISTED,
+    VALUE_DECIMALS,
+    Clips,
+    Entry,
+    Key,
+    Records,
+    listed,
+)
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.store import digest
 
@@ -98,8 +106,8 @@ class Comparison:
     def undecided(self) -> bool:
         """Whether clips were lost, and there are too few groups of clips for any verdict."""
         lost = any(change.negative for change in self.changes)
-        groups = len(set(self.corpus.groups))
-        return lost and not self.worse and groups < comparison.smallest_loss()
+        too_few = self.corpus.group_count < comparison.smallest_loss()
+        return lost and too_few and not self.worse
 
     @property
     def worse(self) -> bool:
@@ -152,9 +160,9 @@ class Comparison:
         found += [f"  {_describe(change, self.corpus, self.worse)}" for change in named[:LISTED]]
         if len(named) > LISTED:
             found.append(f"  and {len(named) - LISTED} more conditions that fell")
-        groups = len(set(self.corpus.groups))
+        drop = comparison.describe_drop(n, self.corpus.group_count)
         found.append(
-            f"  smallest drop that {n} clips can show: {comparison.describe_drop(n, groups)}; to"
+            f"  smallest drop that {n} clips can show: {drop}; to"
             f" name one of {k} conditions it takes {comparison.smallest_named_loss(k)}"
         )
         unversioned = {c.after.key.transform for c in self.changes if c.after.recipe is None}
@@ -183,8 +191,7 @@ def _describe(change: Change, corpus: Clips, worse: bool) -> str:
     both = zip(corpus.ids, change.before.outcomes, change.after.outcomes)
     gone = [clip for clip, before, after in both if before and not after]
     if gone:
-        more = f" and {len(gone) - LISTED} more" if len(gone) > LISTED else ""
-        text += f"\n    lost: {', '.join(gone[:LISTED])}{more}"
+        text += f"\n    lost: {listed(gone)}"
     return text
 
 
@@ -221,7 +228,7 @@ def compare(
         for (_, new), lost, won in zip(within, negative.tolist(), positive.tolist()):
             raw[new.key] = lost, won, comparison.mcnemar(lost, won)
         losses = was.astype(np.float64) - is_now
-        if len(set(corpus.groups)) < len(corpus.ids):  # McNemar's clips would not be independent
+        if corpus.group_count < len(corpus.ids):  # McNemar's clips would not be independent
             for (_, new), of_condition in zip(within, losses):
                 lost, won, _ = raw[new.key]
                 raw[new.key] = lost, won, _sign_flips(of_condition[None], corpus)
@@ -322,12 +329,12 @@ def compare_records(
         for (_, corpus), keys in sorted(common.items())
     ]
     for reason, keys in stale.items():
-        notes.append(f"{_listed(keys)} left out: {reason}")
+        notes.append(f"{_conditions(keys)} left out: {reason}")
     gone, added = before.keys() - new.entries.keys(), new.entries.keys() - before.keys()
     if gone:
-        notes.append(f"{_listed(gone)} in the old file only")
+        notes.append(f"{_conditions(gone)} in the old file only")
     if added:
-        notes.append(f"{_listed(added)} in the new file only")
+        notes.append(f"{_conditions(added)} in the new file only")
     for which, records in (("old", old), ("new", new)):
         if not records.entries:
             notes.append(f"the {which} file holds no C_W of an encoder")
@@ -336,10 +343,8 @@ def compare_records(
     return comparisons, notes, not (gone or stale)
 
 
-def _listed(keys: Iterable[Key]) -> str:
-    names = sorted({f"{key.transform} of {key.encoder}" for key in keys})
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{', '.join(names[:LISTED])}{more}"
+def _conditions(keys: Iterable[Key]) -> str:
+    return listed(sorted({f"{key.transform} of {key.encoder}" for key in keys}))
 
 
 def other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:

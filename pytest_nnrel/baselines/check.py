@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel import recording, settings
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
 from pytest_nnrel.baselines.records import (
-    LISTED,
     Clips,
     Entry,
     Key,
     Records,
+    listed,
     load_baseline,
     namesakes,
     write_baseline,
 )
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import BaselineError, NNRelError, SettingError
+from pytest_nnrel.errors import BaselineError, SettingError
 from pytest_nnrel.experiment import experiment_on
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
@@ -117,7 +117,7 @@ class Baseline:
             If it cannot be measured.
         """
         __tracebackhide__ = True
-        try:
+        with recording.errors_recorded(_ASSERTION):
             allowed = drops(max_drop)
             chosen = _chosen(transforms)
             experiment = experiment_on(corpus, seed)
@@ -145,9 +145,6 @@ class Baseline:
                     measured.append(Entry.of(covers[-1], replicates.tolist()))
             self._check_namesakes(measured)
             records = self.records
-        except NNRelError as error:
-            record_verdict(Verdict(_ASSERTION, "error", None, None, str(error)))
-            raise
         return self._judge(measured, tuple(covers), records, clips, allowed)
 
     def _check_namesakes(self, measured: list[Entry]) -> None:
@@ -184,12 +181,10 @@ class Baseline:
             lines += found.lines()
         if missing:
             transforms = list(dict.fromkeys(e.key.transform for e in missing))
-            names = ", ".join(transforms[:LISTED])
-            more = f" and {len(transforms) - LISTED} more" if len(transforms) > LISTED else ""
             lines.append(
                 f"{missing[0].key.encoder} has no baseline for {len(missing)} of {len(measured)}"
-                f" conditions ({names}{more}): they are written to {self.path} when the run ends;"
-                " look at the file, commit it, and run again"
+                f" conditions ({listed(transforms)}): they are written to {self.path} when the run"
+                " ends; look at the file, commit it, and run again"
             )
         for reason in dict.fromkeys(stale.values()):
             keys = [key.transform for key, why in stale.items() if why == reason]

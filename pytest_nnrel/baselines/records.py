@@ -159,6 +159,11 @@ class Clips:
     ids: tuple[str, ...]
     groups: tuple[str, ...]
 
+    @property
+    def group_count(self) -> int:
+        """Groups that clips are exchanged and resampled in."""
+        return len(set(self.groups))
+
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Clips:
         """Return what `recording.record_corpus` took."""
@@ -226,6 +231,12 @@ class Records:
         return found
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return names in a line, those beyond the first few as a number."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{', '.join(names[:LISTED])}{more}"
+
+
 def namesakes(key: Key) -> str:
     """Return that two things that differ share a name, and what to do."""
     return (
@@ -242,6 +253,11 @@ def load_records(path: Path) -> Records:
     BaselineError
         If the file is missing, neither of them, damaged, or of another schema.
     """
+    return _load(path)[1]
+
+
+def _load(path: Path) -> tuple[str, Records]:
+    """Return the format of a file, and what it holds."""
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -262,7 +278,7 @@ def load_records(path: Path) -> Records:
             f" {SCHEMA_VERSION}; use the version that wrote it, or write it anew"
         )
     try:
-        return readers[named](plain)
+        return named, readers[named](plain)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BaselineError(
             f"{path} was changed or damaged: {type(error).__name__} {error}; restore it from"
@@ -278,8 +294,8 @@ def load_baseline(path: Path) -> Records:
     BaselineError
         As `load_records`, and for the results of a run.
     """
-    records = load_records(path)
-    if json.loads(path.read_text(encoding="utf-8"))["format"] != FORMAT:
+    named, records = _load(path)
+    if named != FORMAT:
         raise BaselineError(
             f"{path} holds the results of a run and is no baseline; name another file with"
             " --nnrel-baseline"

@@ -58,16 +58,31 @@ class MFCCEncoder(Encoder):
 
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         if self._torch_device is not None:
-            import torch
-
-            frames = mfcc.mfcc_tensor(
-                batch, sample_rate, n_fft=N_FFT, hop=HOP, device=self._torch_device
-            )
-            series = (frames, frames.diff(dim=1), frames.diff(n=2, dim=1))
-            statistics = [part.mean(dim=1) for part in series]
-            statistics += [part.std(dim=1, correction=1) for part in series]
-            return torch.cat(statistics, dim=1)
+            return statistics_tensor(batch, sample_rate, device=self._torch_device)
         return np.stack([_statistics(window, sample_rate) for window in batch])
+
+
+def statistics_tensor(windows: Samples, sample_rate: int, *, device: Any) -> Any:  # noqa: ANN401
+    """Return the embeddings of windows as a torch tensor on a device.
+
+    Parameters
+    ----------
+    windows : float32[n, samples]
+    sample_rate : int
+        In Hz.
+    device : torch.device
+
+    Returns
+    -------
+    float[n, 144]
+    """
+    import torch
+
+    frames = mfcc.mfcc_tensor(windows, sample_rate, n_fft=N_FFT, hop=HOP, device=device)
+    series = (frames, frames.diff(dim=1), frames.diff(n=2, dim=1))
+    means = [part.mean(dim=1) for part in series]
+    deviations = [part.std(dim=1, correction=1) for part in series]
+    return torch.cat([*means, *deviations], dim=1)
 
 
 def _statistics(window: Samples, sample_rate: int) -> Embeddings:

@@ -21,7 +21,6 @@ from pytest_nnrel import (
     as_encoder,
     between_consistency,
 )
-from pytest_nnrel import settings as run_settings
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.baselines import (
     Baseline,
@@ -40,13 +39,7 @@ from pytest_nnrel.store import digest
 NOISES = (PinkNoise(40), PinkNoise(20), PinkNoise(0))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def stored(tmp_path_factory):
-    token = run_settings.activate(
-        run_settings.Settings(cache_dir=tmp_path_factory.mktemp("cache"), jobs=2)
-    )
-    yield
-    run_settings.deactivate(token)
+pytestmark = pytest.mark.usefixtures("stored")
 
 
 def clips(n, per_group=1):

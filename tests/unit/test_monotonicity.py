@@ -19,19 +19,11 @@ from pytest_nnrel import (
     assert_monotone,
     consistency,
 )
-from pytest_nnrel import settings as run_settings
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.monotonicity import monotonicity
 from pytest_nnrel.recording import sink
 
-
-@pytest.fixture(scope="module", autouse=True)
-def stored(tmp_path_factory):
-    token = run_settings.activate(
-        run_settings.Settings(cache_dir=tmp_path_factory.mktemp("cache"), jobs=2)
-    )
-    yield
-    run_settings.deactivate(token)
+pytestmark = pytest.mark.usefixtures("stored")
 
 
 def spectrum(batch):

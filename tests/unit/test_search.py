@@ -56,14 +56,7 @@ FAMILIES_AND_NUMBERS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def stored(tmp_path_factory):
-    """Keep what is transformed for the whole module."""
-    token = run_settings.activate(
-        run_settings.Settings(cache_dir=tmp_path_factory.mktemp("cache"), jobs=2)
-    )
-    yield
-    run_settings.deactivate(token)
+pytestmark = pytest.mark.usefixtures("stored")
 
 
 @cache
