@@ -30,6 +30,9 @@ LOUDNESS_BLOCK_SECONDS = 0.4
 _LOUDNESS_OVERLAP = 0.75
 _LOUDNESS_OFFSET = -0.691
 _ABSOLUTE_GATE = -70.0
+_REPLACE = "replace the file, or leave it out"
+#: By how much the length of an MP3 without a Xing header may be overestimated from its size.
+_MP3_ESTIMATE = 0.01
 
 
 def probe(path: Path) -> tuple[int, int]:
@@ -56,9 +59,9 @@ def probe(path: Path) -> tuple[int, int]:
         info = soundfile.info(os.fsencode(path))
     except (soundfile.LibsndfileError, OSError) as error:
         reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
-        raise CorpusError(f"{path} {reason}") from error
+        raise CorpusError(f"{path} {reason}; {_REPLACE}") from error
     if info.frames <= 0:
-        raise CorpusError(f"{path} holds no samples (zero length)")
+        raise CorpusError(f"{path} holds no samples (zero length); {_REPLACE}")
     return int(info.frames), int(info.samplerate)
 
 
@@ -92,12 +95,13 @@ def decode(path: Path, *, start: int = 0, frames: int | None = None) -> tuple[Sa
                 file.seek(start)
             channels = file.read(expected, dtype="float32", always_2d=True)
             rate = int(file.samplerate)
+            estimated = frames is None and file.format == "MP3"
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        raise CorpusError(f"{path} cannot be decoded ({error})") from error
-    if len(channels) < expected:
+        raise CorpusError(f"{path} cannot be decoded ({error}); {_REPLACE}") from error
+    if len(channels) < expected * (1 - _MP3_ESTIMATE * estimated):
         raise CorpusError(
             f"{path} is truncated: {len(channels)} of {expected} samples could be decoded"
-            f" from sample {start} on"
+            f" from sample {start} on; {_REPLACE}"
         )
     mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(mono), rate

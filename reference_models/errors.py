@@ -11,3 +11,11 @@ class DatasetError(NNRelError, RuntimeError):
 
 class CheckpointError(NNRelError, ValueError):
     """A checkpoint that is missing, was changed, or is of something else."""
+
+
+class ReproductionError(NNRelError, ValueError):
+    """Results of a reproduction that are missing, or too few for what is asked of them."""
+
+
+class TrainingError(NNRelError, ValueError):
+    """A training that cannot be done as asked."""

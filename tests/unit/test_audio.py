@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 
+import lameenc
 import numpy as np
 import pytest
 import soundfile
@@ -203,6 +204,23 @@ def test_a_file_cut_off_in_the_middle_is_refused_by_name(tmp_path, clips, file_n
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CorpusError, match=rf"{re.escape(file_name)} (is truncated|cannot be)"):
         audio.decode(path)
+
+
+def test_an_mp3_whose_length_is_only_estimated_is_decoded_to_its_end(tmp_path):
+    """Without a Xing header libsndfile takes the length from the size, a little too long."""
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_in_sample_rate(44_100)
+    encoder.set_channels(1)
+    encoder.set_bit_rate(64)
+    signal = (tones(44_100, 1, seconds=20)[:, 0] * 32_767).astype(np.int16)
+    path = tmp_path / "no header.mp3"
+    path.write_bytes(encoder.encode(signal.tobytes()) + encoder.flush())
+    with soundfile.SoundFile(path) as file:
+        assert file.frames > len(file.read())
+    samples, rate = audio.decode(path)
+    assert rate == 44_100
+    assert len(samples) >= len(signal)
 
 
 def test_a_wav_file_cut_off_in_the_middle_never_gives_samples_that_it_does_not_hold(

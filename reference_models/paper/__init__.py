@@ -1,0 +1,1 @@
+"""The paper's experiment: what it measured, what is measured here, and what follows from it."""

@@ -1,0 +1,415 @@
+"""The paper's experiment, run through the plugin's own public functions (paper section 4)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel import (
+    MP3,
+    Corpus,
+    EnvironmentalNoise,
+    Identity,
+    PinkNoise,
+    PitchShift,
+    TempoShift,
+    as_encoder,
+    audio_consistency,
+    between_consistency,
+    imperceptible,
+    settings,
+    within_consistency,
+)
+from pytest_nnrel.progress import progress
+from pytest_nnrel.tasks import run_tasks
+from pytest_nnrel.transforms import conditions, grid
+from pytest_nnrel.versions import library_version
+from reference_models import checkpoint, evaluation
+from reference_models.datasets import opencorpus
+from reference_models.errors import ReproductionError
+from reference_models.features import SAMPLE_RATE
+from reference_models.paper.results import (
+    AUDIO_DISTANCES,
+    LATENT_DISTANCES,
+    ORIGINAL,
+    Consistency,
+    MapPoint,
+    OriginalsRank,
+    Performance,
+    Results,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from pytest_nnrel import Encoder, Measurement, Transform
+    from reference_models.datasets.opencorpus import OpenData
+    from reference_models.networks import TaskNetwork
+
+#: The paper's abbreviations of the families (section 3.3).
+FAMILIES: dict[type[Transform], str] = {
+    PitchShift: "PS",
+    TempoShift: "TS",
+    PinkNoise: "PN",
+    EnvironmentalNoise: "EN",
+    MP3: "MP",
+}
+#: An excerpt of the open corpus's test part that comes with the package.
+EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
+TASKS = tuple(evaluation.MEASURES)
+_BLOCK = 10
+_LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "museval")
+_MAP_PERPLEXITY = 30.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of the paper's experiment is run.
+
+    Attributes
+    ----------
+    grid : str
+        Of transformations; see `pytest_nnrel.transforms.grid`.
+    clips : int
+        That consistency is measured on, where there are as many.
+    task_clips, separated_clips : int
+        That task performance is measured on; of VS, whose measure takes a third of a second a clip.
+    """
+
+    grid: str
+    clips: int
+    task_clips: int
+    separated_clips: int
+
+
+SCALES = {
+    "ci": Scale("quick", 60, 20, 6),
+    "small": Scale("paper", 300, 100, 20),
+    "paper": Scale("paper", 1000, 1000, 1000),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with what its card tells."""
+
+    task: str
+    encoder: str
+    trial: int
+    network: TaskNetwork
+    card: dict[str, object]
+
+    @property
+    def name(self) -> str:
+        """The paper's name of its encoder, ``"at"``; ``"mfcc"`` where that is not trained."""
+        return self.task if self.encoder == "vgg" else self.encoder
+
+
+def trained_networks(folder: Path) -> list[Trained]:
+    """Return the networks of all checkpoints in a folder and below, by task, encoder and trial.
+
+    Raises
+    ------
+    ReproductionError
+        If there are none, or two of the same trial.
+    CheckpointError
+        As in `reference_models.checkpoint.load_network`.
+    """
+    found: dict[tuple[str, str, int], Trained] = {}
+    for path in sorted(folder.rglob("*.safetensors")):
+        network, card = checkpoint.load_network(path)
+        key = card["task"], card["encoder"], int(card["recipe"]["trial"])
+        if key in found:
+            raise ReproductionError(
+                f"{folder} has two checkpoints of {key[0]}, {key[1]}, trial {key[2]}, such as"
+                f" {path}; name a folder with one of each"
+            )
+        found[key] = Trained(*key, network, card)
+    if not found:
+        raise ReproductionError(
+            f"{folder} has no checkpoints; train some with python -m reference_models train"
+        )
+    return [found[key] for key in sorted(found)]
+
+
+def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
+    """Return recorded music that no encoder was trained on: the bundled clips, and test tracks.
+
+    Parameters
+    ----------
+    clips : int
+        How many, where there are as many.
+    data : Path, optional
+        An open corpus, whose recorded test part is added where the bundled clips are too few.
+    """
+    bundled = Corpus.bundled()
+    if clips <= len(bundled) or data is None:
+        return bundled.subset(min(clips, len(bundled)))
+    test = opencorpus.load(data, "ae", "test")
+    recorded = [i for i, group in enumerate(test.groups) if group != test.ids[i]]
+    # The first clip of each track, then the second of each, and so on: as many tracks as can be.
+    seen: dict[str, int] = {}
+    turn = {}
+    for i in recorded:
+        turn[i] = seen[test.groups[i]] = seen.get(test.groups[i], -1) + 1
+    chosen = sorted(sorted(recorded, key=lambda i: (turn[i], i))[: clips - len(bundled)])
+    return Corpus.from_arrays(
+        [*(clip.samples for clip in bundled), *(test[i].audio for i in chosen)],
+        sample_rate=SAMPLE_RATE,
+        ids=[*bundled.ids, *(test.ids[i] for i in chosen)],
+        groups=[*bundled.groups, *(test.groups[i] for i in chosen)],
+        name=f"bundled and {len(chosen)} recorded test clips" if chosen else "bundled",
+    )
+
+
+def reproduce(
+    scale: str,
+    *,
+    checkpoints: Path = checkpoint.SHIPPED,
+    data: Path | None = None,
+    parts: Sequence[str] = ("consistency", "performance", "maps"),
+) -> Results:
+    """Run the experiment.
+
+    Parameters
+    ----------
+    scale : {"ci", "small", "paper"}
+    checkpoints : Path
+        A folder of checkpoints; those that come with the package where omitted.
+    data : Path, optional
+        An open corpus; where omitted, the excerpt of it that comes with the package.
+    parts : sequence of {"consistency", "performance", "maps"}
+        Which parts of it.
+
+    Raises
+    ------
+    ReproductionError
+        If there is no such scale, or there are no checkpoints.
+    CheckpointError, DatasetError
+        If a checkpoint or the open corpus cannot be used.
+    """
+    if scale not in SCALES:
+        raise ReproductionError(f"the scale is {', '.join(SCALES)}, not {scale!r}")
+    size = SCALES[scale]
+    began = time.monotonic()
+    networks = trained_networks(checkpoints)
+    corpus = consistency_corpus(size.clips, data)
+    results = Results(
+        scale,
+        {
+            "name": corpus.name,
+            "clips": len(corpus),
+            "tracks": len(set(corpus.groups)),
+            "fingerprint": corpus.fingerprint,
+        },
+        {f"{t.task}-{t.encoder}-{t.trial}": t.card for t in networks},
+    )
+    steps = _steps(size, corpus.sample_rate)
+    if "consistency" in parts:
+        encoders = _encoders(networks)
+        results.consistency = list(_consistencies(corpus, encoders, steps))
+        results.originals = list(_originals(corpus, encoders))
+    if "performance" in parts:
+        results.performance = list(_performances(networks, data or EXCERPT, size, steps))
+    if "maps" in parts:
+        results.maps = list(_maps(corpus, _encoders(networks)))
+        results.vocal_maps = list(_vocal_maps(networks, data or EXCERPT, size.clips))
+    results.provenance = {
+        "command": " ".join(sys.argv[1:]),
+        "seed": settings.active().seed,
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "versions": {name: library_version(name) for name in _LIBRARIES},
+        "python": sys.version.split()[0],
+        "task data": "open corpus" if data else "excerpt",
+    }
+    return results
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A condition of the grid, as rows tell it."""
+
+    transform: Transform
+    transformation: str
+    smallest: bool
+
+    @property
+    def place(self) -> dict[str, object]:
+        return {
+            "transformation": self.transformation,
+            "magnitude": float(self.transform.magnitude),
+            "severity": int(self.transform.severity),
+            "smallest": self.smallest,
+        }
+
+
+_AS_IT_IS = _Step(Identity(), ORIGINAL, smallest=False)
+
+
+def _steps(size: Scale, sample_rate: int) -> list[_Step]:
+    smallest = set(conditions(imperceptible(), sample_rate))
+    return [
+        _Step(condition, FAMILIES[type(condition)], condition in smallest)
+        for condition in conditions(grid(size.grid), sample_rate)
+    ]
+
+
+def _encoders(networks: Sequence[Trained]) -> list[tuple[str, int, Encoder]]:
+    """Return the baseline, which is not trained, and the trained encoders, with their trials."""
+    trained = [
+        (t.name, t.trial, as_encoder(t.network.embedding, name=f"{t.name} {t.trial}"))
+        for t in networks
+        if t.encoder == "vgg"
+    ]
+    return [("mfcc", 0, checkpoint.load("mfcc")), *trained]
+
+
+def _row(measured: Measurement) -> dict[str, float | int]:
+    low, high = measured.ci
+    return {"value": measured.value, "low": low, "high": high, "clips": measured.n}
+
+
+def _consistencies(
+    corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]], steps: Sequence[_Step]
+) -> Iterator[Consistency]:
+    for step in progress(steps, len(steps), "consistency", "condition"):
+        for audio in AUDIO_DISTANCES:
+            bound = audio_consistency(step.transform, corpus=corpus, distance=audio)
+            yield Consistency(
+                "", 0, measure="within", audio_distance=audio, latent_distance="",
+                **step.place, **_row(bound),
+            )  # type: ignore[arg-type]  # fmt: skip
+        for name, trial, encoder in encoders:
+            yield from _of_encoder(corpus, name, trial, encoder, step)
+
+
+def _of_encoder(
+    corpus: Corpus, name: str, trial: int, encoder: Encoder, step: _Step
+) -> Iterator[Consistency]:
+    for latent in LATENT_DISTANCES:
+        within = within_consistency(encoder, step.transform, corpus=corpus, distance=latent)
+        yield Consistency(
+            name, trial, measure="within", audio_distance="", latent_distance=latent,
+            **step.place, **_row(within),
+        )  # type: ignore[arg-type]  # fmt: skip
+        for audio in AUDIO_DISTANCES:
+            for measure in ("accuracy", "rho"):
+                between = between_consistency(
+                    encoder, step.transform, corpus=corpus, measure=measure,
+                    audio_distance=audio, latent_distance=latent,
+                )  # type: ignore[arg-type]  # fmt: skip
+                yield Consistency(
+                    name, trial, measure=measure, audio_distance=audio, latent_distance=latent,
+                    **step.place, **_row(between),
+                )  # type: ignore[arg-type]  # fmt: skip
+
+
+def _originals(
+    corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]
+) -> Iterator[OriginalsRank]:
+    for name, trial, encoder in encoders:
+        for audio in AUDIO_DISTANCES:
+            for latent in LATENT_DISTANCES:
+                rank = between_consistency(
+                    encoder, Identity(), corpus=corpus, measure="rho", pairs="distinct",
+                    audio_distance=audio, latent_distance=latent,
+                )  # fmt: skip
+                yield OriginalsRank(name, trial, audio, latent, **_row(rank))  # type: ignore[arg-type]
+
+
+def _performances(
+    networks: Sequence[Trained], data: Path, size: Scale, steps: Sequence[_Step]
+) -> Iterator[Performance]:
+    tasks = sorted({t.task for t in networks})
+    test = {
+        task: _evenly(opencorpus.load(data, task, "test"), _clips_of(task, size)) for task in tasks
+    }
+    every = [_AS_IT_IS, *steps]
+    for step in progress(every, len(every), "task performance", "condition"):
+        heard: dict[tuple[str, ...], NDArray[np.float32]] = {}
+        for task in tasks:
+            clips, indices = test[task]
+            ids = tuple(clips.ids[i] for i in indices)
+            if ids not in heard:
+                heard[ids] = _windows(clips, step.transform, indices)
+            true = evaluation.truth(task, clips, step.transform, indices)
+            for trained in (t for t in networks if t.task == task):
+                score = evaluation.score(trained.network, task, heard[ids], true)
+                yield Performance(
+                    task, trained.encoder, trained.trial, measure=score.measure,
+                    value=score.value, clips=score.clips, **step.place,
+                )  # type: ignore[arg-type]  # fmt: skip
+
+
+def _clips_of(task: str, size: Scale) -> int:
+    return size.separated_clips if task == "vs" else size.task_clips
+
+
+def _evenly(data: OpenData, clips: int) -> tuple[OpenData, list[int]]:
+    """Return a dataset and which of its clips are taken: rendered ones, evenly spaced."""
+    rendered = [i for i, group in enumerate(data.groups) if group == data.ids[i]]
+    places = np.linspace(0, len(rendered) - 1, min(clips, len(rendered))).round().astype(int)
+    return data, [rendered[place] for place in places]
+
+
+def _windows(data: OpenData, transform: Transform, indices: list[int]) -> NDArray[np.float32]:
+    """Return `evaluation.windows`, made on all of the run's workers."""
+    blocks = [indices[i : i + _BLOCK] for i in range(0, len(indices), _BLOCK)]
+    made = run_tasks(
+        partial(evaluation.windows, data, transform), blocks, jobs=settings.active().jobs
+    )
+    return np.concatenate(list(made))
+
+
+def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Iterator[MapPoint]:
+    """Yield t-SNE maps of originals with their smallest transformations (Fig. 9)."""
+    shown = [_AS_IT_IS, *(
+        _Step(condition, FAMILIES[type(condition)], smallest=True)
+        for condition in conditions(imperceptible(), corpus.sample_rate)
+    )]  # fmt: skip
+    heard = {step.transform: corpus.windows(step.transform) for step in shown}
+    for name, trial, encoder in encoders:
+        if trial > 1:
+            continue  # the paper shows one trial of each
+        z = [encoder.encode(heard[step.transform], corpus.sample_rate) for step in shown]
+        places = iter(_embedded(np.concatenate(z)))
+        for step in shown:
+            for clip in corpus.ids:
+                x, y = next(places)
+                yield MapPoint(name, trial, clip, step.transformation, float(x), float(y))
+
+
+def _vocal_maps(networks: Sequence[Trained], data: Path, clips: int) -> Iterator[MapPoint]:
+    """Yield t-SNE maps of mixtures by VS, with the level of the voice in each (Fig. 14)."""
+    separators = [t for t in networks if t.name == "vs" and t.trial == 1]
+    if not separators:
+        return
+    test, indices = _evenly(opencorpus.load(data, "vs", "test"), clips)
+    audio = _windows(test, Identity(), indices)
+    voices = evaluation.truth("vs", test, Identity(), indices).targets
+    level = 20 * np.log10(np.maximum(np.sqrt(np.square(voices, dtype=float).mean(1)), 1e-5))
+    for trained in separators:
+        z = evaluation.outputs(trained.network.embedding, audio).numpy()
+        for i, (x, y), decibels in zip(indices, _embedded(z), level):
+            yield MapPoint(
+                "vs", trained.trial, test.ids[i], ORIGINAL, float(x), float(y), float(decibels)
+            )
+
+
+def _embedded(z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a two-dimensional t-SNE map of embeddings."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(_MAP_PERPLEXITY, (len(z) - 1) / 3)
+    places: NDArray[np.float32] = TSNE(
+        perplexity=perplexity, init="pca", random_state=0
+    ).fit_transform(z)
+    return places

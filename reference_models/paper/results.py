@@ -1,0 +1,207 @@
+"""What a reproduction measured, as rows of plain values, and the file that keeps them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.files import replace_text
+from reference_models.errors import ReproductionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = "pytest-nnrel reproduction"
+VERSION = 1
+#: The paper's encoders, in the order of its tables.
+ENCODERS = ("mfcc", "at", "ir", "vs", "ae")
+#: The paper's abbreviations of the families (section 3.3), and of no transformation at all.
+TRANSFORMATIONS = ("PS", "TS", "PN", "EN", "MP")
+ORIGINAL = "OG"
+AUDIO_DISTANCES = ("dtw", "simple")
+LATENT_DISTANCES = ("euclidean", "cosine")
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """A consistency under one transformation at one magnitude.
+
+    Attributes
+    ----------
+    encoder : str
+        One of `ENCODERS`; empty for the audio space alone.
+    trial : int
+        Which training of the encoder; 0 where nothing is trained.
+    transformation : str
+        One of `TRANSFORMATIONS`.
+    magnitude : float
+        In the family's unit: semitones, rate, dB SNR, kb/s.
+    severity : int
+        Rung of the family's ladder, 0 the identity; signed for pitch and tempo.
+    smallest : bool
+        Whether it is among the paper's smallest magnitudes of the family.
+    measure : {"within", "accuracy", "rho"}
+        C_W (equation 10), C_acc (12), C_rho (11).
+    audio_distance : {"", "dtw", "simple"}
+        Empty for C_W in a latent space.
+    latent_distance : {"", "euclidean", "cosine"}
+        Empty for C_W in the audio space.
+    value, low, high : float
+        With its 95 % confidence interval.
+    clips : int
+    """
+
+    encoder: str
+    trial: int
+    transformation: str
+    magnitude: float
+    severity: int
+    smallest: bool
+    measure: str
+    audio_distance: str
+    latent_distance: str
+    value: float
+    low: float
+    high: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class OriginalsRank:
+    """C_rho of the originals alone, over all pairs of them (Fig. 13)."""
+
+    encoder: str
+    trial: int
+    audio_distance: str
+    latent_distance: str
+    value: float
+    low: float
+    high: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How well a network does its task under a transformation (Fig. 4).
+
+    Attributes
+    ----------
+    task : {"ae", "at", "ir", "vs"}
+    encoder : {"vgg", "mfcc"}
+    trial : int
+    transformation : str
+        One of `TRANSFORMATIONS`, or `ORIGINAL`.
+    magnitude : float
+        0 for `ORIGINAL`.
+    severity : int
+    measure : {"MSE", "AUC_C", "accuracy", "SDR"}
+        SDR in dB. MSE in units of the variance, the smaller the better; the others the greater.
+    value : float
+    clips : int
+    """
+
+    task: str
+    encoder: str
+    trial: int
+    transformation: str
+    magnitude: float
+    severity: int
+    smallest: bool
+    measure: str
+    value: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class MapPoint:
+    """A clip in a two-dimensional map of an encoder's embeddings by t-SNE (Figs. 9 and 14).
+
+    Attributes
+    ----------
+    encoder : str
+    trial : int
+    clip : str
+    transformation : str
+        `ORIGINAL`, or at its smallest magnitude.
+    x, y : float
+    vocal_db : float or None
+        Level of the voice in the clip, RMS in dB of full scale, where it is known (Fig. 14).
+    """
+
+    encoder: str
+    trial: int
+    clip: str
+    transformation: str
+    x: float
+    y: float
+    vocal_db: float | None = None
+
+
+@dataclass
+class Results:
+    """A whole reproduction.
+
+    Attributes
+    ----------
+    scale : str
+    corpus : dict
+        Of the consistencies: name, clips, fingerprint, description.
+    encoders : dict
+        Cards of the checkpoints by name and trial, ``"at-1"``.
+    consistency, originals, performance, maps, vocal_maps : list
+        `maps` are of the transformed corpus (Fig. 9), `vocal_maps` of VS clips (Fig. 14).
+    provenance : dict
+        Command, versions, engines, seed, time.
+    """
+
+    scale: str
+    corpus: dict[str, Any]
+    encoders: dict[str, Any] = field(default_factory=dict)
+    consistency: list[Consistency] = field(default_factory=list)
+    originals: list[OriginalsRank] = field(default_factory=list)
+    performance: list[Performance] = field(default_factory=list)
+    maps: list[MapPoint] = field(default_factory=list)
+    vocal_maps: list[MapPoint] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write all of it as JSON."""
+        plain = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        replace_text(path, json.dumps(plain, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+_ROWS = {
+    "consistency": Consistency,
+    "originals": OriginalsRank,
+    "performance": Performance,
+    "maps": MapPoint,
+    "vocal_maps": MapPoint,
+}
+
+
+def load(path: Path) -> Results:
+    """Return what `Results.save` wrote.
+
+    Raises
+    ------
+    ReproductionError
+        If it is missing, or nothing that this version reads.
+    """
+    try:
+        plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = plain.pop("format"), plain.pop("version")
+        if found != (FORMAT, VERSION):
+            raise ValueError(f"it is {found[0]!r}, version {found[1]!r}")
+        rows: dict[str, Any] = {
+            name: [row(**r) for r in plain.pop(name)] for name, row in _ROWS.items()
+        }
+        return Results(**plain, **rows)
+    except FileNotFoundError as error:
+        raise ReproductionError(
+            f"there is no {path}; run python -m reference_models reproduce"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReproductionError(
+            f"{path} holds no results of a reproduction of version {VERSION}: {error}"
+        ) from error

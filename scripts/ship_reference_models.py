@@ -1,0 +1,157 @@
+"""Make what comes with the package of the reference models, from training runs and results.
+
+::
+
+    python scripts/ship_reference_models.py excerpt --data OPEN_CORPUS
+    python scripts/ship_reference_models.py checkpoints --runs RUNS
+    python scripts/ship_reference_models.py curves --results reproduction.json
+
+`excerpt` takes some test clips out of the open corpus. `checkpoints` stores the first trial of each
+run as float16, and the scores of all trials in ``trials.json``. `curves` stores the reference
+encoders' C_W on the bundled corpus, which reports draw behind a user's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import pytest_nnrel
+from pytest_nnrel import Corpus, as_encoder, quick_grid, within_consistency
+from pytest_nnrel.files import replace_text
+from reference_models import checkpoint
+from reference_models.datasets import opencorpus
+from reference_models.paper import results as reproduction_results
+from reference_models.paper.reproduction import EXCERPT, FAMILIES, trained_networks
+
+#: Enough for every task, in some 4 MB.
+EXCERPT_CLIPS = 40
+CURVES = Path(pytest_nnrel.__file__).parent / "data" / "reference_curves.json"
+TRIALS = checkpoint.SHIPPED / "trials.json"
+LABELS = {
+    "mfcc": "MFCC",
+    "at": "AT: auto-tagging",
+    "ir": "IR: instrument recognition",
+    "vs": "VS: voice separation",
+    "ae": "AE: autoencoder",
+}
+
+
+def excerpt(chosen: argparse.Namespace) -> None:
+    """Copy evenly spaced rendered test clips with their part of the manifest."""
+    manifest = json.loads((chosen.data / opencorpus.MANIFEST).read_text(encoding="utf-8"))
+    clips = [c for c in manifest["clips"] if c["part"] == "test" and c["instrument"]]
+    manifest["clips"] = clips[:: len(clips) // EXCERPT_CLIPS]
+    manifest["blocks"] = []
+    shutil.rmtree(EXCERPT, ignore_errors=True)
+    for clip in manifest["clips"]:
+        for file in (clip["audio"], clip["voice"]):
+            if file:
+                target = EXCERPT / file["path"]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(chosen.data / file["path"], target)
+    replace_text(EXCERPT / opencorpus.MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    opencorpus.load(EXCERPT, "at", "test", verify=True)
+
+
+def checkpoints(chosen: argparse.Namespace) -> None:
+    """Store first trials as float16, with the effect that this has on C_W."""
+    trials: dict[str, dict[str, object]] = defaultdict(dict)
+    for trained in trained_networks(chosen.runs):
+        trials[f"{trained.task}-{trained.encoder}"][str(trained.trial)] = {
+            "scores": trained.card["scores"],
+            "curves": trained.card["curves"],
+        }
+        if trained.trial > 1:
+            continue
+        name = trained.task if trained.encoder == "vgg" else f"mfcc-{trained.task}"
+        card = {k: v for k, v in trained.card.items() if k not in ("precision", "sha256")}
+        path = checkpoint.SHIPPED / name
+        kind = {
+            "task": trained.task,
+            "encoder": trained.encoder,
+            "arguments": trained.card["arguments"],
+            "precision": "float16",
+        }
+        checkpoint.save(trained.network, path, card={**card, "name": name}, **kind)
+        if trained.encoder == "vgg":
+            card["float16"] = _effect(trained.network, path)
+            checkpoint.save(trained.network, path, card={**card, "name": name}, **kind)
+        print(name, card["scores"], card.get("float16"))
+    replace_text(TRIALS, json.dumps(trials, indent=1) + "\n")
+
+
+def _effect(network: object, path: Path) -> dict[str, float]:
+    """Return how far C_W on the bundled corpus moves when the weights are rounded."""
+    corpus = Corpus.bundled()
+    exact = as_encoder(network.embedding, name="exact")  # type: ignore[attr-defined]
+    rounded = checkpoint.load(path.with_suffix(".safetensors"))
+    differences = [
+        abs(
+            within_consistency(exact, transform, corpus=corpus).value
+            - within_consistency(rounded, transform, corpus=corpus).value
+        )
+        for transform in quick_grid()
+    ]
+    return {
+        "clips": len(corpus),
+        "conditions": len(differences),
+        "largest difference of C_W": max(differences),
+        "mean difference of C_W": sum(differences) / len(differences),
+    }
+
+
+def curves(chosen: argparse.Namespace) -> None:
+    """Store C_W of the reference encoders by condition, of the first trial."""
+    found = reproduction_results.load(chosen.results)
+    if found.corpus["fingerprint"] != Corpus.bundled().fingerprint:
+        raise SystemExit(f"{chosen.results} is not of the bundled corpus")
+    family = {short: kind.__name__ for kind, short in FAMILIES.items()}
+    encoders = {
+        name: {
+            "label": label,
+            "points": [
+                {
+                    "family": family[row.transformation],
+                    "magnitude": row.magnitude,
+                    "severity": row.severity,
+                    "within": round(row.value, 6),
+                    "low": round(row.low, 6),
+                    "high": round(row.high, 6),
+                }
+                for row in found.consistency
+                if (row.encoder, row.measure, row.latent_distance) == (name, "within", "euclidean")
+                and row.trial <= 1
+            ],
+        }
+        for name, label in LABELS.items()
+    }
+    corpus = {
+        "name": found.corpus["name"],
+        "n": found.corpus["clips"],
+        "fingerprint": found.corpus["fingerprint"],
+    }
+    replace_text(CURVES, json.dumps({"corpus": corpus, "encoders": encoders}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, option, run in (
+        ("excerpt", "--data", excerpt),
+        ("checkpoints", "--runs", checkpoints),
+        ("curves", "--results", curves),
+    ):
+        command = commands.add_parser(name)
+        command.add_argument(option, type=Path, required=True)
+        command.set_defaults(run=run)
+    chosen = parser.parse_args()
+    chosen.run(chosen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The tasks' measures against plain arithmetic, and what transformations do to the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pytest_nnrel import MP3, Identity, PinkNoise, PitchShift, TempoShift
+from reference_models import evaluation
+from reference_models.datasets.examples import Example
+from reference_models.evaluation import Truth, score, truth, voice_sdr, windows
+from reference_models.features import WINDOW_SAMPLES
+from reference_models.tasks import build
+
+SMALL = {"channels": 4, "max_channels": 16}
+
+
+@pytest.fixture(scope="module")
+def sung(open_corpus):
+    return open_corpus("vs", "test")
+
+
+@pytest.fixture(scope="module")
+def audio(open_corpus):
+    return windows(open_corpus("at", "test"), Identity(), range(6))
+
+
+def network(task, audio, **arguments):
+    torch.manual_seed(0)
+    made = build(task, **SMALL, **arguments).eval()
+    made.fit_statistics([torch.from_numpy(audio)])
+    return made
+
+
+def naive_area(truths, scores):
+    """Return the chance that a tag of the clip is scored above one that is not, ties half."""
+    areas = []
+    for true, of_clip in zip(truths, scores):
+        has, has_not = of_clip[true == 1], of_clip[true == 0]
+        if len(has) and len(has_not):
+            wins = [(a > b) + (a == b) / 2 for a in has for b in has_not]
+            areas.append(np.mean(wins))
+    return np.mean(areas), len(areas)
+
+
+def test_mse_is_the_mean_over_bins_frames_and_clips(audio):
+    ae = network("ae", audio)
+    found = score(ae, "ae", audio, Truth(np.zeros((6, 0))))
+    with torch.inference_mode():
+        output, target = (f(torch.from_numpy(audio)).numpy() for f in (ae, ae.target))
+    assert found.value == pytest.approx(np.mean((output - target) ** 2), rel=1e-5)
+    assert found.compared == pytest.approx(np.mean((target - target.mean(0)) ** 2), rel=1e-5)
+    assert (found.measure, found.clips) == ("MSE", 6)
+
+
+def test_auc_is_averaged_over_clips_that_have_some_tags_and_not_all(audio):
+    tags = (np.arange(6 * 50).reshape(6, 50) % 7 < 2).astype(np.float32)
+    tags[1], tags[4] = 0, 1
+    at = network("at", audio)
+    found = score(at, "at", audio, Truth(tags))
+    with torch.inference_mode():
+        logits = at(torch.from_numpy(audio)).numpy()
+    area, clips = naive_area(tags, logits)
+    assert (found.value, found.clips) == (pytest.approx(area), clips)
+    assert clips == 4
+
+
+def test_auc_of_no_such_clip_is_refused(audio):
+    with pytest.raises(ValueError, match="no clip has some of the tags"):
+        score(network("at", audio), "at", audio, Truth(np.ones((6, 50), np.float32)))
+
+
+def test_accuracy_counts_the_clips_whose_instrument_is_found(audio):
+    ir = network("ir", audio)
+    with torch.inference_mode():
+        chosen = ir(torch.from_numpy(audio)).argmax(1).numpy()
+    instruments = chosen.copy()
+    instruments[:2] = (instruments[:2] + 1) % 11
+    assert score(ir, "ir", audio, Truth(instruments)).value == pytest.approx(4 / 6)
+
+
+def test_sdr_of_the_voice_itself_is_high_and_of_the_mixture_what_it_is_mixed_at(sung):
+    at = range(2)
+    mixtures, true = windows(sung, Identity(), at), truth("vs", sung, Identity(), at)
+    for mixture, voice, rest in zip(mixtures, true.targets, true.accompaniment):
+        level = 10 * np.log10(np.square(voice).sum() / np.square(rest).sum())
+        # BSS Eval lets 512 filter taps count as no distortion, so never below the plain ratio.
+        untouched = voice_sdr(voice, rest, mixture, mixture)
+        assert level - 0.1 <= untouched <= level + 3
+        noisy = voice + 0.01 * np.abs(voice).max() * np.sign(mixture)
+        assert voice_sdr(voice, rest, noisy, rest) > untouched + 10
+
+
+def test_clips_without_voice_or_accompaniment_have_no_sdr(sung):
+    at = range(3)
+    mixtures, true = windows(sung, Identity(), at), truth("vs", sung, Identity(), at)
+    voices, rests = true.targets.copy(), true.accompaniment.copy()
+    voices[0], rests[1] = 0, 0
+    vs = network("vs", mixtures)
+    some = score(vs, "vs", mixtures, Truth(voices, rests))
+    alone = score(vs, "vs", mixtures[2:], Truth(voices[2:], rests[2:]))
+    assert some.clips == 1
+    assert some.value == pytest.approx(alone.value)
+    with pytest.raises(ValueError, match="no clip has voice"):
+        score(vs, "vs", mixtures[:2], Truth(voices[:2], rests[:2]))
+
+
+@pytest.mark.parametrize("transform", [PitchShift(2), TempoShift(0.7)], ids=str)
+def test_pitch_and_tempo_move_the_true_voice_with_the_mixture(sung, transform):
+    true, clean = (truth("vs", sung, t, range(1)) for t in (transform, Identity()))
+    moved = windows(_Only(sung, sung[0].target), transform, range(1))
+    np.testing.assert_array_equal(true.targets, moved)
+    assert not np.allclose(true.targets, clean.targets)
+
+
+@pytest.mark.parametrize("transform", [PinkNoise(12), MP3(16)], ids=str)
+def test_noise_and_codecs_leave_the_truth_clean(sung, transform):
+    true, clean = (truth("vs", sung, t, range(1)) for t in (transform, Identity()))
+    np.testing.assert_array_equal(true.targets, clean.targets)
+    np.testing.assert_array_equal(true.accompaniment, clean.accompaniment)
+
+
+def test_stems_add_up_to_the_mixture(sung):
+    mixtures, true = windows(sung, Identity(), range(3)), truth("vs", sung, Identity(), range(3))
+    np.testing.assert_allclose(true.targets + true.accompaniment, mixtures, atol=2e-4)
+
+
+def test_a_silent_stem_stays_silent(sung):
+    silent = _Only(sung, np.zeros_like(sung[0].audio))
+    heard = windows(silent, PitchShift(2), range(1))
+    assert heard.shape == (1, WINDOW_SAMPLES)
+    assert not heard.any()
+
+
+def test_scores_on_a_test_set_are_plain_and_name_it(open_corpus, audio):
+    data = open_corpus("ir", "test")
+    plain = evaluation.scores_on(network("ir", audio), "ir", data)
+    assert plain["dataset"] == data.fingerprint
+    assert plain["clips"] == len(data)
+    assert 0 <= plain["value"] <= 1
+
+
+class _Only:
+    """One signal in the place of a dataset's first clip."""
+
+    def __init__(self, data, samples):
+        self.ids = data.ids[:1]
+        self._samples = samples
+
+    def __getitem__(self, index):
+        return Example(self._samples, np.empty(0, np.float32))

@@ -1,0 +1,206 @@
+"""MUSDB18 in both layouts that musdb reads: songs, the voice in them, missing and damaged files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import soundfile
+
+from reference_models.datasets import open_data
+from reference_models.errors import DatasetError
+
+needs_musdb = pytest.mark.skipif(
+    not (find_spec("musdb") and shutil.which("ffmpeg") and shutil.which("ffprobe")),
+    reason="needs musdb and ffmpeg",
+)
+RATE = 44_100
+TRAINING = [f"Artist {i} - Song {i}" for i in range(10)]
+TESTING = ["Tester A - Song 1", "Tester B - Song 2"]
+LONG = TRAINING[0]
+STEMS = ("drums", "bass", "other", "vocals")
+
+
+def pitches(song):
+    """Return the pitch in Hz of each stem of a song, in the order of `STEMS`."""
+    return [50 * (1 + (TRAINING + TESTING).index(song)) + 1000 * j for j in range(4)]
+
+
+def write_song(folder, song, *, seconds=5):
+    """Write a song as MUSDB18-HQ has it; its mixture is the sum of four tones, one each stem."""
+    (folder / song).mkdir(parents=True)
+    time = np.arange(round(seconds * RATE)) / RATE
+    tones = [0.1 * np.sin(2 * np.pi * pitch * time) for pitch in pitches(song)]
+    for name, tone in zip(("mixture", *STEMS), (np.sum(tones, axis=0), *tones)):
+        # Louder on one side, as a pan has it.
+        stereo = np.stack([1.5 * tone, 0.5 * tone], axis=1)
+        soundfile.write(folder / song / f"{name}.wav", stereo, RATE)
+
+
+@pytest.fixture(scope="module")
+def musdb_hq(tmp_path_factory):
+    root = tmp_path_factory.mktemp("musdb18hq")
+    for song in TRAINING:
+        write_song(root / "train", song, seconds=13 if song == LONG else 5)
+    for song in TESTING:
+        write_song(root / "test", song)
+    return root
+
+
+@pytest.fixture(scope="module")
+def parts(musdb_hq):
+    """Return each part of the songs as WAV."""
+    names = ("train", "validation", "test")
+    return {p: open_data("musdb18", musdb_hq, "vs", p, complete=False) for p in names}
+
+
+def as_stems(song, target):
+    """Write a song that is WAV files as five streams of AAC in an MP4 file."""
+    inputs = [x for name in ("mixture", *STEMS) for x in ("-i", str(song / f"{name}.wav"))]
+    streams = [x for j in range(5) for x in ("-map", str(j))]
+    coding = ["-c:a", "aac", "-b:a", "256k", str(target)]
+    subprocess.run(["ffmpeg", "-v", "error", *inputs, *streams, *coding], check=True)
+
+
+@pytest.fixture(scope="module")
+def musdb_stems(musdb_hq, tmp_path_factory):
+    root = tmp_path_factory.mktemp("musdb18")
+    (root / "test").mkdir()
+    for song in TESTING:
+        as_stems(musdb_hq / "test" / song, root / "test" / f"{song}.stem.mp4")
+    return root
+
+
+def loud_pitches(samples):
+    """Return the pitches in a clip of 4 s that are within 12 dB of the loudest."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    peaks = np.flatnonzero(spectrum > spectrum.max() / 4)
+    return sorted({round(peak / 4 / 10) * 10 for peak in peaks})
+
+
+def check_clips(data):
+    """Check that each clip is its song's mixture, and its target the song's voice."""
+    for i, song in enumerate(data.groups):
+        example = data[i]
+        assert example.audio.dtype == example.target.dtype == np.float32
+        assert example.audio.shape == example.target.shape == (88_200,)
+        assert loud_pitches(example.target) == pitches(song)[3:]
+        assert loud_pitches(example.audio) == pitches(song)
+        # Mono is the mean of the channels.
+        assert np.abs(example.target[1000:-1000]).max() == pytest.approx(0.1, rel=0.05)
+
+
+@needs_musdb
+def test_songs_are_split_7_to_3_and_tested_on_their_own(parts):
+    songs = {part: set(data.groups) for part, data in parts.items()}
+    assert (len(songs["train"]), len(songs["validation"])) == (7, 3)
+    assert songs["train"] | songs["validation"] == set(TRAINING)
+    assert songs["test"] == set(TESTING)
+    assert len({data.fingerprint for data in parts.values()}) == 3
+    for data in parts.values():
+        assert (len(set(data.ids)), list(data.labels)) == (len(data), [])
+    check_clips(parts["validation"])
+
+
+@needs_musdb
+def test_clips_are_spread_evenly_and_do_not_overlap(parts, musdb_hq):
+    learned = (parts["train"], parts["validation"])
+    counts = Counter(song for data in learned for song in data.groups)
+    assert counts == {song: 3 if song == LONG else 1 for song in TRAINING}  # 13 s and 5 s
+    (where,) = (part for part, data in parts.items() if LONG in data.groups)
+    data = parts[where]
+    starts = [start for song, start in zip(data.groups, data.starts) if song == LONG]
+    np.testing.assert_allclose(starts, [13 / 6 - 2, 13 / 2 - 2, 13 * 5 / 6 - 2], atol=1e-3)
+    few = open_data("musdb18", musdb_hq, "vs", where, clips_per_song=2, complete=False)
+    assert Counter(few.groups)[LONG] == 2
+
+
+@needs_musdb
+@pytest.mark.parametrize("layout", ["wav", "stems"])
+def test_clips_are_where_they_say_and_reach_the_songs_end(tmp_path, layout):
+    song = tmp_path / "wav" / "test" / TESTING[0]
+    write_song(song.parent, song.name, seconds=8)
+    for path in song.iterdir():
+        samples, rate = soundfile.read(path)
+        samples[4 * rate :] *= 0.25
+        soundfile.write(path, samples, rate)
+    if layout == "stems":
+        (tmp_path / "stems" / "test").mkdir(parents=True)
+        as_stems(song, tmp_path / "stems" / "test" / f"{song.name}.stem.mp4")
+    data = open_data("musdb18", tmp_path / layout, "vs", "test", complete=False)
+    np.testing.assert_allclose(data.starts, [0.0, 4.0], atol=0.02)
+    for of in ("audio", "target"):
+        loud, quiet = (np.std(getattr(data[i], of)[2000:-2000]) for i in (0, 1))
+        assert quiet == pytest.approx(0.25 * loud, rel=0.05)
+
+
+@needs_musdb
+def test_stem_files_give_the_same_as_wav(musdb_stems, parts):
+    data = open_data("musdb18", musdb_stems, "vs", "test", complete=False)
+    assert list(data.groups) == TESTING
+    check_clips(data)
+    wav = parts["test"]
+    # AAC's blocks end a little after the song does.
+    np.testing.assert_allclose(data.starts, wav.starts, atol=0.02)
+    np.testing.assert_allclose(
+        np.sort(np.abs(data[0].target))[::1000], np.sort(np.abs(wav[0].target))[::1000], atol=3e-3
+    )
+
+
+@needs_musdb
+def test_a_partial_dataset_is_refused_and_what_is_missing_said(musdb_hq, tmp_path):
+    with pytest.raises(DatasetError, match=r"train has 10 of MUSDB18's 100 songs.*zenodo\.1117372"):
+        open_data("musdb18", musdb_hq, "vs", "train")
+    shutil.copytree(musdb_hq, tmp_path / "tree", copy_function=os.link)
+    (tmp_path / "tree" / "test" / TESTING[0] / "vocals.wav").unlink()
+    with pytest.raises(DatasetError, match=f"1 of 4 files .* test/{TESTING[0]}/vocals.wav"):
+        open_data("musdb18", tmp_path / "tree", "vs", "test")
+    rest = open_data("musdb18", tmp_path / "tree", "vs", "test", complete=False)
+    assert set(rest.groups) == {TESTING[1]}
+
+
+@needs_musdb
+def test_damaged_files_are_named(musdb_hq, musdb_stems, tmp_path):
+    whole = musdb_stems / "test" / f"{TESTING[0]}.stem.mp4"
+    (tmp_path / "a" / "test").mkdir(parents=True)
+    cut = tmp_path / "a" / "test" / whole.name
+    cut.write_bytes(whole.read_bytes()[:10_000])
+    with pytest.raises(DatasetError, match=rf"{whole.name}.*get the file again"):
+        open_data("musdb18", tmp_path / "a", "vs", "test", complete=False)
+
+    command = ["ffmpeg", "-v", "error", "-i", str(whole), "-map", "0:0", "-c", "copy", "-y"]
+    subprocess.run([*command, str(cut)], check=True)
+    with pytest.raises(DatasetError, match=r"has 1 streams of audio, not the mixture and four"):
+        open_data("musdb18", tmp_path / "a", "vs", "test", complete=False)
+
+    write_song(tmp_path / "b" / "test", TESTING[0], seconds=3)
+    with pytest.raises(DatasetError, match=r"mixture\.wav is of 3\.00 s, and clips are of 4 s"):
+        open_data("musdb18", tmp_path / "b", "vs", "test", complete=False)
+
+    write_song(tmp_path / "c" / "test", TESTING[0])
+    soundfile.write(tmp_path / "c" / "test" / TESTING[0] / "vocals.wav", np.zeros((RATE, 2)), RATE)
+    data = open_data("musdb18", tmp_path / "c", "vs", "test", complete=False)
+    with pytest.raises(DatasetError, match=r"vocals\.wav is truncated"):
+        data[0]
+
+
+def test_what_is_not_installed_is_named(musdb_hq, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")
+        with pytest.raises(DatasetError, match=r"ffmpeg and ffprobe, .* not installed: apt-get"):
+            open_data("musdb18", musdb_hq, "vs", "test", complete=False)
+    if shutil.which("ffmpeg"):
+        monkeypatch.setitem(sys.modules, "musdb", None)
+        with pytest.raises(DatasetError, match=r"pip install .*models"):
+            open_data("musdb18", musdb_hq, "vs", "test", complete=False)
+
+
+def test_a_song_has_one_clip_or_more(musdb_hq):
+    with pytest.raises(DatasetError, match="clips_per_song is 1 or more, not 0"):
+        open_data("musdb18", musdb_hq, "vs", "test", clips_per_song=0)
