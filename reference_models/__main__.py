@@ -1,10 +1,12 @@
-"""Command line: ``python -m reference_models data collect``."""
+"""Command line: ``python -m reference_models data collect|build``, ``train``, ``reproduce``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 from pytest_nnrel.errors import NNRelError
@@ -21,6 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     collect.add_argument("--out", type=Path, required=True, help="folder of the collection")
     collect.add_argument("--packages", nargs="+", help="only these")
     collect.set_defaults(run=_collect)
+    build = actions.add_parser("build", help="the open corpus: rendered and recorded music")
+    build.add_argument("--out", type=Path, required=True, help="folder of the corpus")
+    build.add_argument("--recorded", type=Path, help="a collection, to cut recorded music from")
+    build.add_argument("--clips", type=int, help="rendered clips to train on (8000)")
+    build.add_argument("--seed", type=int, help="of the scores (0)")
+    build.add_argument("--jobs", type=int, help="processes (one for each core)")
+    build.add_argument("--soundfonts", type=Path, help="folder of SoundFonts (/usr/share/sounds)")
+    build.set_defaults(run=_build)
+
+    _add_train(commands.add_parser("train", help="train an encoder with the network of its task"))
+    _add_reproduce(commands.add_parser("reproduce", help="run the paper's experiment"))
 
     chosen = parser.parse_args(arguments)
     try:
@@ -28,7 +41,47 @@ def main(arguments: list[str] | None = None) -> int:
     except (NNRelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
+    """Add the options of ``train``: those of `Recipe` that are not given keep its defaults."""
+    train.set_defaults(run=_train)
+    train.add_argument("task", metavar="TASK", help="ae, at, ir or vs")
+    train.add_argument("--data", type=Path, required=True, help="folder of the dataset")
+    train.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    train.add_argument("--dataset", help="open (default), msd, irmas or musdb18")
+    train.add_argument("--encoder", help="vgg (default) or mfcc, of which only the head learns")
+    train.add_argument("--trials", type=int, default=1, help="how many trials (1)")
+    train.add_argument("--first-trial", type=int, default=1, help="number of the first (1)")
+    train.add_argument("--seed", type=int, help="of weights, clips and crops (0)")
+    train.add_argument("--epochs", type=int, help="at most (200)")
+    train.add_argument("--epoch-clips", type=int, help="clips in an epoch (all of the trial's)")
+    train.add_argument("--fraction", type=float, help="of the clips that each trial gets (0.7)")
+    train.add_argument("--batch-size", type=int, help="clips in a batch (24)")
+    train.add_argument("--learning-rate", type=float, help="of Adam (0.001)")
+    train.add_argument("--schedule", help="of the learning rate: constant (default) or cosine")
+    train.add_argument(
+        "--patience", type=int, help="epochs without improvement before it ends (20)"
+    )
+    train.add_argument("--precision", help="of Lightning's trainer (32-true)")
+    train.add_argument("--decoder", help="of ae: unpooling (default) or upsampling")
+    train.add_argument("--accelerator", default="auto", help="of Lightning's trainer (auto)")
+    train.add_argument("--devices", default="auto", help="how many, or which (auto)")
+    train.add_argument("--workers", type=int, default=1, help="processes that read clips (1)")
+    train.add_argument("--max-minutes", type=float, help="for each trial")
+
+
+def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
+    reproduce.set_defaults(run=_reproduce)
+    reproduce.add_argument("--scale", default="small", help="ci, small (default) or paper")
+    reproduce.add_argument("--out", type=Path, required=True, help="folder of page and results")
+    reproduce.add_argument("--checkpoints", type=Path, help="folder (those of the package)")
+    reproduce.add_argument("--data", type=Path, help="an open corpus (the package's excerpt)")
+    reproduce.add_argument("--clips", type=int, help="for consistency (the scale's number)")
 
 
 def _collect(chosen: argparse.Namespace) -> None:
@@ -38,6 +91,49 @@ def _collect(chosen: argparse.Namespace) -> None:
     for part, count in sorted(Counter(track.part for track in tracks).items()):
         hours = sum(track.seconds for track in tracks if track.part == part) / 3600
         print(f"{part}: {count} tracks, {hours:.1f} h")
+
+
+def _build(chosen: argparse.Namespace) -> None:
+    from reference_models.datasets.opencorpus import PARTS
+    from reference_models.datasets.opencorpus_build import build
+
+    names = ("recorded", "clips", "seed", "jobs", "soundfonts")
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    entries = build(chosen.out, **given)
+    for part in PARTS:
+        of_part = [entry for entry in entries if entry.part == part]
+        rendered = sum(entry.instrument is not None for entry in of_part)
+        sung = sum(entry.voice is not None for entry in of_part)
+        recorded = len(of_part) - rendered
+        print(f"{part}: {rendered} rendered clips, {sung} of them sung; {recorded} recorded clips")
+
+
+def _train(chosen: argparse.Namespace) -> None:
+    from reference_models.training import Recipe, train
+
+    names = {field.name for field in fields(Recipe)}
+    given = {k: v for k, v in vars(chosen).items() if k in names and v is not None}
+    arguments = {} if chosen.decoder is None else {"decoder": chosen.decoder}
+    limit = None if chosen.max_minutes is None else timedelta(minutes=chosen.max_minutes)
+    for trial in range(chosen.first_trial, chosen.first_trial + chosen.trials):
+        path = train(
+            Recipe(**given, trial=trial, arguments=arguments),
+            chosen.data,
+            chosen.out,
+            accelerator=chosen.accelerator,
+            devices=chosen.devices,
+            workers=chosen.workers,
+            max_time=limit,
+        )
+        print(path)
+
+
+def _reproduce(chosen: argparse.Namespace) -> None:
+    from reference_models.paper import page, reproduction
+
+    given = {} if chosen.checkpoints is None else {"checkpoints": chosen.checkpoints}
+    results = reproduction.reproduce(chosen.scale, data=chosen.data, clips=chosen.clips, **given)
+    print(page.write(results, chosen.out))
 
 
 if __name__ == "__main__":

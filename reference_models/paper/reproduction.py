@@ -64,7 +64,8 @@ FAMILIES: dict[type[Transform], str] = {
 }
 #: An excerpt of the open corpus's test part that comes with the package.
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
-TASKS = tuple(evaluation.MEASURES)
+#: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
+MEASURED = checkpoint.SHIPPED.parent / "paper" / "measured" / "small.json"
 _BLOCK = 10
 _LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "museval")
 _MAP_PERPLEXITY = 30.0
@@ -154,7 +155,8 @@ def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
     if clips <= len(bundled) or data is None:
         return bundled.subset(min(clips, len(bundled)))
     test = opencorpus.load(data, "ae", "test")
-    recorded = [i for i, group in enumerate(test.groups) if group != test.ids[i]]
+    rendered = set(opencorpus.load(data, "ir", "test").ids)
+    recorded = [i for i, id_ in enumerate(test.ids) if id_ not in rendered]
     # The first clip of each track, then the second of each, and so on: as many tracks as can be.
     seen: dict[str, int] = {}
     turn = {}
@@ -175,6 +177,7 @@ def reproduce(
     *,
     checkpoints: Path = checkpoint.SHIPPED,
     data: Path | None = None,
+    clips: int | None = None,
     parts: Sequence[str] = ("consistency", "performance", "maps"),
 ) -> Results:
     """Run the experiment.
@@ -186,6 +189,8 @@ def reproduce(
         A folder of checkpoints; those that come with the package where omitted.
     data : Path, optional
         An open corpus; where omitted, the excerpt of it that comes with the package.
+    clips : int, optional
+        That consistency is measured on; the scale's number where omitted.
     parts : sequence of {"consistency", "performance", "maps"}
         Which parts of it.
 
@@ -201,7 +206,7 @@ def reproduce(
     size = SCALES[scale]
     began = time.monotonic()
     networks = trained_networks(checkpoints)
-    corpus = consistency_corpus(size.clips, data)
+    corpus = consistency_corpus(clips or size.clips, data)
     results = Results(
         scale,
         {
@@ -221,7 +226,7 @@ def reproduce(
         results.performance = list(_performances(networks, data or EXCERPT, size, steps))
     if "maps" in parts:
         results.maps = list(_maps(corpus, _encoders(networks)))
-        results.vocal_maps = list(_vocal_maps(networks, data or EXCERPT, size.clips))
+        results.vocal_maps = list(_vocal_maps(networks, data or EXCERPT, len(corpus)))
     results.provenance = {
         "command": " ".join(sys.argv[1:]),
         "seed": settings.active().seed,
@@ -329,9 +334,7 @@ def _performances(
     networks: Sequence[Trained], data: Path, size: Scale, steps: Sequence[_Step]
 ) -> Iterator[Performance]:
     tasks = sorted({t.task for t in networks})
-    test = {
-        task: _evenly(opencorpus.load(data, task, "test"), _clips_of(task, size)) for task in tasks
-    }
+    test = {task: _test_clips(data, task, size) for task in tasks}
     every = [_AS_IT_IS, *steps]
     for step in progress(every, len(every), "task performance", "condition"):
         heard: dict[tuple[str, ...], NDArray[np.float32]] = {}
@@ -349,15 +352,18 @@ def _performances(
                 )  # type: ignore[arg-type]  # fmt: skip
 
 
-def _clips_of(task: str, size: Scale) -> int:
-    return size.separated_clips if task == "vs" else size.task_clips
+def _test_clips(data: Path, task: str, size: Scale) -> tuple[OpenData, list[int]]:
+    """Return a task's test clips and which are taken; AE has those of the others, rendered."""
+    clips = opencorpus.load(data, "ir" if task == "ae" else task, "test")
+    return clips, _evenly(clips, size.separated_clips if task == "vs" else size.task_clips)
 
 
-def _evenly(data: OpenData, clips: int) -> tuple[OpenData, list[int]]:
-    """Return a dataset and which of its clips are taken: rendered ones, evenly spaced."""
-    rendered = [i for i, group in enumerate(data.groups) if group == data.ids[i]]
-    places = np.linspace(0, len(rendered) - 1, min(clips, len(rendered))).round().astype(int)
-    return data, [rendered[place] for place in places]
+def _evenly(data: OpenData, clips: int) -> list[int]:
+    """Return which clips are taken: evenly spaced ones."""
+    places: list[int] = (
+        np.linspace(0, len(data) - 1, min(clips, len(data))).round().astype(int).tolist()
+    )
+    return places
 
 
 def _windows(data: OpenData, transform: Transform, indices: list[int]) -> NDArray[np.float32]:
@@ -392,7 +398,8 @@ def _vocal_maps(networks: Sequence[Trained], data: Path, clips: int) -> Iterator
     separators = [t for t in networks if t.name == "vs" and t.trial == 1]
     if not separators:
         return
-    test, indices = _evenly(opencorpus.load(data, "vs", "test"), clips)
+    test = opencorpus.load(data, "vs", "test")
+    indices = _evenly(test, clips)
     audio = _windows(test, Identity(), indices)
     voices = evaluation.truth("vs", test, Identity(), indices).targets
     level = 20 * np.log10(np.maximum(np.sqrt(np.square(voices, dtype=float).mean(1)), 1e-5))

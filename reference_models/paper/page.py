@@ -1,0 +1,216 @@
+"""``reproduction.html``: one page without network access, made from the results alone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pytest_nnrel.files import replace_text
+from reference_models.checkpoint import BASELINE
+from reference_models.errors import ReproductionError
+from reference_models.paper import analysis, figures
+from reference_models.paper.claims import CLAIMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from reference_models.paper.analysis import Table
+    from reference_models.paper.claims import Claim
+    from reference_models.paper.results import Results
+
+FORMAT = "pytest-nnrel reproduction analysis"
+VERSION = 1
+#: Outcomes of claims in words, and how the page marks them.
+_KINDS = {"holds": "holds", "does not hold": "fails", "not judged": "open"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with what became of it.
+
+    Attributes
+    ----------
+    number : int
+    text, place : str
+        The claim, and where the paper makes it.
+    outcome : {"holds", "does not hold", "not judged"}
+    explanation : str
+        What was found, or what is missing.
+    statistic : dict
+        Plain values; empty where nothing was judged.
+    """
+
+    number: int
+    text: str
+    place: str
+    outcome: str
+    explanation: str
+    statistic: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Class of the outcome in the page."""
+        return _KINDS[self.outcome]
+
+
+def write(results: Results, out: Path) -> Path:
+    """Write ``reproduction.html`` with the data behind it.
+
+    ``reproduction.json`` has the results (`Results.save`), ``analysis.json`` the tables and the
+    outcomes of the claims.
+
+    Parameters
+    ----------
+    results : Results
+    out : Path
+        A folder; made where it is missing.
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    claims = [_judge(claim, results) for claim in CLAIMS]
+    tables = analysis.tables(results)
+    page = render(results, claims, tables)
+    plain = {
+        "format": FORMAT,
+        "version": VERSION,
+        "claims": [asdict(claim) for claim in claims],
+        "tables": [asdict(table) for table in tables],
+    }
+    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    out.mkdir(parents=True, exist_ok=True)
+    results.save(out / "reproduction.json")
+    replace_text(out / "analysis.json", text)
+    replace_text(out / "reproduction.html", page)
+    return out / "reproduction.html"
+
+
+def render(results: Results, claims: Sequence[Judged], tables: Sequence[Table]) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("reference_models.paper", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": _cell, "exact": _exact}
+    environment.tests["of_paper"] = lambda column: column.startswith("paper")
+    return environment.get_template("reproduction.html").render(
+        headline=_headline(claims),
+        verdict=_verdict(results, claims),
+        claims=claims,
+        tables=tables,
+        figures=figures.draw(results),
+        cards=[_card(name, card) for name, card in sorted(results.encoders.items())],
+        results=results,
+    )
+
+
+def _judge(claim: Claim, results: Results) -> Judged:
+    try:
+        outcome = claim(results)
+    except ReproductionError as error:
+        return Judged(claim.number, claim.text, claim.place, "not judged", f"{error}.", {})
+    return Judged(
+        claim.number,
+        claim.text,
+        claim.place,
+        "holds" if outcome.holds else "does not hold",
+        outcome.explanation,
+        outcome.statistic,
+    )
+
+
+def _headline(claims: Sequence[Judged]) -> str:
+    counts = Counter(claim.outcome for claim in claims)
+    judged = len(claims) - counts["not judged"]
+    if not judged:
+        return f"None of the paper's {len(claims)} claims could be judged"
+    return f"{counts['holds']} of the paper's {len(claims)} claims hold here"
+
+
+def _verdict(results: Results, claims: Sequence[Judged]) -> str:
+    """Return what became of the claims, on what, in a paragraph."""
+    numbers = {
+        outcome: _listed([str(claim.number) for claim in claims if claim.outcome == outcome])
+        for outcome in _KINDS
+    }
+    told = {
+        "holds": "As in the paper: claims {}.",
+        "does not hold": "Not as in the paper: claims {}.",
+        "not judged": "Not judged, for lack of data: claims {}.",
+    }
+    trials: dict[str, set[int]] = defaultdict(set)
+    for row in results.consistency:
+        if row.encoder not in ("", BASELINE):
+            trials[row.encoder].add(row.trial)
+    trainings = _listed([f"{len(found)} of {name.upper()}" for name, found in trials.items()])
+    sentences = [
+        *(
+            told[kind].format(f"claim{'s' * (n.count(' ') > 0)} {n}")
+            for kind, n in numbers.items()
+            if n
+        ),
+        f"Measured at scale {results.scale} on {results.corpus['clips']} clips"
+        f" ({results.corpus['name']}){f'; trainings: {trainings}' if trainings else ''}.",
+        "C_W depends on the corpus and on how many clips it has: compare its order and its curves"
+        " with the paper's, which had 1,000 clips, rather than its size.",
+    ]
+    return " ".join(sentences)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _cell(value: object) -> str:
+    """Return a plain value as a reader wants it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if 0 < value < 0.0005:
+        return "< 0.001"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def _exact(value: object) -> str:
+    """Return a plain value of a card or a statistic."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)
+
+
+def _card(name: str, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a table tells of a card, and the rest of it without curves."""
+    recipe, data, curves = (card.get(key) or {} for key in ("recipe", "data", "curves"))
+    row = {
+        "network": name,
+        "task": card.get("task"),
+        "encoder": card.get("encoder"),
+        "dataset": recipe.get("dataset"),
+        "training clips": (data.get("train") or {}).get("clips"),
+        "epochs": len(curves) or None,
+        "scores": "; ".join(
+            f"{part}: {_score(score)}" for part, score in (card.get("scores") or {}).items()
+        )
+        or None,
+    }
+    return {"name": name, "row": row, "details": {k: v for k, v in card.items() if k != "curves"}}
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    told = f"{score['measure']} {_cell(score['value'])} on {score['clips']} clips"
+    if score.get("compared") is not None:
+        told += f" ({_cell(score['compared'])} without a network)"
+    return told

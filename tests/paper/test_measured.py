@@ -1,0 +1,89 @@
+"""The results that come with the package are what its checkpoints give today."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_nnrel import (
+    MP3,
+    Corpus,
+    PinkNoise,
+    PitchShift,
+    audio_consistency,
+    between_consistency,
+    within_consistency,
+)
+from reference_models import checkpoint
+from reference_models.paper.reproduction import FAMILIES, MEASURED, SCALES
+from reference_models.paper.results import ENCODERS, load
+
+#: Of grave, middling and slight damage, one of each kind of transformation.
+AGAIN = (PitchShift(2), PinkNoise(12), MP3(64))
+#: By how many of the clips another processor's rounding may tip the balance.
+TIPPED = 1
+#: For the ranks of all distances, which move smoothly.
+RANK_TOLERANCE = 0.005
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return load(MEASURED)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return Corpus.bundled()
+
+
+def stored_row(measured, transform, **wanted):
+    place = {
+        "transformation": FAMILIES[type(transform)],
+        "magnitude": float(transform.magnitude),
+        **wanted,
+    }
+    rows = [r for r in measured.consistency if all(getattr(r, k) == v for k, v in place.items())]
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_they_are_of_the_bundled_corpus_at_the_small_scale(measured, corpus):
+    assert measured.scale == "small"
+    assert measured.corpus["fingerprint"] == corpus.fingerprint
+    assert SCALES["small"].grid == "paper"
+    of_mfcc = [r for r in measured.consistency if r.encoder == "mfcc" and r.measure == "within"]
+    assert len({(r.transformation, r.magnitude) for r in of_mfcc}) == 90  # 94 less 4 aliases
+
+
+def test_they_are_of_the_checkpoints_that_come_with_the_package(measured):
+    for card in measured.encoders.values():
+        name = card["task"] if card["encoder"] == "vgg" else f"mfcc-{card['task']}"
+        _, shipped = checkpoint.load_network(checkpoint.SHIPPED / name)
+        assert shipped["sha256"] == card["sha256"]
+
+
+@pytest.mark.parametrize("transform", AGAIN, ids=str)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_consistency_is_what_was_stored(encoder, transform, measured, corpus, stored):
+    again = checkpoint.load(encoder)
+    trial = 0 if encoder == "mfcc" else 1
+    for distance in ("euclidean", "cosine"):
+        row = stored_row(
+            measured, transform, encoder=encoder, trial=trial, measure="within",
+            latent_distance=distance,
+        )  # fmt: skip
+        found = within_consistency(again, transform, corpus=corpus, distance=distance)
+        assert abs(found.value - row.value) * found.n <= TIPPED + 1e-6
+    row = stored_row(
+        measured, transform, encoder=encoder, trial=trial, measure="rho", audio_distance="dtw",
+        latent_distance="euclidean",
+    )  # fmt: skip
+    rank = between_consistency(again, transform, corpus=corpus, measure="rho")
+    assert rank.value == pytest.approx(row.value, abs=RANK_TOLERANCE)
+
+
+@pytest.mark.parametrize("transform", AGAIN, ids=str)
+@pytest.mark.parametrize("distance", ["dtw", "simple"])
+def test_the_audio_space_is_what_was_stored(distance, transform, measured, corpus, stored):
+    row = stored_row(measured, transform, encoder="", measure="within", audio_distance=distance)
+    found = audio_consistency(transform, corpus=corpus, distance=distance)
+    assert abs(found.value - row.value) * found.n <= TIPPED + 1e-6
