@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from pytest_nnrel import Clip, Identity, PitchShift, TempoShift
+from pytest_nnrel import Clip, Identity, PitchShift, TempoShift, settings
 from pytest_nnrel.progress import progress
+from pytest_nnrel.tasks import run_tasks
 from reference_models.features import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -53,15 +55,11 @@ class Score:
     clips : int
         That the measure is defined for: an AUC needs tags that a clip has and tags that it has
         not, an SDR voice and accompaniment.
-    compared : float or None
-        What is got without a network. MSE: of the mean spectrogram of these clips, in each bin
-        (their variance). SDR: of the mixture as the voice. Else None: chance is known.
     """
 
     measure: str
     value: float
     clips: int
-    compared: float | None = None
 
 
 @dataclass(frozen=True)
@@ -158,12 +156,19 @@ def scores_on(network: TaskNetwork, task: str, data: TaskData) -> dict[str, Any]
     network : TaskNetwork
     task : {"ae", "at", "ir", "vs"}
     data : TaskData
+
+    Returns
+    -------
+    dict
+        The fields of `Score`, ``dataset``, the data's fingerprint, and ``compared``: what is got
+        without a network. MSE: of the mean spectrogram of these clips (their variance). SDR: of the
+        mixture as the voice. Else None: chance is known.
     """
     every = range(len(data))
-    found = score(
-        network, task, windows(data, Identity(), every), truth(task, data, Identity(), every)
-    )
-    return {"dataset": data.fingerprint, **asdict(found)}
+    audio, of_audio = windows(data, Identity(), every), truth(task, data, Identity(), every)
+    found = score(network, task, audio, of_audio)
+    compared = _UNINFORMED[task](network, audio, of_audio) if task in _UNINFORMED else None
+    return {"dataset": data.fingerprint, **asdict(found), "compared": compared}
 
 
 def outputs(network: Callable[[torch.Tensor], torch.Tensor], audio: Windows) -> torch.Tensor:
@@ -180,14 +185,11 @@ def _batches(audio: Windows) -> Iterator[torch.Tensor]:
 def _squared_error(network: Autoencoder, audio: Windows, _: Truth) -> Score:
     from torchmetrics import MeanSquaredError
 
-    error, spread = MeanSquaredError(), MeanSquaredError()
-    mean = outputs(network.target, audio).mean(0)
+    error = MeanSquaredError()
     with torch.inference_mode():
         for batch in _batches(audio):
-            target = network.target(batch)
-            error.update(network(batch), target)
-            spread.update(mean.expand_as(target).contiguous(), target)
-    return Score("MSE", float(error.compute()), len(audio), float(spread.compute()))
+            error.update(network(batch), network.target(batch))
+    return Score("MSE", float(error.compute()), len(audio))
 
 
 def _area_per_clip(network: TaskNetwork, audio: Windows, of_audio: Truth) -> Score:
@@ -210,40 +212,80 @@ def _accuracy(network: TaskNetwork, audio: Windows, of_audio: Truth) -> Score:
 
 
 def _distortion_ratio(network: VoiceSeparator, audio: Windows, of_audio: Truth) -> Score:
+    return _mean_sdr(of_audio, outputs(network.separate, audio).numpy())
+
+
+def _mean_sdr(of_audio: Truth, estimates: Windows) -> Score:
     assert of_audio.accompaniment is not None
-    voices = outputs(network.separate, audio).numpy()
-    found, untouched = [], []
-    rows = list(zip(audio, of_audio.targets, of_audio.accompaniment, voices))
-    for mixture, voice, rest, estimate in progress(rows, len(rows), "SDR", "clip"):
-        if min(np.sqrt(np.mean(np.square(part))) for part in (voice, rest)) < _SILENT:
-            continue
-        found.append(voice_sdr(voice, rest, estimate, mixture - estimate))
-        untouched.append(voice_sdr(voice, rest, mixture, mixture))
-    if not found:
+    rows = [
+        _Separated(*row)
+        for row in zip(of_audio.targets, of_audio.accompaniment, estimates)
+        if min(_level(part) for part in row[:2]) >= _SILENT
+    ]
+    if not rows:
         raise ValueError("no clip has voice and accompaniment")
-    return Score("SDR", float(np.mean(found)), len(found), float(np.mean(untouched)))
+    _bss_eval()
+    found = run_tasks(
+        _Separated.sdr,
+        rows,
+        jobs=settings.active().jobs,
+        progress=lambda ratios, total: progress(ratios, total, "SDR", "clip"),
+    )
+    return Score("SDR", float(np.mean(list(found))), len(rows))
 
 
-def voice_sdr(voice: Windows, rest: Windows, estimate: Windows, estimated_rest: Windows) -> float:
+@dataclass(frozen=True)
+class _Separated:
+    """The true parts of a mixture, and the voice that was found in it."""
+
+    voice: Windows
+    rest: Windows
+    estimate: Windows
+
+    def sdr(self) -> float:
+        return voice_sdr(self.voice, self.rest, self.estimate)
+
+
+def _level(samples: Windows) -> float:
+    return float(np.sqrt(np.mean(np.square(samples))))
+
+
+def _variance(network: Autoencoder, audio: Windows, _: Truth) -> float:
+    target = outputs(network.target, audio)
+    return float((target - target.mean(0)).square().mean())
+
+
+def _untouched(_: VoiceSeparator, audio: Windows, of_audio: Truth) -> float:
+    return _mean_sdr(of_audio, audio).value
+
+
+def voice_sdr(voice: Windows, rest: Windows, estimate: Windows) -> float:
     """Return the voice's signal-to-distortion ratio in dB by BSS Eval v4 (museval).
 
-    A window of 2 s is one frame of the measure.
+    A window of 2 s is one frame of the measure. What is made of the accompaniment does not count.
 
     Parameters
     ----------
     voice, rest : float32[44100]
         The true stems.
-    estimate, estimated_rest : float32[44100]
+    estimate : float32[44100]
+        Not silent.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of museval's imports
-        import museval
-
-    truth, guess = np.stack([voice, rest]), np.stack([estimate, estimated_rest])
-    ratios = museval.evaluate(
+    truth, guess = np.stack([voice, rest]), np.stack([estimate, rest])
+    ratios = _bss_eval()(
         truth[:, :, None], guess[:, :, None], win=WINDOW_SAMPLES, hop=WINDOW_SAMPLES
     )[0]
     return float(ratios[0, 0])
+
+
+@cache
+def _bss_eval() -> Callable[..., Any]:
+    """Import museval, once: what it imports warns, and filters of warnings bind all threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import museval
+    evaluate: Callable[..., Any] = museval.evaluate
+    return evaluate
 
 
 _SCORES: dict[str, Callable[[Any, Windows, Truth], Score]] = {
@@ -251,4 +293,8 @@ _SCORES: dict[str, Callable[[Any, Windows, Truth], Score]] = {
     "at": _area_per_clip,
     "ir": _accuracy,
     "vs": _distortion_ratio,
+}
+_UNINFORMED: dict[str, Callable[[Any, Windows, Truth], float]] = {
+    "ae": _variance,
+    "vs": _untouched,
 }

@@ -20,6 +20,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pytest_nnrel.audio import centre, decode, probe, resample, rms
+from pytest_nnrel.corpus import SOURCE_SECONDS, WINDOW_SECONDS
 from pytest_nnrel.files import replace_text
 from pytest_nnrel.progress import progress
 from pytest_nnrel.store import digest
@@ -27,6 +31,8 @@ from reference_models.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from pytest_nnrel.audio import Samples
 
 #: Packages by the part of the data that their music is.
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -42,6 +48,10 @@ MANIFEST = "manifest.json"
 FORMAT = "pytest-nnrel recorded music"
 #: Shorter files are effects and jingles.
 SHORTEST_SECONDS = 20.0
+#: From the beginning of a clip to that of the next, in a track.
+CUT_EVERY_SECONDS = 8.0
+#: RMS up to which a clip is silent: -50 dB of full scale.
+_SILENCE = 10 ** (-50 / 20)
 #: Seconds at the beginning by which tracks are told apart.
 _TOLD_APART_BY = 30
 _AUDIO = frozenset({".ogg", ".opus", ".mp3", ".flac", ".wav"})
@@ -147,15 +157,42 @@ def load(root: Path, *, verify: bool = False) -> list[Track]:
         raise DatasetError(f"{root / MANIFEST} cannot be read: {error}") from error
     gone = [track.path for track in tracks if not (root / track.path).is_file()]
     if verify:
-        gone += [
-            t.path for t in tracks if t.path not in gone and _sha256(root / t.path) != t.sha256
-        ]
+        gone += [t.path for t in tracks if t.path not in gone and sha256(root / t.path) != t.sha256]
     if gone:
         raise DatasetError(
             f"{len(gone)} of {len(tracks)} tracks of {root} are missing or were changed, such as"
             f" {gone[0]}; delete {root / MANIFEST} and collect them again"
         )
     return sorted(tracks, key=lambda track: track.path)
+
+
+def cuts(root: Path, track: Track, sample_rate: int) -> Iterator[tuple[float, Samples]]:
+    """Yield clips of 4 s from a track, one every 8 s, but for those in whose middle is silence.
+
+    Parameters
+    ----------
+    root : Path
+        Of the collection.
+    track : Track
+    sample_rate : int
+        That clips are to have, in Hz.
+
+    Yields
+    ------
+    start : float
+        In seconds.
+    samples : float32[4 * sample_rate]
+        The mean of the channels.
+    """
+    path = root / track.path
+    _, rate = probe(path)
+    start = CUT_EVERY_SECONDS / 2
+    while start + SOURCE_SECONDS <= track.seconds:
+        samples, _ = decode(path, start=round(start * rate), frames=round(SOURCE_SECONDS * rate))
+        clip = resample(samples, rate, sample_rate)
+        if rms(centre(clip, round(WINDOW_SECONDS * sample_rate))) > _SILENCE:
+            yield start, np.clip(clip, -1, 1)
+        start += CUT_EVERY_SECONDS
 
 
 def bundled_tracks() -> set[tuple[str, str]]:
@@ -189,7 +226,7 @@ def _take_out(debian: Path, package: str, part: str, out: Path, known: set[str])
             if seconds < SHORTEST_SECONDS or (content := _content(path)) in known:
                 continue
             known.add(content)
-            checksum = _sha256(path)
+            checksum = sha256(path)
             place = Path(package) / f"{checksum[:8]}_{path.name}"
             (out / package).mkdir(exist_ok=True)
             shutil.move(path, out / place)
@@ -232,7 +269,8 @@ def _content(path: Path) -> str:
         return digest(file.samplerate, file.read(_TOLD_APART_BY * file.samplerate, "int16"))
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -118,7 +118,9 @@ def _judge(claim: Claim, results: Results) -> Judged:
     try:
         outcome = claim(results)
     except ReproductionError as error:
-        return Judged(claim.number, claim.text, claim.place, "not judged", f"{error}.", {})
+        missing = str(error)
+        explanation = f"{missing[:1].upper()}{missing[1:]}."
+        return Judged(claim.number, claim.text, claim.place, "not judged", explanation, {})
     return Judged(
         claim.number,
         claim.text,
@@ -131,22 +133,25 @@ def _judge(claim: Claim, results: Results) -> Judged:
 
 def _headline(claims: Sequence[Judged]) -> str:
     counts = Counter(claim.outcome for claim in claims)
-    judged = len(claims) - counts["not judged"]
-    if not judged:
+    if counts["not judged"] == len(claims):
         return f"None of the paper's {len(claims)} claims could be judged"
-    return f"{counts['holds']} of the paper's {len(claims)} claims hold here"
+    verb = "holds" if counts["holds"] == 1 else "hold"
+    headline = f"{counts['holds']} of the paper's {len(claims)} claims {verb} here"
+    if counts["not judged"]:
+        headline += f"; {counts['not judged']} could not be judged"
+    return headline
 
 
 def _verdict(results: Results, claims: Sequence[Judged]) -> str:
     """Return what became of the claims, on what, in a paragraph."""
-    numbers = {
-        outcome: _listed([str(claim.number) for claim in claims if claim.outcome == outcome])
-        for outcome in _KINDS
-    }
     told = {
-        "holds": "As in the paper: claims {}.",
-        "does not hold": "Not as in the paper: claims {}.",
-        "not judged": "Not judged, for lack of data: claims {}.",
+        "holds": "As in the paper",
+        "does not hold": "Not as in the paper",
+        "not judged": "Not judged, for lack of data",
+    }
+    numbers = {
+        outcome: [str(claim.number) for claim in claims if claim.outcome == outcome]
+        for outcome in told
     }
     trials: dict[str, set[int]] = defaultdict(set)
     for row in results.consistency:
@@ -155,9 +160,9 @@ def _verdict(results: Results, claims: Sequence[Judged]) -> str:
     trainings = _listed([f"{len(found)} of {name.upper()}" for name, found in trials.items()])
     sentences = [
         *(
-            told[kind].format(f"claim{'s' * (n.count(' ') > 0)} {n}")
-            for kind, n in numbers.items()
-            if n
+            f"{told[outcome]}: claim{'s' if len(found) > 1 else ''} {_listed(found)}."
+            for outcome, found in numbers.items()
+            if found
         ),
         f"Measured at scale {results.scale} on {results.corpus['clips']} clips"
         f" ({results.corpus['name']}){f'; trainings: {trainings}' if trainings else ''}.",
@@ -181,7 +186,7 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if 0 < value < 0.0005:
         return "< 0.001"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:z.3f}"
 
 
 def _exact(value: object) -> str:

@@ -93,7 +93,7 @@ class Scale:
 
 SCALES = {
     "ci": Scale("quick", 60, 20, 6),
-    "small": Scale("paper", 300, 100, 20),
+    "small": Scale("paper", 300, 60, 20),
     "paper": Scale("paper", 1000, 1000, 1000),
 }
 

@@ -15,7 +15,6 @@ from scipy.linalg import null_space
 from scipy.stats import f as f_distribution
 
 torch = pytest.importorskip("torch", reason="needs torch")
-pytest.importorskip("statsmodels", reason="needs statsmodels")
 
 from pytest_nnrel import (  # noqa: E402
     Corpus,

@@ -11,8 +11,6 @@ import pytest
 from generated_results import results as generated
 from scipy.stats import spearmanr
 
-pytest.importorskip("statsmodels", reason="needs statsmodels")
-
 from reference_models.errors import ReproductionError
 from reference_models.paper import neighbourhoods
 from reference_models.paper.claims import CLAIMS

@@ -169,3 +169,18 @@ def test_the_command_counts_what_there_is(downloaded, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "test: 1 tracks, 0.0 h", "train: 1 tracks, 0.0 h", "validation: 1 tracks, 0.0 h",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rate", [22050, 48000])
+def test_clips_are_cut_where_there_is_sound(tmp_path, rate):
+    path = tmp_path / "long.flac"
+    time = np.arange(30 * rate) / rate
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time) * ((time < 11) | (time > 17))
+    soundfile.write(path, np.stack([tone, 0 * tone], axis=1), rate)
+    track = recorded.Track("long.flac", "p", "1", "long.flac", "train", 30.0, "", "")
+    cut = dict(recorded.cuts(tmp_path, track, 22050))
+    assert list(cut) == [4.0, 20.0]  # not 12.0, in whose middle is silence
+    for start, samples in cut.items():
+        assert samples.shape == (4 * 22050,)
+        expected = 0.25 * np.sin(2 * np.pi * 440 * (start + np.arange(4 * 22050) / 22050))
+        assert np.abs(samples - expected)[2000:-2000].max() < 1e-3

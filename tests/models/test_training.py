@@ -160,7 +160,7 @@ def test_every_network_learns_what_it_is_shown_again_and_again(task, encoder, sm
         loss = LOSSES[task](network, audio, target)
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
 
 
