@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.encoders.protocol import DEFAULT_BATCH_SIZE, Encoder
+from pytest_nnrel.encoders.readout import ReadoutEncoder
 from pytest_nnrel.encoders.table import TableEncoder
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.store import digest
@@ -116,6 +117,8 @@ def as_encoder(
     device: str | None = None,
     name: str | None = None,
     fingerprint: str | None = None,
+    output: str | int | None = None,
+    pool: str | None = None,
 ) -> Encoder:
     """Return anything that embeds audio as an `Encoder`.
 
@@ -140,16 +143,20 @@ def as_encoder(
     fingerprint : str, optional
         Changed whenever the encoder gives other embeddings. Taken from a torch module's weights;
         other encoders without one are encoded anew in every run.
+    output : str or int, optional
+        Which output is the embedding, where there are several: a key, an attribute or a place.
+    pool : {"mean", "max"}, optional
+        How an output ``[n, frames, d]`` is pooled over its frames.
 
     Raises
     ------
     EncoderError
-        If `obj` is none of these.
+        If `obj` is none of these, or an option cannot be.
     """
     from pytest_nnrel import settings
 
     if isinstance(obj, Encoder):
-        asked = (sample_rate, window_seconds, device, name, fingerprint)
+        asked = (sample_rate, window_seconds, device, name, fingerprint, output, pool)
         if any(option is not None for option in asked):
             raise EncoderError(f"{obj!r} is an encoder already; give the options where it is made")
         return obj
@@ -164,9 +171,15 @@ def as_encoder(
         "name": name or _name_of(obj),
         "fingerprint": fingerprint or _own_fingerprint(obj),
     }
-    if isinstance(obj, Path) or (isinstance(obj, str) and obj.endswith(".npy")):
-        if name is None:
-            options["name"] = Path(obj).stem
+    encoder = _adapted(obj, options)
+    if output is None and pool is None:
+        return encoder
+    return ReadoutEncoder(encoder, output=output, pool=pool)
+
+
+def _adapted(obj: Any, options: dict[str, Any]) -> Encoder:  # noqa: ANN401
+    """Return the adapter that runs an object."""
+    if _is_table(obj):
         return TableEncoder(Path(obj), **options)
     if isinstance(obj, str):
         return _hear_encoder(_import(obj), options)
@@ -181,8 +194,9 @@ def as_encoder(
     if callable(obj):
         return CallableEncoder(obj, **options)
     raise EncoderError(
-        f"{type(obj).__name__} is no encoder: pass a callable on float32[n, samples], a"
-        " torch.nn.Module, an object with encode, a HEAR module or its dotted name, or a .npy table"
+        f"{type(obj).__name__} is no encoder: pass a callable on float32[n, samples], such as a"
+        " method of it (model.transform) or lambda batch: ..., a torch.nn.Module, an object with"
+        " encode, a HEAR module or its dotted name, or a .npy table"
     )
 
 
@@ -222,7 +236,13 @@ def _own_fingerprint(obj: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _is_table(obj: object) -> bool:
+    return isinstance(obj, Path) or (isinstance(obj, str) and obj.endswith(".npy"))
+
+
 def _name_of(obj: Any) -> str:  # noqa: ANN401
+    if _is_table(obj):
+        return Path(obj).stem
     if isinstance(obj, str):
         return obj
     own = getattr(obj, "name", None)

@@ -147,7 +147,7 @@ class Encoder(ABC):
         wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
         if out is None or isinstance(out, tuple | list | Mapping):
             raise EncoderError(f"{wanted}, not {_describe_container(out)}")
-        array = _to_numpy(out, wanted)
+        array = to_numpy(out, wanted)
         if array.dtype.kind != "f":
             raise EncoderError(
                 f"{wanted}, not {array.dtype}; embeddings are floats, so if these are classes or"
@@ -156,7 +156,7 @@ class Encoder(ABC):
         if array.ndim != 2 or array.shape[0] != expected or array.shape[1] == 0:
             raise EncoderError(
                 f"{wanted}, one row per window, not {list(array.shape)}"
-                + ("; pool over time first" if array.ndim > 2 else "")
+                + _describe_axes(array.shape, expected)
             )
         with np.errstate(over="ignore"):  # becomes infinite, which is told below
             array = array.astype(np.float32)
@@ -171,23 +171,50 @@ class Encoder(ABC):
         return array
 
 
+def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
+    """Say what to do about axes that are not those of an embedding matrix."""
+    if len(shape) == 3 and shape[0] == expected:
+        return (
+            '; pool over time first: as_encoder(model, pool="mean"), where frames are the second'
+            " axis"
+        )
+    return "; pool over time first" if len(shape) > 2 else ""
+
+
 def _describe_container(out: Any) -> str:  # noqa: ANN401
-    """Say what came instead of an array, and how to make one of it."""
+    """Say what came instead of an array, and how to choose one of it."""
     if out is None:
         return "None; does it lack a return statement?"
     if isinstance(out, Mapping):
         keys = ", ".join(map(repr, out))
         return (
-            f"a {type(out).__name__} of {len(out)}; of its keys {keys} name the embedding's:"
-            " as_encoder(lambda batch: model(batch)[KEY])"
+            f"a {type(out).__name__} of {len(out)}; name the embedding's of its keys {keys}:"
+            " as_encoder(model, output=KEY)"
         )
     if isinstance(out, list):
-        return f"a list of {len(out)}; stack it: as_encoder(lambda batch: np.stack(model(batch)))"
-    return f"a tuple of {len(out)}; wrap it: as_encoder(lambda batch: model(batch)[0])"
+        return (
+            f"a list of {len(out)}; where it holds one vector per window, stack it:"
+            " as_encoder(lambda batch: np.stack(model(batch))); where one is the embeddings,"
+            " choose it: as_encoder(model, output=0)"
+        )
+    return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0)"
 
 
-def _to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
-    if hasattr(out, "detach"):  # a torch tensor, on any device, in any precision
+def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
+    """Return an array or tensor, on any device, as an array of the CPU's.
+
+    Parameters
+    ----------
+    out : array-like or torch.Tensor
+    wanted : str
+        Beginning of the error's text: what should have come.
+
+    Raises
+    ------
+    EncoderError
+        If it cannot be read.
+    """
+    if hasattr(out, "detach"):  # a torch tensor, in any precision
         try:
             tensor = out.detach().to("cpu")
             return np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())

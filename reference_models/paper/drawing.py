@@ -276,7 +276,7 @@ def to_svg(figure: Figure, name: str) -> str:
         if colour != INK:
             svg = svg.replace(colour.lower(), f"var(--{encoder}, {colour})")
     svg = svg.replace(INK, "currentColor")
-    svg = re.sub(r'<g id="[a-zA-Z]+(_\d+)+">', "<g>", svg)
+    svg = re.sub(r'<g id="[^"]+"', "<g", svg)  # nothing refers to groups
     svg = re.sub(r'(?<= d=")[^"]+', _to_hundredths, svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(name)}"', 1)
 

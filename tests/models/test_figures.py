@@ -7,7 +7,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from generated_results import results as generated
+from quick_results import quick
 
 pytest.importorskip("statsmodels", reason="needs statsmodels")
 
@@ -19,24 +19,9 @@ NUMBERS = ["4", "5", "6", "7", "8", "9", "10", "10", "11", "12", "13", "14"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def small(results):
-    """Return results of few magnitudes, as a quick run has."""
-    kept = {
-        ("PS", 5), ("PS", -5), ("PS", 40), ("TS", 2), ("TS", -2), ("TS", -30), ("TS", 50),
-        ("PN", 60), ("PN", 96), ("PN", 114), ("EN", 60), ("EN", 96), ("EN", 114),
-    }  # fmt: skip
-    bitrates = sorted({r.severity for r in results.consistency if r.transformation == "MP"})
-    kept |= {("MP", severity) for severity in bitrates[::4]} | {(ORIGINAL, 0)}
-    return replace(
-        results,
-        consistency=[r for r in results.consistency if (r.transformation, r.severity) in kept],
-        performance=[r for r in results.performance if (r.transformation, r.severity) in kept],
-    )
-
-
 @pytest.fixture(scope="module")
 def world():
-    return small(generated(trials=2))
+    return quick(trials=2)
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +120,9 @@ def test_curves_have_the_values_of_their_rows(world):
     assert len(thin) == 1 + 2  # the mean, and two trainings
 
 
-def test_one_training_is_one_line_and_says_so():
-    one = alone("7", small(generated(trials=1)))
-    assert one.caption.startswith("One training of each network.")
-    assert alone("7", small(generated(trials=2))).caption.startswith("Thick: mean over 2 trainings")
+def test_how_trainings_are_drawn_is_said(drawn):
+    assert drawn["7"].caption.startswith("Thick: mean over 2 trainings of each network;")
+    assert alone("7", quick(trials=1)).caption.startswith("One training of each network.")
 
 
 def test_the_papers_means_are_beside_ours(world):
@@ -164,8 +148,8 @@ def test_a_map_has_a_dot_for_each_clip(world):
 
 
 def test_a_map_of_many_clips_stays_small():
-    made = generated(trials=1)
-    points = [replace(p, clip=f"{p.clip}-{i}", x=p.x + i) for i in range(20) for p in made.maps]
+    made = quick(trials=1)
+    points = [replace(p, clip=f"{p.clip}-{i}", x=p.x + i) for i in range(5) for p in made.maps]
     figure = alone("9", replace(made, maps=points))
     assert len(figure.svg) < 45 * len(points) * 5 / 3  # bytes for each dot, 10 of 6 x 5 drawn
 
@@ -211,7 +195,7 @@ def test_a_grid_without_the_smallest_magnitudes_has_no_figure_12(world):
 
 
 def test_one_magnitude_of_a_family_is_a_point_with_its_interval(world):
-    one = [r for r in world.consistency if r.transformation == "PN" and r.severity == 60]
+    one = [r for r in world.consistency if r.transformation == "PN" and r.smallest]
     figure = alone("6", replace(world, consistency=one))
     assert figure.svg
     assert [text for text in texts(figure) if text == "pink noise (SNR, dB)"]
