@@ -4,11 +4,13 @@
 
     python scripts/ship_reference_models.py excerpt --data OPEN_CORPUS
     python scripts/ship_reference_models.py checkpoints --runs RUNS
-    python scripts/ship_reference_models.py curves --results reproduction.json
+    python scripts/ship_reference_models.py results --from OUT_OF_REPRODUCE
+    python scripts/ship_reference_models.py readme
 
 `excerpt` takes some test clips out of the open corpus. `checkpoints` stores the first trial of each
-run as float16, and the scores of all trials in ``trials.json``. `curves` stores the reference
-encoders' C_W on the bundled corpus, which reports draw behind a user's own.
+run as float16, and the scores of all trials in ``trials.json``. `results` stores what `reproduce`
+gave on the bundled corpus, and the reference encoders' C_W, which reports draw behind a user's own.
+`readme` writes scores and claims into the package's README.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from pytest_nnrel.files import replace_text
 from reference_models import checkpoint
 from reference_models.datasets import opencorpus
 from reference_models.paper import results as reproduction_results
-from reference_models.paper.reproduction import EXCERPT, FAMILIES, trained_networks
+from reference_models.paper.claims import CLAIMS
+from reference_models.paper.reproduction import EXCERPT, FAMILIES, MEASURED, trained_networks
 
 #: Enough for every task, in some 4 MB.
 EXCERPT_CLIPS = 40
 CURVES = Path(pytest_nnrel.__file__).parent / "data" / "reference_curves.json"
+README = checkpoint.SHIPPED.parent / "README.md"
 TRIALS = checkpoint.SHIPPED / "trials.json"
 LABELS = {
     "mfcc": "MFCC",
@@ -104,11 +108,13 @@ def _effect(network: object, path: Path) -> dict[str, float]:
     }
 
 
-def curves(chosen: argparse.Namespace) -> None:
-    """Store C_W of the reference encoders by condition, of the first trial."""
-    found = reproduction_results.load(chosen.results)
+def results(chosen: argparse.Namespace) -> None:
+    """Store results of the bundled corpus, and C_W of the first trials by condition."""
+    found = reproduction_results.load(getattr(chosen, "from") / "reproduction.json")
     if found.corpus["fingerprint"] != Corpus.bundled().fingerprint:
-        raise SystemExit(f"{chosen.results} is not of the bundled corpus")
+        raise SystemExit("these results are not of the bundled corpus: give reproduce --clips 134")
+    MEASURED.parent.mkdir(exist_ok=True)
+    found.save(MEASURED)
     family = {short: kind.__name__ for kind, short in FAMILIES.items()}
     encoders = {
         name: {
@@ -137,18 +143,51 @@ def curves(chosen: argparse.Namespace) -> None:
     replace_text(CURVES, json.dumps({"corpus": corpus, "encoders": encoders}, indent=1) + "\n")
 
 
+def readme(_: argparse.Namespace) -> None:
+    """Write the sections of the package's README that are made of results."""
+    text = README.read_text(encoding="utf-8")
+    for name, section in sections().items():
+        before, rest = text.split(f"<!-- {name} -->\n", 1)
+        _, after = rest.split(f"<!-- /{name} -->", 1)
+        text = f"{before}<!-- {name} -->\n{section}<!-- /{name} -->{after}"
+    replace_text(README, text)
+
+
+def sections() -> dict[str, str]:
+    """Return the sections by name: a table of scores, and a list of claims."""
+    rows = ["| task | encoder | measure | test | held-out SoundFont |", "|---|---|---|---|---|"]
+    for path in sorted(checkpoint.SHIPPED.glob("*.safetensors")):
+        _, card = checkpoint.load_network(path)
+        scores = [_score(card["scores"][part]) for part in ("test", "test-font")]
+        cells = [card["task"].upper(), card["encoder"], card["scores"]["test"]["measure"], *scores]
+        rows.append(f"| {' | '.join(cells)} |")
+    found = reproduction_results.load(MEASURED)
+    claims = []
+    for claim in CLAIMS:
+        outcome = claim(found)
+        verdict = "holds" if outcome.holds else "does not hold"
+        claims.append(f"{claim.number}. {claim.text} **It {verdict} here.** {outcome.explanation}")
+    return {"scores": "\n".join(rows) + "\n", "claims": "\n".join(claims) + "\n"}
+
+
+def _score(score: dict[str, float | None]) -> str:
+    without = score["compared"]
+    return f"{score['value']:.3f}" + ("" if without is None else f" ({without:.3f})")
+
+
 def main() -> None:
-    """Run one of the three."""
+    """Run one of the four."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
     for name, option, run in (
         ("excerpt", "--data", excerpt),
         ("checkpoints", "--runs", checkpoints),
-        ("curves", "--results", curves),
+        ("results", "--from", results),
     ):
         command = commands.add_parser(name)
         command.add_argument(option, type=Path, required=True)
         command.set_defaults(run=run)
+    commands.add_parser("readme").set_defaults(run=readme)
     chosen = parser.parse_args()
     chosen.run(chosen)
 

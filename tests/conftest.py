@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ CLIPS = ("000", "020", "040", "060", "080", "100", "120", "130")
 INNER = Path(__file__).parent / "plugin" / "inner"
 
 _WORKER = "PYTEST_XDIST_WORKER"
+
+# How long an example takes says what else the machine does, not whether a law holds.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.hookimpl(tryfirst=True)

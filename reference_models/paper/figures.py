@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
 
+from pytest_nnrel.progress import progress
 from reference_models.checkpoint import BASELINE
 from reference_models.errors import ReproductionError
 from reference_models.paper.analysis import (
@@ -130,7 +131,8 @@ def draw(results: Results) -> list[Figure]:
     list of Figure
         All of them: one whose rows `results` lacks has no drawing, and says so.
     """
-    return [_draw(recipe, results) for recipe in _RECIPES]
+    recipes = progress(_RECIPES, len(_RECIPES), "drawing", "figure")
+    return [_draw(recipe, results) for recipe in recipes]
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,14 @@ def write(results: Results, out: Path) -> Path:
     -------
     Path
         Of the page.
+
+    Raises
+    ------
+    ReproductionError
+        If the results have a card that is none of a checkpoint. They are kept.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    results.save(out / "reproduction.json")  # first: they cost the most
     claims = [_judge(claim, results) for claim in CLAIMS]
     tables = analysis.tables(results)
     page = render(results, claims, tables)
@@ -85,8 +92,6 @@ def write(results: Results, out: Path) -> Path:
         "tables": [asdict(table) for table in tables],
     }
     text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    out.mkdir(parents=True, exist_ok=True)
-    results.save(out / "reproduction.json")
     replace_text(out / "analysis.json", text)
     replace_text(out / "reproduction.html", page)
     return out / "reproduction.html"
@@ -198,24 +203,28 @@ def _exact(value: object) -> str:
 
 def _card(name: str, card: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a table tells of a card, and the rest of it without curves."""
-    recipe, data, curves = (card.get(key) or {} for key in ("recipe", "data", "curves"))
-    row = {
-        "network": name,
-        "task": card.get("task"),
-        "encoder": card.get("encoder"),
-        "dataset": recipe.get("dataset"),
-        "training clips": (data.get("train") or {}).get("clips"),
-        "epochs": len(curves) or None,
-        "scores": "; ".join(
-            f"{part}: {_score(score)}" for part, score in (card.get("scores") or {}).items()
-        )
-        or None,
-    }
+    try:
+        row = {
+            "network": name,
+            "task": card["task"],
+            "encoder": card["encoder"],
+            "dataset": card["recipe"]["dataset"],
+            "training clips": card["data"]["train"]["clips"],
+            "epochs": len(card["curves"]),
+            "scores": "; ".join(
+                f"{part}: {_score(score)}" for part, score in card["scores"].items()
+            ),
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ReproductionError(
+            f"the card of {name} lacks what training writes: {type(error).__name__} {error}; train"
+            " it again"
+        ) from error
     return {"name": name, "row": row, "details": {k: v for k, v in card.items() if k != "curves"}}
 
 
 def _score(score: Mapping[str, Any]) -> str:
     told = f"{score['measure']} {_cell(score['value'])} on {score['clips']} clips"
-    if score.get("compared") is not None:
+    if score["compared"] is not None:
         told += f" ({_cell(score['compared'])} without a network)"
     return told

@@ -12,6 +12,7 @@ from quick_results import quick
 
 pytest.importorskip("statsmodels", reason="needs statsmodels")
 
+from reference_models.errors import ReproductionError
 from reference_models.paper import analysis, page, results
 from reference_models.paper.claims import CLAIMS
 from reference_models.paper.results import ENCODERS, Results
@@ -25,12 +26,18 @@ CARD = {
     "scores": {"test": {"measure": "AUC_C", "value": 0.912, "clips": 1000, "compared": None}},
     "sha256": "ab" * 32,
 }
+#: Drawing all of them takes seconds, and is tested with the figures.
+FIGURES = tuple(
+    replace(recipe, folded=recipe.number == "8")
+    for recipe in page.figures._RECIPES
+    if recipe.number in ("6", "8", "9", "13")
+)
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \U0001f3bb " + "long" * 70
 
 
 def complete():
     made = quick(trials=2)
-    made.encoders = {"at-vgg-1": CARD, "ae-mfcc-1": {"task": "ae", "encoder": "mfcc"}}
+    made.encoders = {"at-vgg-1": CARD, "ae-mfcc-1": {**CARD, "task": "ae", "encoder": "mfcc"}}
     made.provenance = {"command": "reproduce --scale small", "seed": 0, "versions": {"torch": "2"}}
     return made
 
@@ -39,7 +46,9 @@ def complete():
 def written(tmp_path_factory):
     made = complete()
     out = tmp_path_factory.mktemp("reproduction") / "new" / "folder"
-    return made, page.write(made, out)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(page.figures, "_RECIPES", FIGURES)
+        return made, page.write(made, out)
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +109,10 @@ def test_the_page_has_every_cell_of_every_table(written, shown):
 
 def test_the_page_has_every_figure(shown):
     titles = [text for text in shown.texts("h3") if text.startswith("Figure ")]
-    assert [title.split(":")[0].split()[1] for title in titles] == [
-        "4", "5", "6", "7", "8", "9", "10", "10", "11", "12", "13", "14",
-    ]  # fmt: skip
+    assert titles == [f"Figure {recipe.number}: {recipe.title}" for recipe in FIGURES]
     assert shown.counts()["svg"] == len(titles)
+    (folded,) = [text for text in shown.texts("summary") if text.startswith("Figure ")]
+    assert folded.startswith("Figure 8:")
 
 
 def test_the_page_needs_no_network_and_runs_nothing(shown):
@@ -130,11 +139,20 @@ def test_a_card_tells_data_epochs_and_scores(shown):
 def test_hostile_names_are_text(without_figures, tmp_path):
     made = complete()
     made.corpus["name"] = HOSTILE
-    made.encoders[HOSTILE] = {"name": HOSTILE, HOSTILE: [HOSTILE]}
+    made.encoders[HOSTILE] = {**CARD, HOSTILE: [HOSTILE]}
     made.provenance[HOSTILE] = HOSTILE
     text = page.write(made, tmp_path).read_text(encoding="utf-8")
     assert Page(text).counts()["script"] == 0
     assert HOSTILE in Page(text).texts("dt")
+
+
+@pytest.mark.parametrize("lacking", ["task", "recipe", "data", "curves", "scores"])
+def test_a_card_of_something_else_is_told_and_results_are_kept(lacking, without_figures, tmp_path):
+    made = Results("ci", {"name": "none", "clips": 0})
+    made.encoders = {"at-vgg-1": {key: value for key, value in CARD.items() if key != lacking}}
+    with pytest.raises(ReproductionError, match=f"card of at-vgg-1 lacks .*{lacking}"):
+        page.write(made, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["reproduction.json"]
 
 
 def test_what_was_not_measured_is_said_and_the_rest_is_there(without_figures, tmp_path):

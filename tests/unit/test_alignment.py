@@ -32,7 +32,6 @@ def join_distance(a, b):
 
 
 @given(a=st.integers(1, 60), b=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_float64_dtw_is_its_recursion(a, b, seed):
     rng = np.random.default_rng(seed)
     a, b = frames(rng, a), frames(rng, b)
@@ -44,7 +43,7 @@ def test_float64_dtw_is_its_recursion(a, b, seed):
     a=st.integers(1, 300), b=st.integers(1, 300), dimensions=st.integers(1, 5),
     seed=st.integers(0, 2**32 - 1),
 )  # fmt: skip
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_one_pass_gives_both_distances_at_any_length(a, b, dimensions, seed):
     rng = np.random.default_rng(seed)
     a, b = frames(rng, a, dimensions), frames(rng, b, dimensions)
@@ -62,7 +61,7 @@ def test_one_pass_gives_both_distances_at_any_length(a, b, dimensions, seed):
     query=st.integers(SIMPLE_WINDOW, 120),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_candidates_of_all_lengths_share_groups(lengths, query, seed):
     rng = np.random.default_rng(seed)
     a, candidates = frames(rng, query), [frames(rng, n) for n in lengths]

@@ -242,7 +242,7 @@ def test_a_stretch_beyond_the_end_is_refused_with_both_lengths(tmp_path):
         audio.decode(path, start=30_000, frames=1000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 30_000),
     st.sampled_from([8000, 16_000, 22_050, 44_100, 48_000, 96_000]),
@@ -346,7 +346,7 @@ def test_low_tones_are_weighted_down_and_high_tones_up(rate):
     assert audio.loudness(sine(5000, rate), rate) - middle == pytest.approx(3.35, abs=0.15)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 5), st.floats(-25.0, 25.0))
 def test_a_gain_moves_the_loudness_by_as_many_units(clips, index, gain_db):
     clip = clips[index]

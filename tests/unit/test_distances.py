@@ -6,7 +6,7 @@ import librosa
 import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nnrel import Corpus, audio_features, pairwise_distances, register_distance
@@ -51,7 +51,6 @@ def test_dtw_is_librosas_on_music(frames):
 
 
 @given(a=sequences(1, 12), b=sequences(1, 12))
-@settings(deadline=None)
 def test_dtw_is_its_recursion(a, b):
     assert pairwise_distances([a], [b], "dtw")[0, 0] == pytest.approx(naive.dtw(a, b), rel=1e-6)
 
@@ -65,7 +64,6 @@ def test_simple_is_a_naive_join_on_music(frames):
 
 
 @given(a=sequences(4, 15), b=sequences(4, 15), window=st.integers(1, 4))
-@settings(deadline=None)
 def test_simple_is_a_naive_join_over_lengths_and_windows(a, b, window):
     distance = exact.join_distance(a.astype(np.float64), b.astype(np.float64), window)
     assert distance == pytest.approx(naive.simple(a, b, window), rel=1e-9)
