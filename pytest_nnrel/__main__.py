@@ -1,59 +1,40 @@
-"""Command line: ``python -m pytest_nnrel show | render | compare | cache``."""
+"""Command line: what a run found, seen, heard, compared and checked after it is over."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_nnrel import settings
-from pytest_nnrel.errors import BaselineError, NNRelError, ResultsError, SettingError
+from pytest_nnrel.errors import (
+    BaselineError,
+    MagnitudeError,
+    NNRelError,
+    ResultsError,
+    SettingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_nnrel.corpus import Clip, Corpus
+    from pytest_nnrel.inspection import Finding
+    from pytest_nnrel.transforms import Transform
+
+_EXIT_CODES = """\
+exit codes:
+  0  done; of compare: the same or better
+  1  of compare alone: worse
+  2  the input is wrong, and one line says how; of compare: not comparable, or not all of it
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, or 2 after printing what is wrong with the input."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_nnrel", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    show = commands.add_parser("show", help="write a clip, its transformation and a neighbour")
-    show.add_argument("clip", help="id of the clip")
-    show.add_argument("--transform", required=True, help='such as "PitchShift(semitones=2)"')
-    show.add_argument("--against", help="id of the other original that was nearer")
-    show.add_argument("--corpus", default="bundled", help="as --nnrel-corpus")
-    show.add_argument("--sample-rate", type=int)
-    show.add_argument("--source-seconds", type=float)
-    show.add_argument("--window-seconds", type=float)
-    show.add_argument("--segments", type=int)
-    show.add_argument("--seed", type=int, default=settings.DEFAULT_SEED)
-    show.add_argument("--out", type=Path, default=Path("nnrel-clips"), help="folder for the WAVs")
-    show.set_defaults(run=_show)
-
-    render = commands.add_parser("render", help="make index.html from a results.json")
-    render.add_argument("results", type=Path)
-    render.add_argument("--out", type=Path, help="file to write (default: index.html beside it)")
-    render.set_defaults(run=_render)
-
-    compare = commands.add_parser(
-        "compare",
-        help="tell whether encoders got worse, from two baselines or results.json",
-        description="Exit code 0: the same or better. 1: worse. 2: not comparable.",
-    )
-    compare.add_argument("old", type=Path)
-    compare.add_argument("new", type=Path)
-    compare.add_argument(
-        "--max-drop", type=float, help="largest drop of a value that is allowed in any condition"
-    )
-    compare.add_argument(
-        "--partial", action="store_true", help="leave out what the new file does not have"
-    )
-    compare.set_defaults(run=_compare)
-
-    cache = commands.add_parser("cache", help="tell or clear what is kept between runs")
-    cache.add_argument("--dir", type=Path, default=None, help="as --nnrel-cache")
-    cache.add_argument("--clear", action="store_true", help="delete all of it")
-    cache.set_defaults(run=_cache)
-
-    chosen = parser.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)
     except (NNRelError, OSError) as error:
@@ -61,10 +42,93 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _show(chosen: argparse.Namespace) -> None:
-    import soundfile
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pytest_nnrel",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add_show(commands)
 
-    from pytest_nnrel.corpus import open_corpus
+    render = _add(commands, "render", _render, "make index.html and summary.md from a results.json")
+    render.add_argument("results", type=Path, help="results.json of a report")
+    render.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: its)")
+
+    compare = _add(
+        commands, "compare", _compare, "tell whether encoders got worse, from two files of outcomes"
+    )
+    compare.add_argument("old", type=Path, help="baseline or results.json")
+    compare.add_argument("new", type=Path, help="baseline or results.json")
+    compare.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="DROP",
+        help="largest drop of a value in any condition, significant or not (default: only what is"
+        " significant counts)",
+    )
+    compare.add_argument(
+        "--partial", action="store_true", help="leave out what the new file does not have"
+    )
+
+    cache = _add(commands, "cache", _cache, "tell or clear what is kept between runs")
+    cache.add_argument("--dir", type=Path, help="as --nnrel-cache (default: the user's)")
+    cache.add_argument("--clear", action="store_true", help="delete all of it")
+
+    _add(commands, "schema", _schema, "print the JSON Schema of results.json")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: object,
+    summary: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    show = _add(
+        commands, "show", _show, "tell what is known of a clip, and write it and its neighbour"
+    )
+    show.add_argument("clip", help="id of the clip")
+    show.add_argument(
+        "--transform",
+        metavar="CALL",
+        help='such as "PitchShift(2)" (default: that of --results under which it fared worst)',
+    )
+    show.add_argument(
+        "--results", type=Path, metavar="FILE", help="results.json of a run that measured it"
+    )
+    show.add_argument(
+        "--against",
+        metavar="ID",
+        help="the other original (default: the nearest, by --results, or by the audio)",
+    )
+    show.add_argument("--out", type=Path, default=Path("nnrel-clips"), metavar="DIR",
+                      help="folder for the WAVs (default: nnrel-clips)")  # fmt: skip
+    show.add_argument("--play", action="store_true", help="play them, where there is a player")
+    show.add_argument("--corpus", help="as --nnrel-corpus (default: that of --results, or bundled)")
+    show.add_argument("--seed", type=int, help="as --nnrel-seed (default: that of --results, or 0)")
+    show.add_argument("--sample-rate", type=int, metavar="HZ", help="of a folder's clips")
+    for name in ("--source-seconds", "--window-seconds"):
+        show.add_argument(name, type=float, metavar="SECONDS", help="of a folder's clips")
+    show.add_argument("--segments", type=int, metavar="N", help="of each file of a folder")
+
+
+def _show(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel import inspection
+    from pytest_nnrel.corpus import BUNDLED, open_corpus
     from pytest_nnrel.transforms import parse_transform
 
     geometry = {
@@ -72,38 +136,80 @@ def _show(chosen: argparse.Namespace) -> None:
         for name in ("sample_rate", "source_seconds", "window_seconds", "segments")
         if getattr(chosen, name) is not None
     }
-    if chosen.seed < 0:
+    if chosen.seed is not None and chosen.seed < 0:
         raise SettingError(f"--seed takes a whole number of 0 or more, not {chosen.seed}")
-    corpus = open_corpus(chosen.corpus, **geometry)
-    transform = parse_transform(chosen.transform)
-    original = corpus[corpus.index(chosen.clip)]
-    clips = {"1-original": original, "2-transformed": transform.apply(original, seed=chosen.seed)}
-    if chosen.against:
-        clips["3-neighbour"] = corpus[corpus.index(chosen.against)]
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    for role, clip in clips.items():
-        path = chosen.out / f"{role}.wav"
-        # Floats, since loudness restoration may go beyond full scale.
-        window = clip.window(corpus.window_seconds)
-        soundfile.write(path, window, clip.sample_rate, subtype="FLOAT")
-        print(f"{path}  {clip.id}" + (f" under {transform.name}" if "trans" in role else ""))
+    transform = None if chosen.transform is None else parse_transform(chosen.transform)
+    findings: list[Finding] = []
+    if chosen.results is not None:
+        name = None if transform is None else transform.name
+        findings = inspection.findings_of(chosen.results, chosen.clip, name)
+        print("\n".join(inspection.table_of(findings)), end="\n\n")
+    if findings and chosen.corpus is None:
+        corpus = inspection.corpus_of(findings[0], geometry)
+    else:
+        corpus = open_corpus(chosen.corpus or BUNDLED, **geometry)
+    clips = _clips_to_hear(chosen, transform, findings, corpus)
+    print("\n".join(inspection.describe(clips, corpus)))
+    files = inspection.write_clips(clips, corpus.window_seconds, chosen.out)
+    print("\n".join(map(str, files)))
+    problem = inspection.play(files) if chosen.play else ""
+    if problem:
+        print(f"note: {problem}", file=sys.stderr)
+
+
+def _clips_to_hear(
+    chosen: argparse.Namespace,
+    transform: Transform | None,
+    findings: Sequence[Finding],
+    corpus: Corpus,
+) -> dict[str, Clip]:
+    """Return a clip, what becomes of it, and the original that is nearest to that, by role."""
+    from pytest_nnrel.inspection import nearest_other
+    from pytest_nnrel.transforms import parse_transform
+
+    original = query = corpus.clip(chosen.clip)
+    clips = {"original": original}
+    if findings and transform is None:
+        try:
+            transform = parse_transform(findings[0].transform)
+        except MagnitudeError:
+            print(f"{findings[0].transform} was made in Python, and cannot be heard from here")
+    if transform is not None:
+        recorded = findings[0].details["identity"]["seed"] if findings else settings.DEFAULT_SEED
+        seed = recorded if chosen.seed is None else chosen.seed
+        clips["transformed"] = query = transform.apply(original, seed=seed)
+    alike = [f for f in findings if f.transform == findings[0].transform and f.worst]
+    against = chosen.against or (alike[0].worst["neighbour"] if alike else None)
+    against = against or nearest_other(query, original.id, corpus)
+    return {**clips, "neighbour": corpus.clip(against)}
 
 
 def _render(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.files import replace_text
     from pytest_nnrel.report import PAGE
     from pytest_nnrel.report.html import render_page
+    from pytest_nnrel.report.markdown import SUMMARY, summary_text
     from pytest_nnrel.report.results import load_results
 
-    page = chosen.out or chosen.results.parent / PAGE
     results = load_results(chosen.results)
+    folder = chosen.out or chosen.results.parent
     try:
-        rendered = render_page(results)
+        views = {PAGE: render_page(results, folder), SUMMARY: summary_text(results)}
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ResultsError(
-            f"{chosen.results} is incomplete or was changed: {type(error).__name__} {error}"
+            f"{chosen.results} is incomplete or was changed: {type(error).__name__} {error}; run"
+            " the tests again with --nnrel-report"
         ) from error
-    page.write_text(rendered, encoding="utf-8")
-    print(page)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in views.items():
+        replace_text(folder / name, text)
+        print(folder / name)
+
+
+def _schema(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.report.results import schema
+
+    print(json.dumps(schema(), indent=2))
 
 
 def _compare(chosen: argparse.Namespace) -> int:
@@ -116,12 +222,17 @@ def _compare(chosen: argparse.Namespace) -> int:
     for note in notes:
         print(f"note: {note}")
     if not comparisons:
-        raise BaselineError(f"{chosen.old} and {chosen.new} cannot be compared")
+        raise BaselineError(
+            f"{chosen.old} and {chosen.new} cannot be compared, as the notes say; measure the same"
+            " encoders on the same corpus, grid and seed"
+        )
     verdicts = {comparison.verdict for comparison in comparisons}
     if "worse" in verdicts:
         return 1
     if "undecided" in verdicts:
-        raise BaselineError("clips were lost, and there are too few groups of clips to tell")
+        raise BaselineError(
+            "clips were lost, and there are too few groups of clips to tell; measure more of them"
+        )
     if not complete and not chosen.partial:
         raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
     return 0
@@ -132,7 +243,7 @@ def _cache(chosen: argparse.Namespace) -> None:
 
     folder = chosen.dir or settings.default_cache_dir()
     if folder.exists() and not folder.is_dir():
-        raise SettingError(f"{folder} is a file, not a folder")
+        raise SettingError(f"{folder} is a file, not a folder; name the cache's folder with --dir")
     store = Store(folder)
     if chosen.clear:
         store.clear()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -235,7 +235,9 @@ def percentile_interval(replicates: Matrix) -> tuple[float, float]:
     """
     defined = replicates[np.isfinite(replicates)]
     if len(defined) == 0:
-        raise UndefinedMeasureError("no bootstrap replicate has a value; there are too few clips")
+        raise UndefinedMeasureError(
+            "no bootstrap replicate has a value: there are too few clips; measure more of them"
+        )
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(defined, [tail, 1.0 - tail])
     return float(low), float(high)
@@ -349,6 +351,46 @@ def monotonicity(distances: Matrix) -> Matrix:
     spread = np.sqrt(np.sum(ranks**2, axis=0) * np.sum(severity**2))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(spread > 0.0, severity @ ranks / spread, 0.0))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The plane in which embeddings are spread most.
+
+    Attributes
+    ----------
+    centre : float64[d]
+    axes : float64[k, d]
+        Of unit length, k at most 2.
+    explained : float64[k]
+        Share of the variance along each.
+    """
+
+    centre: Matrix
+    axes: Matrix
+    explained: Matrix
+
+    def place(self, embeddings: npt.NDArray[np.floating[Any]]) -> Matrix:
+        """Return where embeddings, float[n, d], lie in the plane, float64[n, 2]."""
+        placed = np.zeros((len(embeddings), 2))
+        placed[:, : len(self.axes)] = (embeddings - self.centre) @ self.axes.T
+        return placed
+
+
+def principal_plane(embeddings: npt.NDArray[np.floating[Any]]) -> Plane:
+    """Return the plane of the two first principal components of embeddings, float[n, d].
+
+    Of each axis the largest entry is positive, so that equal embeddings give equal planes.
+    """
+    given = np.asarray(embeddings, dtype=np.float64)
+    centre = given.mean(axis=0)
+    _, spreads, rows = np.linalg.svd(given - centre, full_matrices=False)
+    axes = rows[:2]
+    largest = np.abs(axes).argmax(axis=1)
+    axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
+    variance = spreads**2
+    total = float(variance.sum())
+    return Plane(centre, axes, variance[:2] / total if total else np.zeros(len(axes)))
 
 
 def drawn(

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import resources
+from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,15 +93,17 @@ class Clip:
                 f" at ±1, not {samples.dtype}{list(samples.shape)}"
             )
         if len(samples) == 0:
-            raise CorpusError(f"clip {self.id!r} holds no samples (zero length)")
-        if not 0 < self.sample_rate < math.inf:  # also true for NaN
-            raise CorpusError(f"clip {self.id!r}: sample_rate must be positive, in Hz")
+            raise CorpusError(f"clip {self.id!r} holds no samples (zero length); leave it out")
+        if not _is_positive(self.sample_rate):
+            raise CorpusError(
+                f"clip {self.id!r}: sample_rate must be positive, in Hz, not {self.sample_rate!r}"
+            )
         finite = np.isfinite(samples)
         if not finite.all():
             first = int(np.argmin(finite))
             raise CorpusError(
                 f"clip {self.id!r} holds {int((~finite).sum())} NaN or infinite samples, the first"
-                f" at {first / self.sample_rate:.3f} s"
+                f" at {first / self.sample_rate:.3f} s; repair it or leave it out"
             )
         samples = samples.astype(np.float32)  # a copy, so that the caller's array stays theirs
         samples.flags.writeable = False
@@ -223,7 +227,10 @@ class Corpus:
         self._sources = tuple(sorted(sources, key=lambda source: source.id))
         repeated = [id_ for id_, n in Counter(s.id for s in self._sources).items() if n > 1]
         if repeated:
-            raise CorpusError(f"corpus {name!r}: clip ids must be unique; repeated: {repeated[:5]}")
+            raise CorpusError(
+                f"corpus {name!r}: clip ids must be unique; repeated: {repeated[:5]}; give each"
+                " its own"
+            )
         self._check_lengths()
         self._check_twins()
         self._forget_decoded()
@@ -283,16 +290,19 @@ class Corpus:
             If the folder is missing or holds no audio, or for any file that cannot be used; one
             error names them all.
         """
+        if not isinstance(path, str | PathLike):
+            raise CorpusError(f"Corpus.from_directory takes the path of a folder, not {path!r}")
         root = Path(path)
         if not root.exists():
-            raise CorpusError(f"corpus folder {root} does not exist")
+            raise CorpusError(f"corpus folder {root} does not exist; check the path")
         if not root.is_dir():
             raise CorpusError(f"{root} is a file; pass its folder, or use Corpus.from_files([...])")
         files = sorted(p for p in root.rglob("*") if _is_audio(p))
         if not files:
             raise CorpusError(
                 f"corpus folder {root} holds no audio file"
-                f" ({', '.join(sorted(s[1:] for s in audio.SUFFIXES))})"
+                f" ({', '.join(sorted(s[1:] for s in audio.SUFFIXES))}); name one"
+                " above the audio"
             )
         named = {file.relative_to(root).as_posix(): file for file in files}
         return cls._from_named_files(
@@ -338,7 +348,7 @@ class Corpus:
             listed = [Path(path) for path in paths]
             named = dict(zip(_distinct_names(listed), listed))
         if not named:
-            raise CorpusError("Corpus.from_files got an empty list of files")
+            raise CorpusError("Corpus.from_files got an empty list of files; give two or more")
         return cls._from_named_files(
             named, name, segments, sample_rate, source_seconds, window_seconds, labels
         )
@@ -374,7 +384,7 @@ class Corpus:
         """
         rows = list(samples)
         if not rows:
-            raise CorpusError("Corpus.from_arrays got no signals")
+            raise CorpusError("Corpus.from_arrays got no signals; give two or more")
         if ids is None:
             digits = max(3, len(str(len(rows) - 1)))
             ids = [f"clip-{i:0{digits}d}" for i in range(len(rows))]
@@ -382,6 +392,7 @@ class Corpus:
             raise CorpusError(
                 f"Corpus.from_arrays got {len(rows)} signals, but {len(ids)} ids"
                 + (f" and {len(groups)} groups" if groups is not None else "")
+                + "; give one for each signal"
             )
         clips = [Clip(id_, row, sample_rate) for id_, row in zip(ids, rows)]
         sources = [
@@ -449,14 +460,18 @@ class Corpus:
             )
             tracks = dataset.load_tracks()
         except (ValueError, OSError, NotImplementedError) as error:
-            raise CorpusError(f"mirdata cannot load {name!r} from {data_home}: {error}") from error
+            raise CorpusError(
+                f"mirdata cannot load {name!r} from {data_home or 'its default folder'}: {error}"
+            ) from error
         paths = {
             str(id_): Path(track.audio_path)
             for id_, track in tracks.items()
             if getattr(track, "audio_path", None)
         }
         if not paths:
-            raise CorpusError(f"mirdata's dataset {name!r} names no audio files")
+            raise CorpusError(
+                f"mirdata's dataset {name!r} names no audio files; take one that does"
+            )
         labels = {
             id_: {
                 key: value
@@ -485,8 +500,8 @@ class Corpus:
         origin: str | None = None,
     ) -> Corpus:
         _check_geometry(sample_rate, source_seconds, window_seconds)
-        if segments < 1 or segments != int(segments):
-            raise CorpusError(f"segments must be 1 or more, not {segments}")
+        if not isinstance(segments, Integral) or isinstance(segments, bool) or segments < 1:
+            raise CorpusError(f"segments must be a whole number of 1 or more, not {segments!r}")
         sources: list[_Source] = []
         problems: list[str] = []
         for id_, path in files.items():
@@ -599,7 +614,7 @@ class Corpus:
         except ValueError:
             import difflib
 
-            close = difflib.get_close_matches(clip_id, self.ids, n=3, cutoff=0.3)
+            close = difflib.get_close_matches(str(clip_id), self.ids, n=3, cutoff=0.3)
             raise CorpusError(
                 f"corpus {self.name!r} has no clip {clip_id!r}"
                 + (f"; did you mean {', '.join(close)}?" if close else "")
@@ -623,9 +638,10 @@ class Corpus:
         CorpusError
             If there are not as many, or `clips` is below 1.
         """
-        if not 1 <= clips <= len(self):
+        if not isinstance(clips, Integral) or not 1 <= clips <= len(self):
             raise CorpusError(
-                f"{clips} clips asked of corpus {self.name!r}, which holds {len(self)}"
+                f"{clips} clips asked of corpus {self.name!r}, which holds {len(self)}; ask for a"
+                f" whole number from 1 to {len(self)}"
             )
         picked = np.linspace(0, len(self) - 1, clips).round().astype(int)
         return Corpus(
@@ -713,7 +729,7 @@ class Corpus:
             if not math.isfinite(audio.loudness(window, self.sample_rate)):
                 problems.append(
                     f"clip {source.id!r} is silent: nothing in its centre"
-                    f" {self.window_seconds:g} s exceeds -70 LUFS"
+                    f" {self.window_seconds:g} s exceeds -70 LUFS; leave it out"
                 )
                 continue
             twin = first_with.setdefault(digest(window), source.id)
@@ -784,18 +800,24 @@ def _raise_all(name: str, problems: Sequence[str]) -> None:
 
 
 def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: float) -> None:
-    if not 0 < sample_rate < math.inf or sample_rate != int(sample_rate):
-        raise CorpusError(f"sample_rate must be a positive integer in Hz, not {sample_rate}")
-    if not 0 < window_seconds < math.inf or not 0 < source_seconds < math.inf:
+    if not _is_positive(sample_rate) or sample_rate != int(sample_rate):
+        raise CorpusError(f"sample_rate must be a positive integer in Hz, not {sample_rate!r}")
+    if not _is_positive(window_seconds) or not _is_positive(source_seconds):
         raise CorpusError(
-            f"window_seconds and source_seconds must be positive, not {window_seconds} and"
-            f" {source_seconds}"
+            f"window_seconds and source_seconds must be positive, not {window_seconds!r} and"
+            f" {source_seconds!r}"
         )
     if source_seconds < window_seconds:
         raise CorpusError(
             f"source_seconds={source_seconds:g} is shorter than window_seconds={window_seconds:g};"
             " the window is cut from the source"
         )
+
+
+def _is_positive(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether something is a number above 0, and finite."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
 
 
 def _is_audio(path: Path) -> bool:
@@ -836,7 +858,7 @@ def _segments_of(
     if slots > 1:
         starts = _audible(path, starts, length, own_rate, window_seconds, segments)
         if not starts:
-            raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS")
+            raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS; leave it out")
     status = path.stat()
     content = _file_digest(path, status.st_size, status.st_mtime_ns)
     return [

@@ -29,5 +29,7 @@ def torch_device(name: str) -> Any:  # noqa: ANN401  (torch is imported late)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise SettingError(f"device={name!r} cannot be used here: {reason}") from error
+        raise SettingError(
+            f"device={name!r} cannot be used here: {reason}; name another, or 'cpu'"
+        ) from error
     return device

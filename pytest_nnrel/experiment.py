@@ -65,6 +65,8 @@ BLOCK_OF_DISTANCES = 2**22
 _RECENT_BYTES = 2**28
 #: Clips that messages and reports list by name.
 WORST = 5
+#: Clips that a map of embeddings shows, evenly spread over the corpus.
+MAPPED = 200
 #: Relative deviation that a change of batch or thread count explains.
 WITNESS_TOLERANCE = 1e-3
 
@@ -129,9 +131,13 @@ def within_consistency(
     """
     experiment = experiment_on(corpus, seed)
     settled = as_transform(transform)
-    measurement = experiment.within(as_encoder(encoder), settled, distance)
+    known = as_encoder(encoder)
+    measurement = experiment.within(known, settled, distance)
+    reported = settings.active().audio_bound
+    if reported:
+        measurement.details["map"] = experiment.map_of(known, settled)
     record_measurement(measurement)
-    if settings.active().audio_bound:
+    if reported:
         record_measurement(experiment.audio(settled, "dtw"))
     return measurement
 
@@ -357,7 +363,7 @@ class Experiment:
         if len(corpus) < 2:
             raise TooFewClipsError(
                 f"corpus {corpus.name!r} has {len(corpus)} clip; with fewer than 2 there is no"
-                " other original to be nearer to, and no verdict"
+                " other original to be nearer to, and no verdict; add clips"
             )
         self.corpus = corpus
         self.seed = seed
@@ -421,7 +427,9 @@ class Experiment:
         details["within"] = {"audio": _rate_of(right[0]), "latent": _rate_of(right[1])}
         if measure == "accuracy":
             agreed = consistency.agreements(*right)
-            measurement = self._measurement("accuracy", agreed, right[1], details, watch)
+            measurement = self._measurement(
+                "accuracy", agreed, right[1], details, watch, latent.apart
+            )
             rates = [details["within"][name]["value"] for name in ("audio", "latent")]
             # What spaces would agree on that have these rates and nothing in common.
             details["chance"] = rates[0] * rates[1] + (1 - rates[0]) * (1 - rates[1])
@@ -441,10 +449,33 @@ class Experiment:
             ci,
             len(self.corpus),
             (),
-            self._worst(right[1]),
+            self._worst(right[1], latent.apart),
             details,
             watch.seconds,
         )
+
+    def map_of(self, encoder: Encoder, transform: Transform) -> dict[str, Any]:
+        """Return where clips and originals lie in the plane of the originals' principal axes.
+
+        At most `MAPPED` clips are placed, so that the size does not grow with the corpus.
+        """
+        condition = self._condition(transform)
+        originals = self.embeddings(encoder, Identity())
+        place = self._embedding_place(self._subject(encoder), Identity())
+        plane = self._stores.recently(
+            ("plane", self._corpus_key(place.recipe)),
+            lambda: consistency.principal_plane(originals),
+            lambda found: found.axes.nbytes,
+        )
+        n = len(self.corpus)
+        shown = [i * n // MAPPED for i in range(MAPPED)] if n > MAPPED else list(range(n))
+        transformed = self.embeddings(encoder, condition)[shown]
+        return {
+            "clips": [self.corpus.ids[i] for i in shown],
+            "originals": plane.place(originals[shown]).round(3).tolist(),
+            "transformed": plane.place(transformed).round(3).tolist(),
+            "explained": plane.explained.round(4).tolist(),
+        }
 
     def rho_replicates(
         self,
@@ -484,9 +515,15 @@ class Experiment:
         details["identity"]["clip"] = clip_id
         details |= self._qualities(row)
         value = float(not row.errors[0])
+
+        def apart(first: int, second: int) -> float:
+            return float(
+                pairwise_distances(originals[[first]], originals[[second]], distance)[0, 0]
+            )
+
         return Measurement(
             "exemplar", value, (value, value), 1, (bool(value),),
-            self._worst(row, [index]), details, watch.seconds,
+            self._worst(row, apart, [index]), details, watch.seconds,
         )  # fmt: skip
 
     def own_distances(
@@ -522,7 +559,7 @@ class Experiment:
     ) -> Measurement:
         with watch("distances"):
             rows = self._exemplars(space)
-        return self._measurement(measure, ~rows.errors, rows, details, watch)
+        return self._measurement(measure, ~rows.errors, rows, details, watch, space.apart)
 
     def _measurement(
         self,
@@ -531,6 +568,7 @@ class Experiment:
         rows: Exemplars,
         details: dict[str, Any],
         watch: _Stopwatch,
+        apart: Callable[[int, int], float],
     ) -> Measurement:
         n = len(outcomes)
         with watch("bootstrap"):
@@ -543,7 +581,7 @@ class Experiment:
             consistency.wilson_interval(int(outcomes.sum()), n),
             n,
             tuple(bool(outcome) for outcome in outcomes),
-            self._worst(rows),
+            self._worst(rows, apart),
             details,
             watch.seconds,
         )
@@ -558,7 +596,10 @@ class Experiment:
         }
 
     def _worst(
-        self, rows: consistency.Exemplars, indices: Sequence[int] | None = None
+        self,
+        rows: consistency.Exemplars,
+        apart: Callable[[int, int], float],
+        indices: Sequence[int] | None = None,
     ) -> tuple[dict[str, Any], ...]:
         """Return the clips that are farthest from their original, against the nearest other."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -568,12 +609,14 @@ class Experiment:
         share = np.where(rows.non_finite, np.inf, share)
         order = np.lexsort((np.arange(len(share)), -share))[:WORST]
         ids = self.corpus.ids
+        positions = range(len(ids)) if indices is None else indices
         return tuple(
             {
-                "id": ids[i if indices is None else indices[i]],
+                "id": ids[positions[i]],
                 "own_distance": float(rows.own[i]),
                 "neighbour": ids[rows.neighbour[i]],
                 "neighbour_distance": float(rows.nearest[i]),
+                "originals_distance": apart(positions[i], int(rows.neighbour[i])),
             }
             for i in order
         )
@@ -665,7 +708,13 @@ class Experiment:
             partial(self._audio_rows, condition, distance, features, rows, watch)
             for rows in self._rows()
         ]
-        return _Space("audio", self._corpus_key(place.recipe), place.store, self._distances(blocks))
+
+        def apart(first: int, second: int) -> float:
+            pair = [record.features for record in self._rendered(Identity(), [first, second])]
+            return float(pairwise_distances(pair[:1], pair[1:], distance)[0, 0])
+
+        key = self._corpus_key(place.recipe)
+        return _Space("audio", key, place.store, self._distances(blocks), apart)
 
     def _audio_place(self, condition: Transform, distance: Distance) -> _Place:
         own = [distance.name, self._stores.token(distance.subject)]
@@ -731,14 +780,19 @@ class Experiment:
                     queries[rows], originals, distance, device=self._active.device or CPU
                 )
 
+        def apart(first: int, second: int) -> float:
+            return float(
+                pairwise_distances(originals[[first]], originals[[second]], distance)[0, 0]
+            )
+
         distances = self._distances([partial(compare, rows) for rows in self._rows()])
         recipe = self._distance_recipe(distance)
         if recipe is None:
             # One's own function may do otherwise the next time: what it gave is what counts.
             key = digest("latent", *consistency.as_blocks(distances))
-            return _Space("latent", key, self._stores.scratch, distances)
+            return _Space("latent", key, self._stores.scratch, distances, apart)
         key = digest("latent", recipe, originals, queries)
-        return _Space("latent", key, self._stores.lasting, distances)
+        return _Space("latent", key, self._stores.lasting, distances, apart)
 
     def _rows(self) -> list[slice]:
         """Return the blocks of rows in which distances are made and stored."""
@@ -859,7 +913,7 @@ class Experiment:
         if len(widths) > 1:
             raise EncoderError(
                 f"encoder {encoder.name!r} returned embeddings of different lengths:"
-                f" {sorted(widths)}"
+                f" {sorted(widths)}; it must return one length, whatever batch it gets"
             )
         return np.asarray(np.stack(rows), dtype=np.float32)
 
@@ -1098,6 +1152,8 @@ class _Space:
     key: str
     store: Store
     distances: Distances
+    #: Of two originals, by position.
+    apart: Callable[[int, int], float]
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 _MARK = "nnrel"
 _MARK_ARGUMENTS = ("corpus", "grid", "seed", "clips")
 _MARK_HELP = (
-    f"{_MARK}(corpus=None, grid=None, seed=None, clips=None): audio corpus (a Corpus, 'bundled', a"
-    " folder, 'mirdata:NAME'), grid of magnitudes ('quick', 'imperceptible', 'paper', or a list of"
-    " transformations), seed and number of clips for this test's nnrel measurements."
+    f"{_MARK}(corpus=None, grid=None, seed=None, clips=None): set these for what a test measures:"
+    " corpus, a Corpus, 'bundled', a folder or 'mirdata:NAME'; grid, 'quick', 'imperceptible',"
+    " 'paper' or a list of transformations, which nnrel_transform runs through; seed; and clips,"
+    " how many of the corpus. What is left out is the run's (--nnrel-corpus and so on)."
 )
 #: Name of the folder that --nnrel-report writes to when it names none.
 _REPORT_DIR = "nnrel-report"
@@ -47,6 +48,8 @@ _BASELINE = "nnrel-baseline.json"
 _OFF = "off"
 #: Attribute of a test report that carries what a test recorded, from workers to the controller.
 _CARRIED = "nnrel"
+#: Where GitHub Actions has the file whose Markdown it shows on the page of a run.
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @dataclass(frozen=True)
@@ -66,30 +69,27 @@ class _Option:
         return self.ini
 
 
-_REPORT = _Option("report", "folder for the report (see --nnrel-report)", None, "DIR")
+_REPORT = _Option("report", f"write a report to DIR (default: {_REPORT_DIR})", None, "DIR")
+#: Help is a line each on a terminal of 80 columns.
 _OPTIONS = (
-    _Option("corpus", "audio that verdicts rest on: 'bundled' (default), a folder, 'mirdata:NAME'"
-            " or 'mirdata:NAME@FOLDER'", "bundled", "CORPUS"),
-    _Option("clips", "use only N clips of the corpus, evenly spread", None, "N"),
-    _Option("grid", "magnitudes that nnrel_transform runs through: quick (default),"
-            " imperceptible, paper", "quick", "GRID"),
-    _Option("seed", "seed of noise, crops and bootstraps (default: 0)", "0", "SEED"),
-    _Option("cache", "folder that keeps transformed clips, features and embeddings for later"
-            " runs, or 'off' (default: the user's cache folder)", None, "DIR"),
-    _Option("cache-gib", "size that the cache is cut back to, in GiB (default: 10)",
+    _Option("corpus", "audio: bundled (default), FOLDER, mirdata:NAME[@FOLDER]", "bundled",
+            "CORPUS"),
+    _Option("clips", "only N clips of it, evenly spread (default: all)", None, "N"),
+    _Option("grid", "magnitudes: quick (default), imperceptible, paper", "quick", "GRID"),
+    _Option("seed", "of noise, crops and bootstraps (default: 0)", "0", "SEED"),
+    _Option("cache", "kept between runs, or off (default: the user's cache)", None, "DIR"),
+    _Option("cache-gib", "size that the cache is cut back to (default: 10 GiB)",
             str(settings.DEFAULT_CACHE_GIB), "GIB", on_command_line=False),
-    _Option("jobs", "clips that are transformed side by side (default: the cores there are,"
-            " shared among xdist's workers)", None, "N"),
-    _Option("device", "torch device for distances and encoders, such as 'cuda'", None, "DEVICE"),
-    _Option("sample-rate", "rate at which clips of a folder are transformed and compared"
-            " (default: 22050)", None, "HZ", on_command_line=False),
-    _Option("source-seconds", "longest stretch of a clip of a folder that is transformed"
-            " (default: 4)", None, "SECONDS", on_command_line=False),
-    _Option("window-seconds", "centre of it that is compared (default: 2)", None, "SECONDS",
+    _Option("jobs", "tasks side by side (default: the cores of a worker)", None, "N"),
+    _Option("device", "torch device, such as cuda (default: cpu)", None, "DEVICE"),
+    _Option("sample-rate", "of clips of a folder, in Hz (default: 22050)", None, "HZ",
             on_command_line=False),
-    _Option("baseline", "JSON file of outcomes that nnrel_baseline compares with (default:"
-            f" {_BASELINE} in pytest's root folder)", None, "FILE"),
-    _Option("segments", "clips taken from each file of a folder (default: 1)", None, "N",
+    _Option("source-seconds", "transformed of clips of a folder (default: 4)", None, "SECONDS",
+            on_command_line=False),
+    _Option("window-seconds", "compared of clips of a folder (default: 2)", None, "SECONDS",
+            on_command_line=False),
+    _Option("baseline", f"outcomes to compare with (default: {_BASELINE})", None, "FILE"),
+    _Option("segments", "clips of each file of a folder (default: 1)", None, "N",
             on_command_line=False),
 )  # fmt: skip
 
@@ -103,17 +103,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const=_REPORT_DIR,
         default=None,
         metavar="DIR",
-        help=f"write index.html and results.json to DIR (default: {_REPORT_DIR})",
+        help=_REPORT.help,
     )
     group.addoption(
         "--nnrel-update-baseline",
         dest="nnrel_update_baseline",
         action="store_true",
         default=None,
-        help="write what nnrel_baseline measures to the baseline, in place of what is there",
+        help="write the baseline anew from this run (default: compare)",
     )
     parser.addini("nnrel_update_baseline", "as --nnrel-update-baseline", type="bool", default=False)
-    parser.addini("nnrel_report", "folder for the report (see --nnrel-report)", default=None)
+    parser.addini("nnrel_report", "as --nnrel-report=DIR", default=None)
     for option in _OPTIONS:
         if option.on_command_line:
             group.addoption(
@@ -123,7 +123,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                 metavar=option.metavar,
                 help=option.help,
             )
-        parser.addini(option.ini, option.help, default=None)
+        in_ini = f"as --nnrel-{option.name}" if option.on_command_line else option.help
+        parser.addini(option.ini, in_ini, default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -226,6 +227,8 @@ class _Run:
 
 _RUN = pytest.StashKey[_Run]()
 _ITEM_SINK = pytest.StashKey[recording.Sink]()
+#: What the phases of a test recorded.
+_RECORDED = pytest.StashKey[list[dict[str, Any]]]()
 
 
 def _value(config: pytest.Config, option: _Option) -> str | None:
@@ -405,13 +408,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def nnrel_corpus(request: pytest.FixtureRequest) -> Corpus:
-    """Audio corpus of the run: --nnrel-corpus, --nnrel-clips. Override it to bring your own."""
+    """Corpus of the run (--nnrel-corpus, --nnrel-clips). Override it to bring your own."""
     return request.config.stash[_RUN].open_corpus()
 
 
 @pytest.fixture(scope="session")
 def nnrel_baseline(request: pytest.FixtureRequest) -> Baseline:
-    """Baseline of the run (--nnrel-baseline): `check(encoder)` fails where one got worse."""
+    """Baseline of the run (--nnrel-baseline): `check(encoder)` fails where it got worse."""
     from pytest_nnrel.baselines import Baseline
 
     run = request.config.stash[_RUN]
@@ -420,7 +423,7 @@ def nnrel_baseline(request: pytest.FixtureRequest) -> Baseline:
 
 @pytest.fixture(scope="session")
 def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
-    """A transformation of the run's grid (--nnrel-grid); the test runs once for each.
+    """Transformation of the run's grid (--nnrel-grid): the test runs once for each of them.
 
     Magnitudes that are the same at the corpus's sample rate, such as MP3 above the codec's limit,
     are one condition: the first runs, the others are skipped and say which it was.
@@ -555,18 +558,28 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     sink = item.stash.get(_ITEM_SINK, None)
     content = None
+    recorded = item.stash.setdefault(_RECORDED, [])
+    if call.when == "setup" and recorded:  # a rerun replaces the run before
+        recorded.clear()
+        _set_properties(item, recorded)
     if sink is not None and (sink.measurements or sink.verdicts):
-        from pytest_nnrel.report.results import describe
-
         content = sink.take()
         if call.when == "call" and call.excinfo is not None:
             _keep_examples(item, call.excinfo.value, content)
-        # JUnit XML takes the properties of the last phase, which has those of all before.
-        item.user_properties.extend(("nnrel", line) for line in describe(content))
+        recorded.append(content)
+        _set_properties(item, recorded)
     report = yield
     if content is not None:
         setattr(report, _CARRIED, content)
     return report
+
+
+def _set_properties(item: pytest.Item, recorded: list[dict[str, Any]]) -> None:
+    """Give JUnit XML what a test recorded up to now: it takes the properties of the last phase."""
+    from pytest_nnrel.report.junit import is_ours, properties_of
+
+    others = [pair for pair in item.user_properties if not is_ours(pair[0])]
+    item.user_properties[:] = [*others, *properties_of(recorded)]
 
 
 def _keep_examples(item: pytest.Item, error: BaseException, content: dict[str, Any]) -> None:
@@ -595,6 +608,7 @@ class _Reporter:
         self._run = run
         self._collector: Collector | None = None
         self._problem: str | None = None
+        self._notes: list[str] = []
         self._written: dict[str, int] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -619,11 +633,27 @@ class _Reporter:
         from pytest_nnrel.report.results import Collector
 
         collector = self._collector or Collector()
+        results = collector.results(self._about(int(exitstatus)))
         try:
-            write_report(self._run.report, collector.results(self._about(int(exitstatus))))
+            write_report(self._run.report, results)
+            self._write_summary(self._run.report, results)
         except OSError as error:  # hooks do not raise: say it, and fail the run
             self._problem = f"the report could not be written to {self._run.report}: {error}"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _write_summary(self, folder: Path, results: dict[str, Any]) -> None:
+        from pytest_nnrel.report import markdown
+
+        text = markdown.summary_text(results)
+        markdown.write_summary(folder, text)
+        page = os.environ.get(_STEP_SUMMARY)
+        if page:
+            try:
+                markdown.append_step_summary(Path(page), text)
+            except OSError as error:  # the report has it all: no reason to fail the run
+                self._notes.append(
+                    f"the summary could not be appended to ${_STEP_SUMMARY}: {error}"
+                )
 
     def _write_baselines(self, session: pytest.Session) -> None:
         contents = [] if self._collector is None else self._collector.baselines()
@@ -671,6 +701,7 @@ class _Reporter:
 
             lines = summary_lines(self._collector.results(self._about(0)))
         lines += [f"baseline: {n} entries written to {path}" for path, n in self._written.items()]
+        lines += self._notes
         if self._problem is not None:
             lines.append(self._problem)
         elif self._run.report is not None:

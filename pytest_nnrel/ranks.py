@@ -124,7 +124,8 @@ def rank_pairs(
     finite = sum(int(np.isfinite(part).sum()) for part in _stretches(values))
     if finite < count:
         raise UndefinedMeasureError(
-            f"rho is undefined: {count - finite} of {count} {space} distances are not finite"
+            f"rho is undefined: {count - finite} of {count} {space} distances are not finite;"
+            " assert_encoder_sane tells of NaN and overflow, and no clip may hold them"
         )
     doubled = _empty((1, n) if pairs == "own" else (n, n), np.min_scalar_type(2 * count), folder)
     if count <= _IN_MEMORY:
@@ -140,7 +141,8 @@ def rank_pairs(
             _fill(doubled, first, pairs, _doubled_ranks(order, part[order], ordered))
     if ordered[0] == ordered[-1]:
         raise UndefinedMeasureError(
-            f"rho is undefined: all {count} {space} distances are equal ({ordered[0]:g})"
+            f"rho is undefined: all {count} {space} distances are equal ({ordered[0]:g}); an"
+            " encoder must tell clips apart (assert_encoder_sane), and clips must differ"
         )
     return Ranks(doubled, count, pairs, folder)
 

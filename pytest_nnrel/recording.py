@@ -109,6 +109,8 @@ class Verdict:
         What was found, in a line, where it is not the value of one measurement.
     covers : tuple of dict
         Measurements that it rests on, where there are several, as plain values.
+    comparison : dict or None
+        What became of each condition since a baseline, where there is one, as plain values.
     """
 
     assertion: str
@@ -119,10 +121,11 @@ class Verdict:
     subject: str = ""
     headline: str = ""
     covers: tuple[dict[str, Any], ...] = ()
+    comparison: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as builtins, its measurements by their keys."""
-        return {
+        plain = {
             "assertion": self.assertion,
             "outcome": self.outcome,
             "minimum": None if self.minimum is None else float(self.minimum),
@@ -130,8 +133,9 @@ class Verdict:
             "message": self.message,
             "subject": self.subject,
             "headline": self.headline,
-            "covers": [measurement_key(plain) for plain in self.covers],
+            "covers": [measurement_key(covered) for covered in self.covers],
         }
+        return plain if self.comparison is None else {**plain, "comparison": self.comparison}
 
 
 @dataclass

@@ -24,7 +24,7 @@ from pytest_nnrel.errors import SettingError
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -75,6 +75,24 @@ class Change:
     def worse(self) -> bool:
         """Whether this condition on its own is significantly worse, or fell by too much."""
         return self.adjusted <= comparison.SIGNIFICANCE or self.exceeds
+
+    def as_dict(self, clips: Sequence[str]) -> dict[str, Any]:
+        """Return the change as builtins; clips that flipped by their ids."""
+        key = self.after.key
+        both = list(zip(clips, self.before.outcomes, self.after.outcomes))
+        return {
+            "transform": key.transform,
+            "measure": key.measure,
+            "distance": key.distance,
+            "before": self.before.value,
+            "after": self.after.value,
+            "lost": [clip for clip, before, after in both if before and not after],
+            "won": [clip for clip, before, after in both if after and not before],
+            "p": self.p,
+            "adjusted": self.adjusted,
+            "allowed": self.allowed,
+            "worse": self.worse,
+        }
 
 
 @dataclass(frozen=True)
@@ -144,6 +162,18 @@ class Comparison:
             f" ({n} clips, {k} condition{'s' * (k != 1)}): {lost} flips to wrong, {won} to right;"
             f" all together: {tests}"
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison as builtins, for the report."""
+        return {
+            "corpus": self.corpus.name,
+            "clips": len(self.corpus.ids),
+            "verdict": self.verdict,
+            "headline": self.headline,
+            "p_values": dict(self.p_values),
+            "p_margins": self.p_margins,
+            "changes": [change.as_dict(self.corpus.ids) for change in self.changes],
+        }
 
     def lines(self) -> list[str]:
         """Return what was found, for people."""

@@ -216,6 +216,7 @@ class Baseline:
                 subject=name,
                 headline=headline,
                 covers=covers,
+                comparison=None if found is None else found.as_dict(),
             )
         )
         if lines:
@@ -255,7 +256,8 @@ def _of_conditions(
     unknown = sorted(allowed.keys() - names.keys())
     if unknown:
         raise SettingError(
-            f"max_drop names {', '.join(unknown)}, which is not among the transformations"
+            f"max_drop names {', '.join(unknown)}, which is not among the transformations:"
+            f" {listed(sorted(names))}"
         )
     found: dict[str, float] = {}
     for name, drop in allowed.items():

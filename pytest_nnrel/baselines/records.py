@@ -261,7 +261,10 @@ def _load(path: Path) -> tuple[str, Records]:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BaselineError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise BaselineError(
+            f"{path} cannot be read: {error.strerror or error}; name a baseline or the results.json"
+            " of a run"
+        ) from error
     except ValueError as error:
         raise BaselineError(
             f"{path} is no JSON: {error}; restore it from version control"

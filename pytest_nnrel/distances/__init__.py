@@ -219,7 +219,9 @@ def pairwise_together(
     left, right = prepare(queries, "queries"), prepare(candidates, "candidates")
     widths = left[0].shape[-1], right[0].shape[-1]
     if widths[0] != widths[1]:
-        raise DistanceError(f"queries have {widths[0]} dimensions, candidates {widths[1]}")
+        raise DistanceError(
+            f"queries have {widths[0]} dimensions, candidates {widths[1]}; give both of one space"
+        )
     how = _How(settings.active().jobs if jobs is None else jobs, device, progress)
     together = {}
     for name, values in distance.fn(left, right, how).items():
@@ -262,7 +264,7 @@ def _as_sequences(values: Any, what: str) -> list[npt.NDArray[np.float32]]:  # n
                 f" {list(sequence.shape)}"
             )
         if not np.isfinite(sequence).all():
-            raise DistanceError(f"{what}[{i}] holds NaN or infinite frames")
+            raise DistanceError(f"{what}[{i}] holds NaN or infinite frames; give finite ones")
     return sequences
 
 

@@ -15,16 +15,22 @@ PAGE = "index.html"
 
 
 def write_report(folder: Path, results: dict[str, Any]) -> None:
-    """Write ``results.json``, and ``index.html`` made from it alone.
+    """Write ``results.json``, the audio of failing clips, and ``index.html`` made from both.
 
     Raises
     ------
     OSError
         If the folder cannot be written; files of an earlier report are then left whole.
     """
+    from pytest_nnrel.report import findings, listening
     from pytest_nnrel.report.html import render_page
 
     encoded = json.dumps(results, indent=1, allow_nan=False) + "\n"
+    results = json.loads(encoded)
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / RESULTS, encoded)
-    replace_text(folder / PAGE, render_page(json.loads(encoded)))
+    cases = listening.cases_of(findings.rows_of(results))
+    listening.write_audio(
+        folder / listening.AUDIO, [case for of_row in cases.values() for case in of_row]
+    )
+    replace_text(folder / PAGE, render_page(results, folder))

@@ -1,27 +1,54 @@
-"""``index.html``: one page without network access, made from the results alone."""
+"""``index.html``: one page without network access, of the results and the audio beside it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.report import plots
-from pytest_nnrel.report.results import describe_rates, describe_value, kind_of, subject_of
+from pytest_nnrel.comparison import describe_drop
+from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-#: Outcomes in the order in which the page lists them.
-_ORDER = ("crashed", "error", "fails", "undecided", "holds")
+#: What a page shows of a run; ``results.json`` has the rest, and the page says how much that is.
+MAX_BROKEN, MAX_ROWS, MAX_SECTIONS, MAX_GROUPS, MAX_FLIPS = 60, 1000, 12, 8, 100
+#: Blocks of failures that are open when the page is.
+OPEN = 2
+#: Characters of a message.
+MAX_MESSAGE = 6000
 
 
-def render_page(results: dict[str, Any]) -> str:
+@dataclass(frozen=True)
+class Broken:
+    """A verdict that does not hold, as a block of the page."""
+
+    row: findings.Row
+    cases: Sequence[listening.Case]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Part of a list, and how much of it is left out."""
+
+    items: Sequence[Any]
+    left_out: int
+
+    @classmethod
+    def first(cls, items: Sequence[Any], room: int) -> Shown:
+        return cls(items[:room], max(0, len(items) - room))
+
+
+def render_page(results: dict[str, Any], folder: Path | None = None) -> str:
     """Return the page.
 
     Parameters
     ----------
     results : dict
         Content of ``results.json``.
+    folder : Path, optional
+        That the page will lie in: what is in its `listening.AUDIO` can be played.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -32,94 +59,79 @@ def render_page(results: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = _verdict_rows(results)
-    corpora = {
-        m["details"]["corpus"]["fingerprint"]: m["details"]["corpus"]
-        for m in results["measurements"].values()
+    environment.globals |= {
+        "curves": curves,
+        "describe_panel": curves.describe_panel,
+        "why_silent": listening.why_silent,
+        "number": _number,
+        "shortened": _shortened,
     }
-    return environment.get_template("page.html").render(
-        results=results,
-        rows=rows,
-        headline=_headline(rows),
-        failing=[row for row in rows if row["message"]],
-        figures=_figures(results["measurements"].values()),
-        corpora=list(corpora.values()),
-        aliases=_aliases(results["measurements"].values()),
+    return environment.get_template("page.html").render(_content(results, folder))
+
+
+def _content(results: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return what the template shows."""
+    measurements = results["measurements"]
+    rows = findings.rows_of(results)
+    counts = findings.tally(rows)
+    cases = listening.cases_of(rows)
+    heard = [case for of_row in cases.values() for case in of_row]
+    players = listening.players_of(heard, None if folder is None else folder / listening.AUDIO)
+    broken = [Broken(row, cases.get(i, [])) for i, row in enumerate(rows) if row.outcome != "holds"]
+    shown = [block for i, block in enumerate(broken) if i < MAX_BROKEN or block.cases]
+    audible = (
+        block.row.anchor
+        for block in shown
+        if any(recording in players for case in block.cases for recording in case.recordings)
     )
-
-
-def _verdict_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for test in results["tests"]:
-        if test["outcome"] == "crashed":
-            message = "The process that ran this test died before it could report."
-            rows.append(_row(test["test"], "crashed", message))
-        for verdict in test["verdicts"]:
-            message = verdict["message"]
-            if message:
-                message = "\n".join([message, *_hypothesis_lines(test)])
-            row = _row(test["test"], verdict["outcome"], message, verdict["minimum"])
-            row |= {
-                "subject": verdict.get("subject", ""),
-                "kind": verdict["assertion"] if verdict.get("headline") else "",
-                "value": verdict.get("headline", ""),
-            }
-            measured = results["measurements"].get(verdict["measurement"])
-            if measured is not None:
-                row |= {
-                    "subject": subject_of(measured),
-                    "kind": kind_of(measured),
-                    "transform": measured["details"]["transform"]["name"],
-                    "value": describe_value(measured),
-                    "beside": describe_rates(measured),
-                    "n": measured["n"],
-                }
-            rows.append(row)
-    rows.sort(key=lambda row: _ORDER.index(row["outcome"]))  # stable: by test within an outcome
-    for number, row in enumerate(rows):
-        row["anchor"] = f"verdict-{number}"
-    return rows
-
-
-def _hypothesis_lines(test: dict[str, Any]) -> list[str]:
-    """Return how to keep what a Hypothesis test failed at, and how much it tried for that."""
-    lines = [f"keep it:  {example}" for example in test.get("examples", ())]
-    passed_over = len(test.get("passed_over", ()))
-    if passed_over:
-        given = len(test["verdicts"]) + passed_over
-        lines.append(f"tried:    {given} verdicts; {passed_over} more of them did not hold")
-    return lines
-
-
-def _row(test: str, outcome: str, message: str, minimum: float | None = None) -> dict[str, Any]:
+    corpora = _corpora(measurements.values())
+    known = references.load_references(references.bundled_curves())
     return {
-        "test": test,
-        "outcome": outcome,
-        "message": message,
-        "minimum": minimum,
-        "subject": "",
-        "kind": "",
-        "transform": "",
-        "value": "",
-        "beside": "",
-        "n": "",
+        "results": results,
+        "headline": findings.headline(counts),
+        "counts": counts,
+        "status": next((o for o in findings.ORDER if counts[o]), "nothing"),
+        "failed": Shown.first(findings.groups_of(rows, ("crashed", "error", "fails")), MAX_GROUPS),
+        "undecided": Shown.first(findings.groups_of(rows, ("undecided",)), MAX_GROUPS),
+        "steps": findings.next_steps(rows, measurements.values(), heard=next(audible, "")),
+        "anchors": {block.row.anchor for block in shown},
+        "broken": Shown(shown, len(broken) - len(shown)),
+        "open": OPEN,
+        "players": players,
+        "sections": Shown.first(curves.sections_of(measurements, rows, known), MAX_SECTIONS),
+        "references": known,
+        "heat_maps": heatmap.heat_maps(measurements, rows),
+        "comparisons": [
+            (row, Shown.first(_flips(row.verdict["comparison"]), MAX_FLIPS))
+            for row in rows
+            if row.verdict.get("comparison")
+        ],
+        "maps": Shown.first(
+            projection.maps_of(measurements, results.get("corpora", {})), projection.MAX_MAPS
+        ),
+        "map_size": projection.SIZE,
+        "rows": Shown.first(rows, MAX_ROWS),
+        "corpora": corpora,
+        "aliases": _aliases(measurements.values()),
+        "engines": _engines(measurements.values()),
+        "encoders": _encoders(measurements.values()),
     }
 
 
-def _headline(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return "Nothing was judged in this run."
-    counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in _ORDER}
-    wording = {
-        "crashed": "crashed",
-        "error": "could not be measured",
-        "fails": "failed",
-        "undecided": "too close to call",
-    }
-    bad = [f"{counts[outcome]} {words}" for outcome, words in wording.items() if counts[outcome]]
-    if not bad:
-        return f"All {len(rows)} verdicts hold."
-    return f"{', '.join(bad)}; {counts['holds']} of {len(rows)} verdicts hold."
+def _corpora(measurements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = {m["details"]["corpus"]["fingerprint"]: m["details"]["corpus"] for m in measurements}
+    return [
+        corpus | {"drop": describe_drop(corpus["clips"], corpus["groups"])}
+        for corpus in found.values()
+    ]
+
+
+def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the conditions of a comparison, those that got worse first."""
+    return sorted(
+        comparison["changes"],
+        key=lambda c: (not c["worse"], c["adjusted"], c["after"] - c["before"]),
+    )
 
 
 def _aliases(measurements: Iterable[dict[str, Any]]) -> list[str]:
@@ -127,46 +139,32 @@ def _aliases(measurements: Iterable[dict[str, Any]]) -> list[str]:
     return sorted({f"{t['asked']} is {t['name']}" for t in transforms if t["asked"] != t["name"]})
 
 
-def _figures(measurements: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return a figure for each corpus, measure and family, the audio space's curve behind."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    bounds: dict[tuple[str, str], list[plots.Point]] = defaultdict(list)
-    for measurement in measurements:
-        details = measurement["details"]
-        corpus, transform = details["corpus"], details["transform"]
-        place = (corpus["fingerprint"], transform["family"])
-        if transform["family"] == "Identity" or transform["magnitude"] is None:
-            continue
-        if measurement["measure"] == "audio" and details["identity"]["audio_distance"] == "dtw":
-            bounds[place].append(_point(measurement))
-        if measurement["measure"] != "exemplar":
-            groups[*place, measurement["measure"], kind_of(measurement)].append(measurement)
-    figures = []
-    for (fingerprint, family, measure, kind), group in sorted(groups.items()):
-        if measure == "audio":
-            continue  # drawn behind the encoders
-        curves: dict[str, list[plots.Point]] = defaultdict(list)
-        for measurement in group:
-            curves[subject_of(measurement)].append(_point(measurement))
-        transform = group[0]["details"]["transform"]
-        audio = bounds[fingerprint, family] if measure == "within" else []
-        corpus = group[0]["details"]["corpus"]
-        figures.append(
-            {
-                "title": f"{family}: {kind}, {corpus['clips']} clips of {corpus['name']}",
-                "svg": plots.curve_figure(
-                    curves,
-                    audio,
-                    unit=f"{family} ({transform['unit']})" if transform["unit"] else family,
-                    identity=transform["identity"],
-                    label=kind,
-                ),
-            }
-        )
-    return figures
+def _engines(measurements: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return what transformed the clips, by family."""
+    found: dict[str, str] = {}
+    for measured in measurements:
+        transform = measured["details"]["transform"]
+        recipe = transform["recipe"] or {}
+        parts = [f"{k} {v}" for k, v in recipe.items() if k not in ("transform", "magnitude")]
+        if parts:
+            found[transform["family"]] = ", ".join(parts)
+    return dict(sorted(found.items()))
 
 
-def _point(measurement: dict[str, Any]) -> plots.Point:
-    low, high = measurement["ci"]
-    magnitude = measurement["details"]["transform"]["magnitude"]
-    return magnitude, measurement["value"], (low, high)
+def _encoders(measurements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = {
+        (encoder["name"], encoder["fingerprint"]): encoder
+        for measured in measurements
+        if (encoder := measured["details"].get("encoder"))
+    }
+    return [found[key] for key in sorted(found, key=str)]
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.5g}"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_MESSAGE:
+        return text
+    return f"{text[:MAX_MESSAGE]}\n... {len(text) - MAX_MESSAGE:,} more characters in results.json"

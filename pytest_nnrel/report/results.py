@@ -87,7 +87,7 @@ class Collector:
             **about,
             "environment": _environment(),
             "corpora": dict(sorted(corpora.items())),
-            "measurements": dict(sorted(measurements.items())),
+            "measurements": _without_graver_maps(dict(sorted(measurements.items()))),
             "tests": tests,
         }
 
@@ -100,6 +100,35 @@ class Collector:
             if carried is not None
             for content in carried["baselines"]
         ]
+
+
+def _without_graver_maps(measurements: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return measurements of which only the mildest of a family keep the map that they carry."""
+    mildest: dict[tuple[object, ...], float] = {}
+    for measured in measurements.values():
+        place, gravity = _place_of(measured)
+        if "map" in measured["details"]:
+            mildest[place] = min(gravity, mildest.get(place, gravity))
+    kept = {}
+    for key, measured in measurements.items():
+        place, gravity = _place_of(measured)
+        details = measured["details"]
+        if "map" in details and gravity > mildest[place]:
+            details = {name: value for name, value in details.items() if name != "map"}
+        kept[key] = {**measured, "details": details}
+    return kept
+
+
+def _place_of(measured: dict[str, Any]) -> tuple[tuple[object, ...], float]:
+    identity, transform = measured["details"]["identity"], measured["details"]["transform"]
+    place = (
+        identity.get("encoder"),
+        identity["corpus"],
+        identity.get("latent_distance"),
+        transform["family"],
+    )
+    severity = transform["severity"]
+    return place, float("inf") if severity is None else abs(severity)
 
 
 def _worst(outcomes: set[str]) -> str:

@@ -104,7 +104,7 @@ class Chain(_Unlisted):
 
     def __init__(self, *steps: Transform) -> None:
         if not steps:
-            raise MagnitudeError("Chain takes at least one transformation")
+            raise MagnitudeError("Chain takes at least one transformation, and got none")
         for step in steps:
             if not isinstance(step, Transform):
                 raise MagnitudeError(f"Chain takes transformations, not {step!r}")

@@ -189,6 +189,8 @@ def parse_transform(text: str) -> Transform:
         If `text` is no such call, or the magnitude is out of bounds.
     """
     try:
+        if not isinstance(text, str):
+            raise TypeError("not text")
         return _from_call(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, TypeError) as error:
         if isinstance(error, MagnitudeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
@@ -37,6 +38,7 @@ _LAG_FFT = 8192
 #: A peak of the correlation this much above that at lag 0 is a misalignment; below, it is the
 #: periodicity of a steady tone.
 _LAG_MARGIN = 1.02
+_REINSTALL = "install another version of lameenc or libsndfile"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class MP3(Named):
 
     def __post_init__(self) -> None:
         known: Any = self.kbps
-        if isinstance(known, bool) or known not in BITRATES:
+        number = isinstance(known, Real) and not isinstance(known, bool)
+        if not number or known not in BITRATES:
             rates = ", ".join(map(str, BITRATES))
             raise MagnitudeError(f"MP3(kbps=...) takes a bitrate of MP3: {rates}; not {known!r}")
         object.__setattr__(self, "kbps", int(known))
@@ -95,7 +98,10 @@ class MP3(Named):
         """
         if sample_rate not in _REACHABLE:
             rates = ", ".join(f"{rate:,}" for rate in sorted(_REACHABLE))
-            raise TransformError(f"MP3 exists at {rates} Hz, not at {sample_rate:,} Hz")
+            raise TransformError(
+                f"MP3 exists at {rates} Hz, not at {sample_rate:,} Hz; give the corpus one of these"
+                " sample rates"
+            )
         reachable = _REACHABLE[sample_rate]
         return MP3(min(reachable, key=lambda rate: (abs(rate - self.kbps), rate)))
 
@@ -131,11 +137,11 @@ class MP3(Named):
         if rate != sample_rate or len(out) != len(samples):
             raise TransformError(
                 f"the codec returned {len(out)} samples at {rate} Hz instead of {len(samples)} at"
-                f" {sample_rate} Hz"
+                f" {sample_rate} Hz; {_REINSTALL}"
             )
         lag = _lag(samples, out)
         if lag:
-            raise TransformError(f"the codec's output lags by {lag} samples")
+            raise TransformError(f"the codec's output lags by {lag} samples; {_REINSTALL}")
         return out, {"kbps": float(kbps), "lag": float(lag), "clipped_samples": float(clipped)}
 
 

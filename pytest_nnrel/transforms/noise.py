@@ -65,7 +65,10 @@ class _Noise(Named):
         signal_rms, noise_rms = rms(samples), rms(noise)
         if signal_rms == 0.0 or noise_rms == 0.0:
             silent = "clip" if signal_rms == 0.0 else "noise"
-            raise TransformError(f"the {silent} is silent, so no signal-to-noise ratio exists")
+            raise TransformError(
+                f"the {silent} is silent, so no signal-to-noise ratio exists; use another"
+                f" {silent}"
+            )
         gain = signal_rms / noise_rms * 10.0 ** (-self.snr_db / 20.0)
         out = (samples.astype(np.float64) + gain * noise).astype(np.float32)
         reached = 20.0 * math.log10(signal_rms / rms(out.astype(np.float64) - samples))

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
@@ -189,7 +190,7 @@ class Transform(ABC):
                 f" {samples.dtype}{list(samples.shape)}"
             )
         if not np.isfinite(samples).all():
-            raise TransformError("the output holds NaN or infinite samples")
+            raise TransformError("the output holds NaN or infinite samples; return finite ones")
 
 
 class Named(Transform):
@@ -233,7 +234,10 @@ def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     powers = block_powers(samples, clip.sample_rate)
     gain, deviation = 0.0, integrated_loudness(powers) - target
     if not math.isfinite(deviation):
-        raise TransformError("the output is silent (nothing above -70 LUFS)")
+        raise TransformError(
+            "the output is silent (nothing above -70 LUFS), so that its loudness cannot be"
+            " restored; use a milder magnitude, or leave the clip out"
+        )
     # Which blocks pass the absolute gate depends on the gain, so that one step may miss.
     for _ in range(_GAIN_STEPS):
         gain -= deviation
@@ -241,7 +245,10 @@ def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
         if abs(deviation) <= _LOUDNESS_REACHED:
             break
     if not abs(deviation) <= LOUDNESS_TOLERANCE:
-        raise TransformError(f"loudness could not be restored, it is off by {deviation:.2f} LU")
+        raise TransformError(
+            f"loudness could not be restored: it is off by {deviation:.2f} LU, as parts of the clip"
+            " are near silence; leave the clip out"
+        )
     restored = np.multiply(samples, 10.0 ** (gain / 20.0), dtype=np.float64).astype(np.float32)
     return restored, {"loudness_gain_db": gain, "loudness_deviation_lu": deviation}
 
@@ -288,11 +295,11 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     """
     low, high = family.bounds
     expected = f"{family.__name__}({field}=...) takes {low:g} to {high:g} {family.unit}"
-    if isinstance(value, bool | str | None):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise MagnitudeError(f"{expected}, not {value!r}")
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
+    except OverflowError as error:
         raise MagnitudeError(f"{expected}, not {value!r}") from error
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")

@@ -231,8 +231,9 @@ def test_fixtures_are_listed_with_their_texts(inner):
     done = inner.execute("pytest", "--fixtures")
     lines = done.stdout.splitlines()
     for name, text in (
-        ("nnrel_corpus", "Audio corpus of the run"),
-        ("nnrel_transform", "A transformation of the run's grid"),
+        ("nnrel_corpus", "Corpus of the run"),
+        ("nnrel_baseline", "Baseline of the run"),
+        ("nnrel_transform", "Transformation of the run's grid"),
     ):
         (start,) = [i for i, line in enumerate(lines) if line.startswith(name)]
         assert lines[start].startswith(f"{name} [session scope] -- ")

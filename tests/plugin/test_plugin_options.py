@@ -147,12 +147,20 @@ def test_folders_in_the_ini_file_do_not_depend_on_where_pytest_is_run(inner, cli
 
 
 def test_help_lists_options_and_ini_keys(inner):
-    text = inner.execute("pytest", "--help").stdout
+    text = inner.execute("pytest", "--help", COLUMNS="80").stdout
     for option in ("report", "corpus", "clips", "grid", "seed", "cache", "jobs", "device"):
         assert f"--nnrel-{option}" in text
         assert f"nnrel_{option} " in text
     for key in ("sample_rate", "source_seconds", "window_seconds", "segments", "cache_gib"):
         assert f"nnrel_{key} " in text
+    (group,) = (part for part in text.split("\n\n") if "(pytest-nnrel):" in part)
+    heading, *lines = group.splitlines()
+    assert heading == "consistency of audio encoders (pytest-nnrel):"
+    options = [line for line in lines if line.startswith("  --nnrel-")]
+    # A line of help each, beside the option or, where that is long, below it.
+    helped = [line for line in options if "  " in line.strip()]
+    assert len(lines) == len(helped) + 2 * (len(options) - len(helped))
+    assert text.count("(default: ") + text.count("(default)") >= len(options)
 
 
 _BAD_VALUES = [

@@ -26,6 +26,7 @@ LAYERS = (
     ("assertions", "strategies", "examples"),
     ("search", "monotonicity", "sanity", "baselines"),
     ("report",),
+    ("inspection",),
     ("plugin", "__main__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -584,9 +584,12 @@ GEOMETRY = [
     ({"source_seconds": math.nan}, "source_seconds.*nan"),
     ({"source_seconds": 1.0}, "source_seconds=1 is shorter than window_seconds=2"),
     ({"window_seconds": 4.5}, "source_seconds=4 is shorter than window_seconds=4.5"),
-    ({"segments": 0}, "segments must be 1 or more, not 0"),
-    ({"segments": -3}, "segments must be 1 or more, not -3"),
+    ({"segments": 0}, "segments must be a whole number of 1 or more, not 0"),
+    ({"segments": -3}, "segments must be a whole number of 1 or more, not -3"),
     ({"segments": 2.5}, "segments must be .*not 2.5"),
+    ({"segments": "2"}, "segments must be .*not '2'"),
+    ({"sample_rate": "22050"}, "sample_rate.*not '22050'"),
+    ({"window_seconds": None}, "window_seconds.*not None"),
 ]
 
 

@@ -1042,7 +1042,9 @@ def test_a_clip_below_the_loudness_gate_is_left_at_its_level(transform):
 # Names, magnitudes and the ladder of severities
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, "2", None, [1], {}, 1 + 2j])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, True, "2", b"2", None, [1], {}, 1 + 2j, np.array([64])]
+)
 @pytest.mark.parametrize(
     "family, expected",
     [
@@ -1305,6 +1307,8 @@ def test_arguments_may_be_positional_in_a_text():
                 "Identity(1)",
                 "PitchShift(1); MP3(64)",
                 "\0",
+                None,
+                b"PitchShift(1)",
             )
         ),
         ("PitchShift(semitones=99)", "takes -24 to 24 semitones, not 99"),

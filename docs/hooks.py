@@ -1,0 +1,119 @@
+"""What the documentation takes from the program itself: options, commands, figures."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import figures
+from mkdocs.structure.files import File
+
+from pytest_nnrel import plugin
+from pytest_nnrel.__main__ import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+#: Where a page takes a part from here: a comment of its own line, such as ``<!-- options -->``.
+_PLACE = re.compile(r"^<!-- ([a-z]+) -->$", re.MULTILINE)
+
+
+class _Options:
+    """A parser that keeps what the plugin adds to pytest's."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, dict[str, Any]] = {}
+        self.ini: dict[str, str] = {}
+
+    def getgroup(self, *names: str) -> _Options:
+        return self
+
+    def addoption(self, name: str, **attributes: Any) -> None:  # noqa: ANN401
+        self.shown[name] = attributes
+
+    def addini(self, name: str, help: str, **attributes: Any) -> None:  # noqa: ANN401
+        self.ini[name] = help
+
+
+def _added() -> _Options:
+    parser = _Options()
+    plugin.pytest_addoption(parser)  # type: ignore[arg-type]  # it has what the plugin calls
+    return parser
+
+
+def options() -> str:
+    """Return the command line's options and their ini keys as a table."""
+    rows = ["| option | ini key | meaning |", "|---|---|---|"]
+    for name, attributes in _added().shown.items():
+        given = attributes.get("metavar")
+        if given:
+            given = f"[={given}]" if attributes.get("nargs") == "?" else f"={given}"
+        rows.append(f"| `{name}{given or ''}` | `{attributes['dest']}` | {attributes['help']} |")
+    return "\n".join(rows)
+
+
+def keys() -> str:
+    """Return the ini keys that have no option as a table."""
+    added = _added()
+    with_option = {attributes["dest"] for attributes in added.shown.values()}
+    rows = ["| ini key | meaning |", "|---|---|"]
+    rows += [
+        f"| `{name}` | {text} |" for name, text in added.ini.items() if name not in with_option
+    ]
+    return "\n".join(rows)
+
+
+def marker() -> str:
+    """Return what ``pytest --markers`` says."""
+    call, _, text = plugin._MARK_HELP.partition("): ")
+    return f"`@pytest.mark.{call})`\n: {text}"
+
+
+def commands() -> str:
+    """Return the help of each command, as the terminal has it."""
+    overview = _help()
+    names = re.findall(r"^    ([a-z]+)  ", overview, re.MULTILINE)
+    parts = [f"```text\n{overview}```"]
+    parts += [f"## {name}\n\n```text\n{_help(name)}```" for name in names]
+    return "\n\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    text = io.StringIO()
+    with (
+        patch.dict("os.environ", COLUMNS="88"),
+        contextlib.redirect_stdout(text),
+        contextlib.suppress(SystemExit),
+    ):
+        main([*command, "--help"])
+    return text.getvalue()
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "options": options,
+    "keys": keys,
+    "marker": marker,
+    "commands": commands,
+}
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put parts in their places."""
+    return _PLACE.sub(lambda place: PARTS[place[1]](), markdown)
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the figures, drawn from their results."""
+    results = json.loads(figures.RESULTS.read_text(encoding="utf-8"))
+    for name in figures.FIGURES:
+        drawing = figures.draw(results, name)
+        files.append(File.generated(config, f"explanation/{name}.svg", content=drawing))
+    return files

@@ -1,0 +1,266 @@
+"""What is known of one clip, and its audio to hear: ``python -m pytest_nnrel show``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel.corpus import Clip, Corpus, open_corpus
+from pytest_nnrel.distances import audio_features, pairwise_distances
+from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.progress import progress
+from pytest_nnrel.report.results import kind_of, load_results, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from pytest_nnrel.distances.mfcc import Frames
+
+#: Programs that play a WAV of floats and end with it, and the options that make them do so.
+PLAYERS = {
+    "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error"),
+    "afplay": (),
+    "pw-play": (),
+    "paplay": (),
+    "aplay": ("-q",),
+    "play": ("-q",),
+}
+#: Audio distance that says how alike clips are, whatever an encoder makes of them.
+_METRIC = "dtw"
+#: What the digits of a measurement's outcomes say of a clip, by measure.
+_OUTCOMES = {
+    "within": ("lost", "nearest"),
+    "audio": ("lost", "nearest"),
+    "exemplar": ("lost", "nearest"),
+    "accuracy": ("disagree", "agree"),
+}
+_UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run found of one clip under one transformation.
+
+    Attributes
+    ----------
+    subject : str
+        The encoder, or audio space.
+    kind : str
+        Measure and distances.
+    outcome : str
+        ``"nearest"`` or ``"lost"``; of C_acc, ``"agree"`` or ``"disagree"``.
+    margin : float
+        Distance to the nearest other original minus that to its own, over the sum of both.
+    worst : dict
+        Both distances, and the nearest other original; empty for a clip that is not among the
+        worst, of which results hold no more.
+    details : dict
+        Of the measurement.
+    """
+
+    subject: str
+    kind: str
+    outcome: str
+    margin: float
+    worst: dict[str, Any]
+    details: dict[str, Any]
+
+    @property
+    def transform(self) -> str:
+        """Name of the transformation."""
+        return str(self.details["transform"]["name"])
+
+
+def findings_of(path: Path, clip_id: str, transform: str | None = None) -> list[Finding]:
+    """Return what a ``results.json`` holds of a clip, the smallest margin first.
+
+    Parameters
+    ----------
+    path : Path
+    clip_id : str
+    transform : str, optional
+        Name of the only transformation that is looked for.
+
+    Raises
+    ------
+    ResultsError
+        If the file is no results file, or holds nothing of the clip.
+    """
+    results = load_results(path)
+    try:
+        found = [f for m in results["measurements"].values() for f in _found(m, clip_id, results)]
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ResultsError(
+            f"{path} is incomplete or was changed: {type(error).__name__} {error}; run the tests"
+            " again with --nnrel-report"
+        ) from error
+    if not found:
+        raise ResultsError(
+            f"{path} holds nothing of clip {clip_id!r}; name one of a corpus that was measured, or"
+            " leave --results out"
+        )
+    wanted = [f for f in found if transform in (None, f.transform, f.details["transform"]["asked"])]
+    if not wanted:
+        raise ResultsError(
+            f"{path} holds nothing of {transform}; it has"
+            f" {', '.join(sorted({finding.transform for finding in found}))}"
+        )
+    return sorted(wanted, key=lambda finding: finding.margin)
+
+
+def _found(measurement: dict[str, Any], clip_id: str, results: dict[str, Any]) -> Iterator[Finding]:
+    details = measurement["details"]
+    outcomes = _OUTCOMES.get(measurement["measure"])
+    if measurement["measure"] == "exemplar":
+        clips = [details["identity"]["clip"]]
+    else:
+        clips = results["corpora"][details["identity"]["corpus"]]["clips"]
+    if outcomes is not None and clip_id in clips:
+        index = clips.index(clip_id)
+        yield Finding(
+            subject_of(measurement),
+            kind_of(measurement),
+            outcomes[int(measurement["outcomes"][index])],
+            float(details["relative_margins"][index]),
+            next((worst for worst in measurement["worst"] if worst["id"] == clip_id), {}),
+            details,
+        )
+
+
+def table_of(findings: Sequence[Finding]) -> list[str]:
+    """Return findings as lines of a table."""
+    rows = [
+        ("encoder", "measure", "transformation", "outcome", "margin", "to its own", "to another",
+         "nearest other original"),
+        *(
+            (f.subject, f.kind, f.transform, f.outcome, f"{f.margin:.3f}",
+             _number(f.worst.get("own_distance")), _number(f.worst.get("neighbour_distance")),
+             f.worst.get("neighbour", _UNKNOWN))
+            for f in findings
+        ),
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(r, widths)).rstrip() for r in rows]
+
+
+def _number(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.5g}"
+
+
+def corpus_of(finding: Finding, geometry: dict[str, Any]) -> Corpus:
+    """Return the corpus that a finding is of.
+
+    Parameters
+    ----------
+    finding : Finding
+    geometry : dict
+        Rates and lengths that it is to have instead of those that were measured.
+
+    Raises
+    ------
+    ResultsError
+        If it was made in Python.
+    CorpusError
+        If it cannot be opened any more.
+    """
+    described = finding.details["corpus"]
+    if described["origin"] is None:
+        raise ResultsError(
+            f"corpus {described['name']!r} was made in Python, so that its audio is not to be had"
+            " from here; name a folder that holds the clips with --corpus"
+        )
+    kept = ("sample_rate", "source_seconds", "window_seconds", "segments")
+    corpus = open_corpus(described["origin"], **{key: described[key] for key in kept} | geometry)
+    if described["clips"] < len(corpus):
+        part = corpus.subset(described["clips"])
+        if part.fingerprint == described["fingerprint"]:  # --nnrel-clips
+            return part
+    return corpus
+
+
+def nearest_other(query: Clip, original: str, corpus: Corpus) -> str:
+    """Return the id of the original that sounds nearest to a clip, but for its own.
+
+    Parameters
+    ----------
+    query : Clip
+    original : str
+        Id of its own original.
+    corpus : Corpus
+    """
+    others = [id_ for id_ in corpus.ids if id_ != original]
+    features = [
+        _features(corpus.clip(id_), corpus)
+        for id_ in progress(others, len(others), "audio of the originals", "clip")
+    ]
+    distances = pairwise_distances([_features(query, corpus)], features, _METRIC)[0]
+    return others[int(np.argmin(distances))]
+
+
+def _features(clip: Clip, corpus: Corpus) -> Frames:
+    return audio_features(clip.with_samples(clip.window(corpus.window_seconds)))
+
+
+def describe(clips: dict[str, Clip], corpus: Corpus) -> list[str]:
+    """Return lines on clips: what each is, and how far the audio of each two is apart.
+
+    Parameters
+    ----------
+    clips : dict of str to Clip
+        By the role that each has, such as ``"original"``.
+    corpus : Corpus
+    """
+    width = max(map(len, clips))
+    lines = [
+        f"{role:<{width}}  {clip.id}{'' if clip.group is None else f' of {clip.group}'},"
+        f" {clip.seconds:.3g} s at {clip.sample_rate:,} Hz, {clip.loudness:.1f} LUFS"
+        for role, clip in clips.items()
+    ]
+    roles = list(clips)
+    features = [_features(clip, corpus) for clip in clips.values()]
+    matrix = pairwise_distances(features, features, _METRIC)
+    apart = [
+        f"{one} to {other} {matrix[i][j]:.5g}"
+        for i, one in enumerate(roles)
+        for j, other in enumerate(roles)
+        if i < j
+    ]
+    return [*lines, f"audio ({_METRIC}): {', '.join(apart)}"]
+
+
+def write_clips(clips: dict[str, Clip], seconds: float, folder: Path) -> list[Path]:
+    """Write the centres of clips as WAV, named by number and role; return the files.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    import soundfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, (role, clip) in enumerate(clips.items(), start=1):
+        files.append(folder / f"{number}-{role}.wav")
+        # Floats, since loudness restoration may go beyond full scale.
+        soundfile.write(files[-1], clip.window(seconds), clip.sample_rate, subtype="FLOAT")
+    return files
+
+
+def play(files: Iterable[Path]) -> str:
+    """Play WAVs one after the other; return what was in the way of it, or nothing."""
+    name = next(filter(shutil.which, PLAYERS), None)
+    if name is None:
+        return f"no player was found (of {', '.join(PLAYERS)}): open the files"
+    for file in files:
+        done = subprocess.run(
+            [name, *PLAYERS[name], str(file)], check=False, stdin=subprocess.DEVNULL
+        )
+        if done.returncode:
+            return f"{name} could not play {file} (exit code {done.returncode}): open the file"
+    return ""

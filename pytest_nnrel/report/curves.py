@@ -1,0 +1,392 @@
+"""Measures over the ladder of a family: what a chart shows, and where it lies in the drawing.
+
+The horizontal axis is the severity: it has the identity at 0 for every family, while magnitudes
+have it at infinity for noise and bitrates. Its labels are magnitudes. Families without a ladder
+are drawn over their magnitudes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_nnrel.report.findings import ORDER
+from pytest_nnrel.report.results import kind_of, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_nnrel.report.findings import Row
+    from pytest_nnrel.report.references import References
+
+#: Measures that are drawn, in the order in which the page has them.
+MEASURES = ("within", "accuracy", "rho")
+#: The family that every curve starts from.
+_IDENTITY = "Identity"
+#: Drawing, in its own units.
+WIDTH, HEIGHT = 300.0, 194.0
+LEFT, RIGHT, TOP, BOTTOM = 32.0, 8.0, 20.0, 40.0
+#: Least distance of labels on the horizontal axis.
+_LABEL_GAP = 34.0
+#: Gap between the identity and the mildest severity, as a share of the range, beyond which the axis
+#: is broken, and the share that is left of it.
+_LONG_GAP, _BROKEN_GAP = 0.25, 0.1
+#: Space left and right of the outermost points.
+_INSET = 8.0
+
+
+class Sample(NamedTuple):
+    """A measured value: where, how much, between what, its name, and what was asked of it."""
+
+    x: float
+    value: float
+    low: float
+    high: float
+    label: str
+    name: str
+    outcome: str
+    minimum: float | None = None
+
+
+class Mark(NamedTuple):
+    """A point of the drawing, with what a reader is told of it."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    outcome: str
+    text: str
+    sample: Sample
+
+
+class Tick(NamedTuple):
+    """A label of an axis."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart, ready to be drawn.
+
+    Attributes
+    ----------
+    title, axis : str
+    marks : list of Mark
+        The encoder's points, the mildest first.
+    line, band, audio_line, audio_band : str
+        SVG paths; empty where there is nothing to draw.
+    audio_marks : list of Mark
+    references : list of (str, str)
+        Label and path.
+    ticks_x, ticks_y : list of Tick
+    identity : float or None
+        Where the identity is marked.
+    broken_axis : bool
+        Whether the axis between it and the points is cut.
+    minimum : float or None
+        The height of what was asked for, where that is the same at all points.
+    breaks : list of Tick
+        The mildest failures, one in a direction.
+    asked : str
+        That, as a number; empty where it is not one.
+    audio : dict of str to str
+        By name of a condition, what the audio space reached, for the table.
+    """
+
+    title: str
+    axis: str
+    marks: list[Mark]
+    line: str
+    band: str
+    audio_line: str
+    audio_band: str
+    audio_marks: list[Mark]
+    references: list[tuple[str, str]]
+    ticks_x: list[Tick]
+    ticks_y: list[Tick]
+    identity: float | None
+    broken_axis: bool
+    minimum: float | None
+    asked: str
+    breaks: list[Tick]
+    audio: dict[str, str]
+
+
+@dataclass
+class Section:
+    """The charts of one encoder on one corpus, by measure."""
+
+    encoder: str
+    corpus: dict[str, Any]
+    failed: int = 0
+    panels: dict[str, list[Panel]] = field(default_factory=dict)
+
+
+def sections_of(
+    measurements: Mapping[str, dict[str, Any]],
+    rows: Iterable[Row],
+    references: References | None,
+) -> list[Section]:
+    """Return the charts of a run, those of encoders that fail most first.
+
+    Parameters
+    ----------
+    measurements : dict of str to dict
+        By key.
+    rows : iterable of Row
+        Verdicts: they colour points, and tell where an encoder breaks.
+    references : References or None
+    """
+    groups, bounds, about = _grouped(measurements, _judged(rows))
+    sections: dict[tuple[str, str], Section] = {}
+    for place, group in sorted(groups.items()):
+        if place.family == _IDENTITY:
+            continue
+        details = about[place]["details"]
+        section = sections.setdefault(place[:2], Section(place.encoder, details["corpus"]))
+        within = about[place]["measure"] == "within"
+        behind = bounds[place.corpus, place.family] if within else []
+        if details["transform"]["severity"] is not None:  # a ladder, which starts at the identity
+            group = [*groups.get(place._replace(family=_IDENTITY), [])[:1], *group]
+            behind = [*(bounds[place.corpus, _IDENTITY][:1] if within else []), *behind]
+        known = references.of(place.corpus, place.family) if within and references else {}
+        panel = _panel(details["transform"], group, behind, known)
+        section.panels.setdefault(place.kind, []).append(panel)
+        section.failed += sum(mark.outcome == "fails" for mark in panel.marks)
+    return sorted(sections.values(), key=lambda section: -section.failed)
+
+
+class _Place(NamedTuple):
+    """What a chart is of, in the order of the page."""
+
+    encoder: str
+    corpus: str
+    measure: int
+    kind: str
+    family: str
+
+
+def _grouped(
+    measurements: Mapping[str, dict[str, Any]], judged: Mapping[str, tuple[str, float | None]]
+) -> tuple[
+    dict[_Place, list[Sample]], dict[tuple[str, str], list[Sample]], dict[_Place, dict[str, Any]]
+]:
+    """Return samples by chart, the audio space's by corpus and family, and a measurement each."""
+    groups: dict[_Place, list[Sample]] = defaultdict(list)
+    bounds: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    about: dict[_Place, dict[str, Any]] = {}
+    for key, measured in measurements.items():
+        details, measure = measured["details"], measured["measure"]
+        corpus, family = details["corpus"]["fingerprint"], details["transform"]["family"]
+        if (
+            details["transform"]["magnitude"] is None
+        ):  # of no single magnitude, or of an infinite one
+            continue
+        if measure == "audio" and details["identity"]["audio_distance"] == "dtw":
+            bounds[corpus, family].append(_sample(measured))
+        if measure in MEASURES:
+            order, kind = MEASURES.index(measure), kind_of(measured)
+            place = _Place(subject_of(measured), corpus, order, kind, family)
+            groups[place].append(_sample(measured, *judged.get(key, ("", None))))
+            about[place] = measured
+    return groups, bounds, about
+
+
+def _judged(rows: Iterable[Row]) -> dict[str, tuple[str, float | None]]:
+    """Return the gravest outcome of each measurement, and what was asked of it."""
+    judged: dict[str, tuple[str, float | None]] = {}
+    for row in rows:
+        keys = [row.verdict.get("measurement") or ""]
+        if row.outcome == "holds":
+            keys += row.verdict.get("covers", ())
+        for key in filter(None, keys):
+            known = judged.get(key)
+            if known is None or ORDER.index(row.outcome) < ORDER.index(known[0]):
+                judged[key] = row.outcome, row.minimum
+    return judged
+
+
+def _sample(measured: dict[str, Any], outcome: str = "", minimum: float | None = None) -> Sample:
+    transform = measured["details"]["transform"]
+    magnitude, severity = transform["magnitude"], transform["severity"]
+    low, high = measured["ci"]
+    return Sample(
+        magnitude if severity is None else severity,
+        measured["value"],
+        low,
+        high,
+        "original" if transform["family"] == _IDENTITY else f"{magnitude:g}",
+        transform["name"],
+        outcome,
+        minimum,
+    )
+
+
+def _panel(
+    transform: dict[str, Any],
+    group: Sequence[Sample],
+    audio: Sequence[Sample],
+    references: Mapping[str, Sequence[tuple[float, ...]]],
+) -> Panel:
+    ladder = transform["severity"] is not None
+    beyond = {
+        label: [Sample(p[0], p[2], p[3], p[4], f"{p[1]:g}", label, "") for p in points]
+        for label, points in references.items()
+    }
+    everything = [*group, *audio, *(s for points in beyond.values() for s in points)]
+    horizontal = _Horizontal([sample.x for sample in everything], ladder=ladder)
+    vertical = _Vertical(min(sample.low for sample in group))
+    least = {s.minimum for s in group if s.minimum is not None and not _is_identity(s)}
+    asked = least.pop() if len(least) == 1 else None
+    drawn = _Drawn(horizontal, vertical)
+    marks, audio_marks = drawn.marks(group), drawn.marks(audio)
+    unit = f" ({transform['unit']})" if transform["unit"] else ""
+    return Panel(
+        title=transform["family"],
+        axis=f"{transform['family']}{unit}",
+        marks=marks,
+        line=_line(marks),
+        band=_band(marks),
+        audio_line=_line(audio_marks),
+        audio_band=_band(audio_marks),
+        audio_marks=audio_marks,
+        references=[
+            (label, _line(drawn.marks(points))) for label, points in sorted(beyond.items())
+        ],
+        ticks_x=_labels(marks),
+        ticks_y=vertical.ticks(),
+        identity=horizontal.at(0.0) if ladder else None,
+        broken_axis=horizontal.broken,
+        minimum=None if asked is None else vertical.at(asked),
+        asked="" if asked is None else f"{asked:g}",
+        breaks=_breaks(marks),
+        audio={sample.name: f"{sample.value:.3f}" for sample in audio},
+    )
+
+
+class _Horizontal:
+    """Severities, or magnitudes, to places; the axis is cut where the identity is far away."""
+
+    def __init__(self, places: Sequence[float], *, ladder: bool) -> None:
+        self._low, self._high = min(places), max(places)
+        self.broken = False
+        self._origin = 0.0
+        if ladder:
+            away = [place for place in places if place]
+            span = max(self._high, 0.0) - min(self._low, 0.0) or 1.0
+            gap = min((abs(place) for place in away), default=0.0)
+            one_side = self._low >= 0.0 or self._high <= 0.0
+            if one_side and away and gap > _LONG_GAP * span:
+                self.broken = True
+                side = 1.0 if self._high > 0.0 else -1.0
+                self._origin = side * (gap - _BROKEN_GAP * max(span - gap, 1.0))
+            self._low, self._high = min(self._low, 0.0), max(self._high, 0.0)
+            if self.broken:
+                self._low = self._origin if self._low == 0.0 else self._low
+                self._high = self._origin if self._high == 0.0 else self._high
+
+    def at(self, place: float) -> float:
+        if self.broken and place == 0.0:
+            place = self._origin
+        if self._high == self._low:
+            return (LEFT + WIDTH - RIGHT) / 2
+        share = (place - self._low) / (self._high - self._low)
+        return LEFT + _INSET + share * (WIDTH - LEFT - RIGHT - 2 * _INSET)
+
+
+class _Vertical:
+    """Values to places: from 0 to 1, or from a negative bound of rho."""
+
+    def __init__(self, lowest: float) -> None:
+        self._low = 0.0 if lowest >= 0.0 else (-0.5 if lowest >= -0.5 else -1.0)
+
+    def at(self, value: float) -> float:
+        share = (min(max(value, self._low), 1.0) - self._low) / (1.0 - self._low)
+        return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+
+    def ticks(self) -> list[Tick]:
+        steps = 4
+        values = [self._low + i * (1.0 - self._low) / steps for i in range(steps + 1)]
+        return [Tick(self.at(value), f"{value:.3g}") for value in values]
+
+
+class _Drawn:
+    """Samples as marks."""
+
+    def __init__(self, horizontal: _Horizontal, vertical: _Vertical) -> None:
+        self._horizontal, self._vertical = horizontal, vertical
+
+    def marks(self, samples: Iterable[Sample]) -> list[Mark]:
+        return [self._mark(s) for s in sorted(samples, key=lambda sample: (sample.x, sample.name))]
+
+    def _mark(self, sample: Sample) -> Mark:
+        text = f"{sample.name}: {sample.value:.3f} [{sample.low:.3f}, {sample.high:.3f}]"
+        at = self._vertical.at
+        return Mark(
+            round(self._horizontal.at(sample.x), 1),
+            round(at(sample.value), 1),
+            round(at(sample.low), 1),
+            round(at(sample.high), 1),
+            sample.outcome,
+            text + (f", {sample.outcome}" if sample.outcome else ""),
+            sample,
+        )
+
+
+def _joined(marks: Sequence[Mark]) -> bool:
+    """Tell whether marks are of one axis, and not of several things at the same place."""
+    return 1 < len(marks) == len({mark.sample.x for mark in marks})
+
+
+def _line(marks: Sequence[Mark]) -> str:
+    """Return the path through marks, or none."""
+    return "M" + "L".join(f"{mark.x:g} {mark.y:g}" for mark in marks) if _joined(marks) else ""
+
+
+def _band(marks: Sequence[Mark]) -> str:
+    """Return the path round their intervals, or none."""
+    if not _joined(marks):
+        return ""
+    forth = [f"{mark.x:g} {mark.high:g}" for mark in marks]
+    back = [f"{mark.x:g} {mark.low:g}" for mark in reversed(marks)]
+    return "M" + "L".join([*forth, *back]) + "Z"
+
+
+def _labels(marks: Sequence[Mark]) -> list[Tick]:
+    """Return as many magnitudes as have room, the outermost first; the identity has its own."""
+    marks = [mark for mark in marks if not _is_identity(mark.sample)]
+    if not marks:
+        return []
+    outermost = [marks[0], marks[-1]]
+    chosen: list[Mark] = []
+    for mark in (*outermost, *marks):
+        if all(abs(mark.x - other.x) >= _LABEL_GAP for other in chosen):
+            chosen.append(mark)
+    return [Tick(mark.x, mark.sample.label) for mark in chosen]
+
+
+def _is_identity(sample: Sample) -> bool:
+    return sample.name.startswith(f"{_IDENTITY}(")
+
+
+def _breaks(marks: Sequence[Mark]) -> list[Tick]:
+    """Return the mildest failure in each direction."""
+    failing = [mark for mark in marks if mark.outcome == "fails"]
+    forth = [mark for mark in failing if mark.sample.x >= 0]
+    back = [mark for mark in failing if mark.sample.x < 0]
+    mildest = [*forth[:1], *back[-1:]]
+    return [Tick(mark.x, f"breaks at {mark.sample.label}") for mark in mildest]
+
+
+def describe_panel(panel: Panel) -> str:
+    """Return a chart in a sentence, for those who do not see it."""
+    first, last = panel.marks[0].sample, panel.marks[-1].sample
+    broken = "; ".join(tick.label for tick in panel.breaks)
+    return (
+        f"{panel.axis}: {len(panel.marks)} points from {first.name}, {first.value:.3f}, to"
+        f" {last.name}, {last.value:.3f}" + (f"; {broken}" if broken else "")
+    )

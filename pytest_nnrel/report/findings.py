@@ -1,0 +1,280 @@
+"""What a run found: its verdicts as rows, what failed in groups, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.assertions import too_few_clips
+from pytest_nnrel.comparison import describe_drop
+from pytest_nnrel.recording import Measurement
+from pytest_nnrel.report.results import describe_rates, describe_value, kind_of, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: Outcomes in the order in which the page lists them.
+ORDER = ("crashed", "error", "fails", "undecided", "holds")
+#: Outcomes in words, for sentences.
+WORDS = {
+    "crashed": "crashed",
+    "error": "could not be measured",
+    "fails": "failed",
+    "undecided": "too close to call",
+    "holds": "hold",
+}
+_CRASHED = "The process that ran this test died before it could report."
+_REDO = "redo:"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A verdict, or a test whose process crashed.
+
+    Attributes
+    ----------
+    test, outcome, message : str
+    verdict : dict
+        As in ``results.json``; empty for a crash.
+    measured : dict or None
+        The measurement that it rests on, where it is one.
+    anchor : str
+        Its name on the page.
+    """
+
+    test: str
+    outcome: str
+    message: str = ""
+    verdict: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] | None = None
+    anchor: str = ""
+
+    @property
+    def subject(self) -> str:
+        return subject_of(self.measured) if self.measured else self.verdict.get("subject", "")
+
+    @property
+    def kind(self) -> str:
+        if self.measured:
+            return kind_of(self.measured)
+        return str(self.verdict["assertion"]) if self.verdict.get("headline") else ""
+
+    @property
+    def transform(self) -> str:
+        return str(self.measured["details"]["transform"]["name"]) if self.measured else ""
+
+    @property
+    def family(self) -> str:
+        return str(self.measured["details"]["transform"]["family"]) if self.measured else ""
+
+    @property
+    def minimum(self) -> float | None:
+        return self.verdict.get("minimum")
+
+    @property
+    def found(self) -> str:
+        """Value and interval, or what was found instead of one value."""
+        if self.measured:
+            return describe_value(self.measured)
+        return str(self.verdict.get("headline", ""))
+
+    @property
+    def beside(self) -> str:
+        return describe_rates(self.measured) if self.measured else ""
+
+    @property
+    def spare(self) -> float:
+        """Clips to spare above the minimum; negative where the value falls short of it."""
+        if self.measured is None or self.minimum is None:
+            return 0.0
+        return float(self.measured["value"] - self.minimum) * int(self.measured["n"])
+
+    @property
+    def hint(self) -> str:
+        """How many clips would decide what is undecided."""
+        if self.outcome != "undecided" or self.measured is None or self.minimum is None:
+            return ""
+        return too_few_clips(Measurement.from_dict(self.measured), self.minimum)
+
+    @property
+    def first_line(self) -> str:
+        return self.message.partition("\n")[0]
+
+    @property
+    def redo(self) -> str:
+        """Command that runs the test again, as its message gives it; empty where it gives none."""
+        lines = [line for line in self.message.splitlines() if line.startswith(_REDO)]
+        return lines[0].removeprefix(_REDO).strip() if lines else ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one outcome, encoder, measure and family, the worst first."""
+
+    rows: Sequence[Row]
+    #: Verdicts of the encoder, measure and family, whatever their outcome.
+    of: int
+
+    @property
+    def worst(self) -> Row:
+        return self.rows[0]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do next: a sentence, a command, and where on the page to look."""
+
+    text: str
+    command: str = ""
+    anchor: str = ""
+
+
+def rows_of(results: dict[str, Any]) -> list[Row]:
+    """Return a row for each verdict and crash, the gravest first, then the farthest off."""
+    rows = []
+    for test in results["tests"]:
+        name = test["test"]
+        if test["outcome"] == "crashed":
+            rows.append(Row(name, "crashed", _CRASHED))
+        for verdict in test["verdicts"]:
+            message = verdict["message"]
+            if message:
+                message = "\n".join([message, *_hypothesis_lines(test)])
+            measured = results["measurements"].get(verdict["measurement"])
+            rows.append(Row(name, verdict["outcome"], message, verdict, measured))
+    rows.sort(key=lambda row: (ORDER.index(row.outcome), row.spare))
+    return [replace(row, anchor=f"verdict-{i}") for i, row in enumerate(rows)]
+
+
+def _hypothesis_lines(test: dict[str, Any]) -> list[str]:
+    """Return how to keep what a Hypothesis test failed at, and how much it tried for that."""
+    lines = [f"keep it:  {example}" for example in test.get("examples", ())]
+    passed_over = len(test.get("passed_over", ()))
+    if passed_over:
+        given = len(test["verdicts"]) + passed_over
+        lines.append(f"tried:    {given} verdicts; {passed_over} more of them did not hold")
+    return lines
+
+
+def tally(rows: Iterable[Row]) -> dict[str, int]:
+    """Return how many rows there are of each outcome, in the page's order."""
+    counts = dict.fromkeys(ORDER, 0)
+    for row in rows:
+        counts[row.outcome] += 1
+    return counts
+
+
+def headline(counts: dict[str, int]) -> str:
+    """Return the verdict on the run in a sentence."""
+    total = sum(counts.values())
+    if not total:
+        return "Nothing was judged in this run."
+    bad = [f"{counts[o]:,} {WORDS[o]}" for o in ORDER[:-1] if counts[o]]
+    if bad:
+        return f"{', '.join(bad)}; {counts['holds']:,} of {total:,} verdicts hold."
+    return f"All {total:,} verdicts hold." if total > 1 else "The one verdict holds."
+
+
+def groups_of(rows: Iterable[Row], outcomes: Sequence[str]) -> list[Group]:
+    """Return the rows of some outcomes, grouped by encoder, measure and family."""
+    everything: dict[tuple[str, ...], int] = defaultdict(int)
+    chosen: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        # What rests on no measurement has nothing in common with others.
+        apart = () if row.measured else (row.test, row.first_line)
+        place = (row.subject, row.kind, row.family, *apart)
+        everything[place] += 1
+        if row.outcome in outcomes:
+            chosen[place].append(row)
+    return [Group(group, everything[place]) for place, group in chosen.items()]
+
+
+def next_steps(
+    rows: Sequence[Row], measurements: Iterable[dict[str, Any]], *, heard: str
+) -> list[Step]:
+    """Return what to do about a run.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        As `rows_of` gives them.
+    measurements : iterable of dict
+        All of the run: among them the audio space's, which bounds what can be asked for.
+    heard : str
+        Where on the page the first failing clip can be heard; empty where none can.
+    """
+    by_outcome = {o: [row for row in rows if row.outcome == o] for o in ORDER}
+    measurements = list(measurements)
+    steps = []
+    if by_outcome["crashed"]:
+        command = shlex.join(["pytest", by_outcome["crashed"][0].test])
+        steps.append(Step("Run the test that took its process down alone:", command))
+    if by_outcome["error"]:
+        steps.append(
+            Step("Read why it could not be measured: no verdict rests on it.", anchor="broken")
+        )
+    failed = [row for row in by_outcome["fails"] if row.measured]
+    if heard:
+        steps.append(Step("Listen to the clips that left their original.", anchor=heard))
+    if by_outcome["fails"] and by_outcome["fails"][0].redo:
+        steps.append(Step("Run the worst failure again:", by_outcome["fails"][0].redo))
+    steps += _beyond_the_audio(failed, measurements)
+    if by_outcome["undecided"]:
+        steps.append(Step("Measure what is too close to call on more clips."))
+    if any(_is_worse(row) for row in by_outcome["fails"]):
+        steps.append(
+            Step(
+                "Where an encoder is meant to differ from its baseline, write that anew:",
+                "pytest --nnrel-update-baseline",
+            )
+        )
+    if len(by_outcome["holds"]) == len(rows) > 0:
+        steps.append(Step(_nothing_to_do(measurements)))
+    return steps
+
+
+def _nothing_to_do(measurements: Iterable[dict[str, Any]]) -> str:
+    """Return that all is well, and what the corpora were too small to see."""
+    corpora = [m["details"]["corpus"] for m in measurements]
+    drops = sorted({describe_drop(corpus["clips"], corpus["groups"]) for corpus in corpora})
+    if not drops:
+        return "Nothing."
+    return (
+        f"Nothing. Bear in mind what this run could not see: drops of C_W below {', '.join(drops)}."
+    )
+
+
+def _is_worse(row: Row) -> bool:
+    return bool((row.verdict.get("comparison") or {}).get("verdict") == "worse")
+
+
+def _beyond_the_audio(failed: Sequence[Row], measurements: Iterable[dict[str, Any]]) -> list[Step]:
+    """Return a step where more was asked for than the audio itself reaches."""
+    bounds = {
+        _condition_of(m): m["value"]
+        for m in measurements
+        if m["measure"] == "audio" and m["details"]["identity"]["audio_distance"] == "dtw"
+    }
+    beyond = {}
+    for row in failed:
+        assert row.measured is not None
+        bound = bounds.get(_condition_of(row.measured), 1.0)
+        if row.measured["measure"] == "within" and row.minimum is not None and bound < row.minimum:
+            beyond[row.transform] = f"{row.transform} ({bound:.3f} of {row.minimum:g})"
+    if not beyond:
+        return []
+    names = list(beyond.values())
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [
+        Step(
+            "Ask less, or expect to fail, where the audio itself, by DTW over MFCCs, does not"
+            f" reach what was asked for: {', '.join(names[:3])}{more}."
+        )
+    ]
+
+
+def _condition_of(measurement: dict[str, Any]) -> tuple[object, ...]:
+    identity = measurement["details"]["identity"]
+    return identity["corpus"], identity["seed"], identity["transform"]

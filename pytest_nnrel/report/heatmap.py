@@ -1,0 +1,136 @@
+"""Encoders against transformations: a table of values, coloured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_nnrel.report.curves import MEASURES
+from pytest_nnrel.report.findings import ORDER
+from pytest_nnrel.report.results import describe_value, kind_of, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_nnrel.report.findings import Row
+
+#: Rows and columns that the page shows of one table.
+MAX_ROWS, MAX_COLUMNS = 40, 100
+
+
+class Cell(NamedTuple):
+    """A value, how strong its colour is, from 0 to 1, and what became of it."""
+
+    text: str
+    loss: float
+    outcome: str
+    title: str
+
+
+class Column(NamedTuple):
+    """A transformation: its family, and its magnitude as a short name."""
+
+    family: str
+    label: str
+    name: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A table of one measure on one corpus.
+
+    Attributes
+    ----------
+    title : str
+    families : list of (str, int)
+        Names over the columns, and how many columns each has.
+    columns : list of Column
+    rows : list of (str, list of Cell or None)
+        By encoder.
+    left_out : int
+        Encoders and transformations for which there is no room.
+    """
+
+    title: str
+    families: list[tuple[str, int]]
+    columns: list[Column]
+    rows: list[tuple[str, list[Cell | None]]]
+    left_out: int
+
+
+def heat_maps(measurements: Mapping[str, dict[str, Any]], rows: Iterable[Row]) -> list[HeatMap]:
+    """Return a table for each corpus and measure that has more than one transformation."""
+    outcomes: dict[str, str] = {}
+    for row in rows:
+        key = row.verdict.get("measurement")
+        if key and ORDER.index(row.outcome) < ORDER.index(outcomes.get(key, "holds")):
+            outcomes[key] = row.outcome
+    groups: dict[tuple[int, str, str], list[tuple[str, dict[str, Any]]]] = {}
+    for key, measured in measurements.items():
+        if measured["measure"] in MEASURES:
+            place = (
+                MEASURES.index(measured["measure"]),
+                measured["details"]["corpus"]["fingerprint"],
+                kind_of(measured),
+            )
+            groups.setdefault(place, []).append((key, measured))
+    maps = [_heat_map(kind, group, outcomes) for (_, _, kind), group in sorted(groups.items())]
+    return [found for found in maps if len(found.columns) > 1]
+
+
+def _heat_map(
+    kind: str, group: Sequence[tuple[str, dict[str, Any]]], outcomes: Mapping[str, str]
+) -> HeatMap:
+    corpus = group[0][1]["details"]["corpus"]
+    placed: dict[tuple[str, tuple[object, ...]], tuple[str, dict[str, Any]]] = {}
+    columns: dict[tuple[object, ...], Column] = {}
+    for key, measured in group:
+        transform = measured["details"]["transform"]
+        severity = transform["severity"]
+        order: tuple[object, ...] = (
+            transform["family"],
+            severity is None,
+            severity or 0.0,
+            transform["name"],
+        )
+        columns[order] = _column(transform)
+        placed[subject_of(measured), order] = key, measured
+    shown = sorted(columns)[:MAX_COLUMNS]
+    subjects = sorted({subject for subject, _ in placed})
+    rows = [
+        (subject, [_cell(placed.get((subject, order)), outcomes) for order in shown])
+        for subject in subjects[:MAX_ROWS]
+    ]
+    families: dict[str, int] = {}
+    for order in shown:
+        family = columns[order].family
+        families[family] = families.get(family, 0) + 1
+    return HeatMap(
+        f"{kind}, {corpus['clips']} clips of {corpus['name']}",
+        list(families.items()),
+        [columns[order] for order in shown],
+        rows,
+        max(0, len(columns) - MAX_COLUMNS) + max(0, len(subjects) - MAX_ROWS),
+    )
+
+
+def _column(transform: dict[str, Any]) -> Column:
+    ladder, magnitude = transform["severity"] is not None, transform["magnitude"]
+    label = f"{magnitude:g}" if ladder and magnitude is not None else transform["name"]
+    return Column(transform["family"], label, transform["name"])
+
+
+def _cell(entry: tuple[str, dict[str, Any]] | None, outcomes: Mapping[str, str]) -> Cell | None:
+    if entry is None:
+        return None
+    key, measured = entry
+    value = measured["value"]
+    outcome = outcomes.get(key, "")
+    words = f"{measured['details']['transform']['name']}: {describe_value(measured)}"
+    text = f"{value:.2f}".removeprefix("0") if 0.0 <= value < 0.995 else f"{value:.2f}"
+    return Cell(
+        text,
+        round(min(max(1.0 - value, 0.0), 1.0), 3),
+        outcome,
+        words + (f", {outcome}" if outcome else ""),
+    )

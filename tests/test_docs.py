@@ -1,0 +1,51 @@
+"""The documentation: its examples run and print what it shows, and it names all that there is."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_examples import Page, blocks
+
+import pytest_nnrel
+from pytest_nnrel import strategies
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "reference"]
+
+
+@pytest.fixture
+def examples(tmp_path, capsys, monkeypatch):
+    """Run the blocks of a page in a folder of its own, as a user at a terminal would."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COLUMNS", "88")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a page may write a file twice a second
+    page = Page(tmp_path, capsys)
+    yield page
+    page.forget()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_examples_do_what_the_page_says(page, examples):
+    for block in blocks(page.read_text(encoding="utf-8")):
+        examples.run(block)
+
+
+def documented():
+    """Return the names that the reference takes from docstrings."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
+    return re.findall(r"^::: pytest_nnrel\.(\S+)$", text, re.MULTILINE)
+
+
+def test_the_reference_has_every_public_name_once():
+    names = documented()
+    assert len(names) == len(set(names))
+    public = set(pytest_nnrel.__all__) - {"__version__", "strategies"}
+    assert public <= set(names)
+    assert {f"strategies.{name}" for name in strategies.__all__} <= set(names)
