@@ -11,13 +11,42 @@ from pathlib import Path
 
 import pytest
 
+from reference_models.errors import ReproductionError
 from reference_models.paper.claims import CLAIMS
 from reference_models.paper.reproduction import MEASURED
 from reference_models.paper.results import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "ship_reference_models.py"
-#: Claims that do not hold on this music with these encoders, and why they may not.
-DIFFERENT: dict[int, str] = {}
+#: Claims that do not hold on this music with these encoders, and why they may not. The README of
+#: `reference_models` has the values, and a test below that they are the measured ones.
+DIFFERENT = {
+    1: "SiMPle keeps .948 of the clips under pink noise of 30 dB, where .95 is asked for. The"
+    " bundled music has quiet and sparse pieces, whose MFCC frames such noise fills; under every"
+    " other of the smallest magnitudes both distances keep all of them",
+    3: "IR comes before AT in C_W and C_acc, and VS leads C_rho. AT and IR hear the same rendered"
+    " clips here, IR nearly three times as many crops of them; the paper's AT learns from ten"
+    " times as many clips as its IR. VS and AE are last, as in the paper",
+    5: "pink noise of 30 dB hurts most, not pitch shift, for the music as in claim 1. The rest of"
+    " the claim holds: MFCC, AT and IR are close to 1, VS and AE much lower",
+    8: "AE and VS are moved by the smallest magnitudes, but form no clusters: they were trained for"
+    " minutes, and their embeddings depend on the clip more than on the transformation still",
+}
+#: Claims that the stored results are too few for.
+NOT_MEASURED = {
+    7: "the measures of the tasks under 94 magnitudes are not among the stored results yet: heads"
+    " for the MFCCs are still to be trained",
+}
+
+
+def mark(claim):
+    """Return what is known of a claim here, as marks."""
+    if claim.number in NOT_MEASURED:
+        reason, error = NOT_MEASURED[claim.number], ReproductionError
+    elif claim.number in DIFFERENT:
+        reason, error = DIFFERENT[claim.number], AssertionError
+    else:
+        return []
+    return [pytest.mark.xfail(strict=True, raises=error, reason=reason)]
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +55,7 @@ def measured():
 
 
 @pytest.mark.parametrize(
-    "claim",
-    [
-        pytest.param(
-            claim,
-            id=f"claim {claim.number}",
-            marks=[pytest.mark.xfail(strict=True, raises=AssertionError, reason=DIFFERENT[n])]
-            if (n := claim.number) in DIFFERENT
-            else [],
-        )
-        for claim in CLAIMS
-    ],
+    "claim", [pytest.param(c, id=f"claim {c.number}", marks=mark(c)) for c in CLAIMS]
 )
 def test_the_papers_claim_holds(claim, measured):
     outcome = claim(measured)

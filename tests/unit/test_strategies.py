@@ -275,7 +275,7 @@ def test_numbers_of_steps_are_met():
         (nn.chains, [], {"max_steps": True}, "max_steps=True is no whole number"),
         (nn.clips, ["bundled"], {}, "corpus='bundled' is no Corpus"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_bad_arguments_are_invalid_at_once(strategy, families, arguments, match):
     with pytest.raises(InvalidArgument, match=match):
