@@ -113,8 +113,8 @@ def truth(
     if task != "vs":
         return Truth(np.stack([example.target for _, example in examples]))
     by = transform if isinstance(transform, _MOVES_STEMS) else Identity()
-    voices = [(name, np.float32(example.target)) for name, example in examples]
-    rests = [(name, np.float32(e.audio - e.target)) for name, e in examples]
+    voices = [(name, example.target.astype(np.float32)) for name, example in examples]
+    rests = [(name, (e.audio - e.target).astype(np.float32)) for name, e in examples]
     return Truth(
         np.stack([_window(name, voice, by, seed) for name, voice in voices]),
         np.stack([_window(name, rest, by, seed) for name, rest in rests]),

@@ -263,9 +263,10 @@ class TaskTraining(lightning.LightningModule):
         self.recipe = recipe
         self.curves: list[dict[str, float]] = []
 
-    def on_train_epoch_start(self) -> None:
-        """Draw what drops out from recipe and epoch, however the run came here."""
-        torch.manual_seed(int(self.recipe.random("dropout", self.current_epoch).integers(2**62)))
+    def on_train_batch_start(self, _batch: Batch, batch_idx: int) -> None:
+        """Draw what drops out from recipe, epoch and batch: loaders draw from the same source."""
+        drawn = self.recipe.random("dropout", self.current_epoch, batch_idx)
+        torch.manual_seed(int(drawn.integers(2**62)))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
@@ -371,7 +372,12 @@ def train(
         network.fit_statistics(progress(batches, count, "statistics", "batch"))
     training = TaskTraining(network, recipe)
     best = ModelCheckpoint(
-        folder, "best", monitor="validation_loss", save_last=True, enable_version_counter=False
+        folder,
+        "best",
+        monitor="validation_loss",
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,  # whole epochs only, so that a run goes on with the next
     )
     best.CHECKPOINT_NAME_LAST = Path(_LAST).stem
     trainer = _trainer(recipe, folder, best, accelerator, devices, max_time)

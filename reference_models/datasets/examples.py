@@ -33,24 +33,27 @@ class Example:
 
 
 class TaskData(Protocol):
-    """One part of a dataset, for one task.
+    """One part of a dataset, for one task."""
 
-    Attributes
-    ----------
-    ids : sequence of str
-        Of the clips, each once.
-    groups : sequence of str
-        Of the clips: those of one group (a song, a score) are relatives and never in two parts.
-    labels : sequence of str
-        Names of the tags (AT) or instruments (IR) in the order of targets; empty for AE and VS.
-    fingerprint : str
-        Digest of what the clips and their truth are.
-    """
+    @property
+    def ids(self) -> Sequence[str]:
+        """Names of the clips, each once."""
+        ...
 
-    ids: Sequence[str]
-    groups: Sequence[str]
-    labels: Sequence[str]
-    fingerprint: str
+    @property
+    def groups(self) -> Sequence[str]:
+        """Of the clips: those of one group (a song, a score) are relatives, never in two parts."""
+        ...
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of tags (AT) or instruments (IR) in the order of targets; none for AE and VS."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what the clips and their truth are."""
+        ...
 
     def __len__(self) -> int:
         """Return how many clips there are."""

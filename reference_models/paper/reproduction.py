@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -247,7 +247,7 @@ class _Step:
     smallest: bool
 
     @property
-    def place(self) -> dict[str, object]:
+    def place(self) -> dict[str, Any]:
         return {
             "transformation": self.transformation,
             "magnitude": float(self.transform.magnitude),
@@ -277,7 +277,7 @@ def _encoders(networks: Sequence[Trained]) -> list[tuple[str, int, Encoder]]:
     return [("mfcc", 0, checkpoint.load("mfcc")), *trained]
 
 
-def _row(measured: Measurement) -> dict[str, float | int]:
+def _row(measured: Measurement) -> dict[str, Any]:
     low, high = measured.ci
     return {"value": measured.value, "low": low, "high": high, "clips": measured.n}
 
@@ -291,7 +291,7 @@ def _consistencies(
             yield Consistency(
                 "", 0, measure="within", audio_distance=audio, latent_distance="",
                 **step.place, **_row(bound),
-            )  # type: ignore[arg-type]  # fmt: skip
+            )  # fmt: skip
         for name, trial, encoder in encoders:
             yield from _of_encoder(corpus, name, trial, encoder, step)
 
@@ -304,17 +304,17 @@ def _of_encoder(
         yield Consistency(
             name, trial, measure="within", audio_distance="", latent_distance=latent,
             **step.place, **_row(within),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         for audio in AUDIO_DISTANCES:
             for measure in ("accuracy", "rho"):
                 between = between_consistency(
                     encoder, step.transform, corpus=corpus, measure=measure,
                     audio_distance=audio, latent_distance=latent,
-                )  # type: ignore[arg-type]  # fmt: skip
+                )  # fmt: skip
                 yield Consistency(
                     name, trial, measure=measure, audio_distance=audio, latent_distance=latent,
                     **step.place, **_row(between),
-                )  # type: ignore[arg-type]  # fmt: skip
+                )  # fmt: skip
 
 
 def _originals(
@@ -327,7 +327,7 @@ def _originals(
                     encoder, Identity(), corpus=corpus, measure="rho", pairs="distinct",
                     audio_distance=audio, latent_distance=latent,
                 )  # fmt: skip
-                yield OriginalsRank(name, trial, audio, latent, **_row(rank))  # type: ignore[arg-type]
+                yield OriginalsRank(name, trial, audio, latent, **_row(rank))
 
 
 def _performances(
@@ -349,7 +349,7 @@ def _performances(
                 yield Performance(
                     task, trained.encoder, trained.trial, measure=score.measure,
                     value=score.value, clips=score.clips, **step.place,
-                )  # type: ignore[arg-type]  # fmt: skip
+                )  # fmt: skip
 
 
 def _test_clips(data: Path, task: str, size: Scale) -> tuple[OpenData, list[int]]:

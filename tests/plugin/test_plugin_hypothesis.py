@@ -139,7 +139,7 @@ def test_failure_says_how_to_keep_it_and_the_report_holds_the_smallest(new_inner
     assert set(entry["passed_over"]) <= set(measured)
     judged = {verdict["measurement"] for verdict in entry["verdicts"]} | {*entry["passed_over"]}
     assert f"{len(measured) - len(judged)} more measured without a verdict" in run.text
-    (shown,) = re.findall(r"<pre>(.*?)</pre>", run.page, re.DOTALL)
+    (shown,) = re.findall(r'<pre [^>]*aria-label="Message">(.*?)</pre>', run.page, re.DOTALL)
     assert f"keep it:  {_LINE}" in shown
     assert f"tried:    {len(tried)} verdicts; {len(entry['passed_over'])} more" in shown
 
