@@ -33,8 +33,8 @@ DIFFERENT = {
 }
 #: Claims that the stored results are too few for.
 NOT_MEASURED = {
-    7: "the measures of the tasks under 94 magnitudes are not among the stored results yet: heads"
-    " for the MFCCs are still to be trained",
+    7: "the measures of the tasks under 94 magnitudes, with museval at .28 s a clip, are not among"
+    " the stored results yet; of the originals the VGG is above the MFCCs in every task",
 }
 
 
