@@ -1130,7 +1130,7 @@ def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs):
 
     def interrupted(samples, sample_rate):
         workers.add(threading.current_thread())
-        if len(done) == 18:
+        if len(done) >= 18:  # two threads may pass 18 at once
             if threading.current_thread() is main:
                 raise KeyboardInterrupt
             if not interrupt.is_set():

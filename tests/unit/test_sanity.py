@@ -24,6 +24,7 @@ from pytest_nnrel import (  # noqa: E402
     sanity,
     settings,
 )
+from pytest_nnrel.experiment import close_stores  # noqa: E402
 from pytest_nnrel.recording import sink  # noqa: E402
 from pytest_nnrel.sanity import CHECKS, assert_encoder_sane, check_encoder  # noqa: E402
 from pytest_nnrel.settings import Settings  # noqa: E402
@@ -524,13 +525,14 @@ def test_under_pytest_an_encoder_of_the_test_module_travels(tmp_path):
 
 def test_no_files_are_left(short, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    token = settings.activate(Settings(cache_dir=None))
+    run = Settings(cache_dir=None)
+    token = settings.activate(run)
     try:
         check_encoder(zoo.log_bands, corpus=short, checks="fresh_process")
-        left = [path for path in Path(tmp_path).rglob("*") if path.is_file()]
     finally:
         settings.deactivate(token)
-    assert left == []
+        close_stores(run)
+    assert [path for path in Path(tmp_path).rglob("*") if path.is_file()] == []
 
 
 # ---------------------------------------------------------------------------------------------
