@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import subprocess
 import warnings
 from dataclasses import asdict, dataclass, field
@@ -381,12 +382,17 @@ def train(
     )
     best.CHECKPOINT_NAME_LAST = Path(_LAST).stem
     trainer = _trainer(recipe, folder, best, accelerator, devices, max_time)
-    with warnings.catch_warnings():
-        # Lightning's advice on numbers of workers and of steps between logs.
-        warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(training, clips, ckpt_path=last if last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with warnings.catch_warnings():
+            # Lightning's advice on numbers of workers and of steps between logs.
+            warnings.filterwarnings("ignore", module="lightning")
+            trainer.fit(
+                training, clips, ckpt_path=last if last.exists() else None, weights_only=True
+            )
+    except SystemExit as error:  # how Lightning ends on Ctrl-C, with further ones ignored
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from error
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     training.load_state_dict(state["state_dict"])
     _finish(finished, training, clips, root)

@@ -1122,8 +1122,16 @@ def test_clips_keep_their_outcome_under_any_name_and_order(run, corpus):
     assert measured == [expected[i] for i in order]
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt, whatever a library has made of it in this process."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs):
+def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs, ctrl_c):
     main = threading.main_thread()
     done, workers = [], set()
     interrupt = threading.Event()
