@@ -960,3 +960,22 @@ def open_corpus(
         origin, segments=segments, sample_rate=sample_rate, source_seconds=source_seconds,
         window_seconds=window_seconds,
     )  # fmt: skip
+
+
+def reopen(described: Mapping[str, Any], **geometry: float) -> Corpus:
+    """Return the corpus that `Corpus.describe` told of, all of its clips.
+
+    Parameters
+    ----------
+    described : dict
+        Of a corpus that has an origin.
+    **geometry
+        Rates and lengths that it is to have instead of its own.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be opened any more.
+    """
+    own = ("sample_rate", "source_seconds", "window_seconds", "segments")
+    return open_corpus(described["origin"], **{name: described[name] for name in own} | geometry)

@@ -8,13 +8,19 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file, in place of one that may be there.
+    """Write a text file, in place of one that may be there, as `replace_bytes` does."""
+    # Names of files need not be text: what is none is shown escaped.
+    replace_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file, in place of one that may be there.
 
     Parameters
     ----------
     path : Path
         In a folder that exists.
-    text : str
+    content : bytes
 
     Raises
     ------
@@ -23,9 +29,8 @@ def replace_text(path: Path, text: str) -> None:
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
-        # Names of files need not be text: what is none is shown escaped.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.corpus import Clip, Corpus, open_corpus
+from pytest_nnrel.corpus import Clip, Corpus, reopen
 from pytest_nnrel.distances import audio_features, pairwise_distances
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.progress import progress
@@ -174,8 +174,7 @@ def corpus_of(finding: Finding, geometry: dict[str, Any]) -> Corpus:
             f"corpus {described['name']!r} was made in Python, so that its audio is not to be had"
             " from here; name a folder that holds the clips with --corpus"
         )
-    kept = ("sample_rate", "source_seconds", "window_seconds", "segments")
-    corpus = open_corpus(described["origin"], **{key: described[key] for key in kept} | geometry)
+    corpus = reopen(described, **geometry)
     if described["clips"] < len(corpus):
         part = corpus.subset(described["clips"])
         if part.fingerprint == described["fingerprint"]:  # --nnrel-clips

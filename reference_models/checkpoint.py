@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import MFCCEncoder, as_encoder
-from pytest_nnrel.files import replace_text
+from pytest_nnrel.files import replace_bytes, replace_text
 from pytest_nnrel.versions import library_version
 from reference_models.errors import CheckpointError
 
@@ -96,9 +96,7 @@ def save(
     }
     text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = tensors_path.with_suffix(".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(tensors_path)
+    replace_bytes(tensors_path, content)
     replace_text(card_path, text)  # last: without its card a checkpoint is none
     return tensors_path
 

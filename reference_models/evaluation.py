@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pytest_nnrel import Clip, Identity, PitchShift, TempoShift, settings
+from pytest_nnrel.audio import rms
 from pytest_nnrel.progress import progress
 from pytest_nnrel.tasks import run_tasks
 from reference_models.features import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECONDS
@@ -220,7 +221,7 @@ def _mean_sdr(of_audio: Truth, estimates: Windows) -> Score:
     rows = [
         _Separated(*row)
         for row in zip(of_audio.targets, of_audio.accompaniment, estimates)
-        if min(_level(part) for part in row[:2]) >= _SILENT
+        if min(rms(part) for part in row[:2]) >= _SILENT
     ]
     if not rows:
         raise ValueError("no clip has voice and accompaniment")
@@ -244,10 +245,6 @@ class _Separated:
 
     def sdr(self) -> float:
         return voice_sdr(self.voice, self.rest, self.estimate)
-
-
-def _level(samples: Windows) -> float:
-    return float(np.sqrt(np.mean(np.square(samples))))
 
 
 def _variance(network: Autoencoder, audio: Windows, _: Truth) -> float:

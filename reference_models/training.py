@@ -368,9 +368,9 @@ def train(
     network = build(recipe.task, recipe.encoder, **recipe.arguments)
     last = folder / _LAST
     if not last.exists():
-        batches = (batch[0] for batch in clips.every())
-        count = len(clips.every())
-        network.fit_statistics(progress(batches, count, "statistics", "batch"))
+        every = clips.every()
+        batches = (batch[0] for batch in every)
+        network.fit_statistics(progress(batches, len(every), "statistics", "batch"))
     training = TaskTraining(network, recipe)
     best = ModelCheckpoint(
         folder,

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
+from pytest_nnrel.report.results import conditions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from jinja2 import Environment
+
+    from pytest_nnrel.report.results import Conditions
 
 #: What a page shows of a run; ``results.json`` has the rest, and the page says how much that is.
 MAX_BROKEN, MAX_ROWS, MAX_SECTIONS, MAX_GROUPS, MAX_FLIPS = 60, 1000, 12, 8, 100
@@ -50,23 +55,28 @@ def render_page(results: dict[str, Any], folder: Path | None = None) -> str:
     folder : Path, optional
         That the page will lie in: what is in its `listening.AUDIO` can be played.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pytest_nnrel.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
+    page = environment("pytest_nnrel.report")
+    page.globals |= {
         "curves": curves,
         "describe_panel": curves.describe_panel,
         "why_silent": listening.why_silent,
         "number": _number,
         "shortened": _shortened,
     }
-    return environment.get_template("page.html").render(_content(results, folder))
+    return page.get_template("page.html").render(_content(results, folder))
+
+
+def environment(package: str) -> Environment:
+    """Return the environment of a package's templates: what they are given is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader(package, "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _content(results: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -84,7 +94,7 @@ def _content(results: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         for block in shown
         if any(recording in players for case in block.cases for recording in case.recordings)
     )
-    corpora = _corpora(measurements.values())
+    conditions = conditions_of(measurements.values())
     known = references.load_references(references.bundled_curves())
     return {
         "results": results,
@@ -111,18 +121,17 @@ def _content(results: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         ),
         "map_size": projection.SIZE,
         "rows": Shown.first(rows, MAX_ROWS),
-        "corpora": corpora,
-        "aliases": _aliases(measurements.values()),
+        "corpora": _corpora(conditions),
+        "aliases": sorted(set().union(*(of_corpus.aliases for of_corpus in conditions))),
         "engines": _engines(measurements.values()),
         "encoders": _encoders(measurements.values()),
     }
 
 
-def _corpora(measurements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = {m["details"]["corpus"]["fingerprint"]: m["details"]["corpus"] for m in measurements}
+def _corpora(conditions: Iterable[Conditions]) -> list[dict[str, Any]]:
     return [
         corpus | {"drop": describe_drop(corpus["clips"], corpus["groups"])}
-        for corpus in found.values()
+        for corpus, _, _ in conditions
     ]
 
 
@@ -132,11 +141,6 @@ def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:
         comparison["changes"],
         key=lambda c: (not c["worse"], c["adjusted"], c["after"] - c["before"]),
     )
-
-
-def _aliases(measurements: Iterable[dict[str, Any]]) -> list[str]:
-    transforms = [measurement["details"]["transform"] for measurement in measurements]
-    return sorted({f"{t['asked']} is {t['name']}" for t in transforms if t["asked"] != t["name"]})
 
 
 def _engines(measurements: Iterable[dict[str, Any]]) -> dict[str, str]:

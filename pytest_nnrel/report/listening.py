@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.files import replace_bytes
 from pytest_nnrel.progress import progress
 from pytest_nnrel.store import digest
 
@@ -175,30 +176,19 @@ def write_audio(folder: Path, cases: Sequence[Case]) -> None:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         for recording, content in encoded:
-            _replace(folder / recording.file, content)
+            replace_bytes(folder / recording.file, content)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _reopened(about: dict[str, Any]) -> Corpus | None:
     """Return a corpus as its description has it; None where it was made in Python, or is gone."""
-    from pytest_nnrel.corpus import open_corpus
+    from pytest_nnrel.corpus import reopen
 
     if about["origin"] is None:
         return None
-    geometry = ("sample_rate", "source_seconds", "window_seconds", "segments")
     try:
-        return open_corpus(about["origin"], **{name: about[name] for name in geometry})
+        return reopen(about)
     except NNRelError:
         return None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.files import replace_text
 from pytest_nnrel.report.findings import Row, headline, rows_of, tally
+from pytest_nnrel.report.results import conditions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,12 +139,7 @@ def _comparison(verdict: dict[str, Any]) -> str:
 
 def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
     """Yield, for each corpus, what it is and the smallest drop that it can show."""
-    seen: dict[str, tuple[dict[str, Any], set[str]]] = {}
-    for measurement in measurements:
-        corpus = measurement["details"]["corpus"]
-        _, names = seen.setdefault(corpus["fingerprint"], (corpus, set()))
-        names.add(measurement["details"]["transform"]["name"])
-    for corpus, names in seen.values():
+    for corpus, names, _ in conditions_of(measurements):
         yield (
             f"- {code(corpus['name'])}: {corpus['clips']:,} clips, {len(names)}"
             f" condition{'s' * (len(names) != 1)}; smallest drop of C_W that it can show:"

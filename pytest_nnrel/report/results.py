@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import platform
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.versions import NOT_INSTALLED, library_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 FORMAT = "pytest-nnrel results"
@@ -215,6 +216,26 @@ def kind_of(measurement: dict[str, Any]) -> str:
     pairs = identity.get("pairs", "all")
     suffix = "" if pairs == "all" else f" ({pairs} pairs)"
     return f"{_SYMBOLS[measurement['measure']]} {' x '.join(distances)}{suffix}"
+
+
+def conditions_of(measurements: Iterable[dict[str, Any]]) -> list[Conditions]:
+    """Return what was measured on each corpus, in the order of the measurements."""
+    found: dict[str, Conditions] = {}
+    for measurement in measurements:
+        corpus, transform = (measurement["details"][key] for key in ("corpus", "transform"))
+        of_corpus = found.setdefault(corpus["fingerprint"], Conditions(corpus, set(), set()))
+        of_corpus.names.add(transform["name"])
+        if transform["asked"] != transform["name"]:
+            of_corpus.aliases.add(f"{transform['asked']} is {transform['name']}")
+    return list(found.values())
+
+
+class Conditions(NamedTuple):
+    """A corpus, the names of its conditions, and the magnitudes that came down to one of these."""
+
+    corpus: dict[str, Any]
+    names: set[str]
+    aliases: set[str]
 
 
 def describe_value(measurement: dict[str, Any]) -> str:

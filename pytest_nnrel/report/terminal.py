@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.comparison import describe_drop
-from pytest_nnrel.report.results import describe_fully, kind_of, subject_of
+from pytest_nnrel.report.results import conditions_of, describe_fully, kind_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,15 +57,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
 
 
 def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
-    seen: dict[str, tuple[dict[str, Any], set[str], set[str]]] = {}
-    for measurement in measurements:
-        details = measurement["details"]
-        corpus, transform = details["corpus"], details["transform"]
-        _, names, aliases = seen.setdefault(corpus["fingerprint"], (corpus, set(), set()))
-        names.add(transform["name"])
-        if transform["asked"] != transform["name"]:
-            aliases.add(f"{transform['asked']} is {transform['name']}")
-    for corpus, names, aliases in seen.values():
+    for corpus, names, aliases in conditions_of(measurements):
         yield (
             f"corpus {corpus['name']}: {corpus['clips']} clips at {corpus['sample_rate']:,} Hz,"
             f" chance {1 / corpus['clips']:.3g}; conditions: {len(names)}"

@@ -66,8 +66,7 @@ class _Noise(Named):
         if signal_rms == 0.0 or noise_rms == 0.0:
             silent = "clip" if signal_rms == 0.0 else "noise"
             raise TransformError(
-                f"the {silent} is silent, so no signal-to-noise ratio exists; use another"
-                f" {silent}"
+                f"the {silent} is silent, so no signal-to-noise ratio exists; use another {silent}"
             )
         gain = signal_rms / noise_rms * 10.0 ** (-self.snr_db / 20.0)
         out = (samples.astype(np.float64) + gain * noise).astype(np.float32)

@@ -7,9 +7,8 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from pytest_nnrel.files import replace_text
+from pytest_nnrel.report.html import environment
 from reference_models.checkpoint import BASELINE
 from reference_models.errors import ReproductionError
 from reference_models.paper import analysis, figures
@@ -99,16 +98,10 @@ def write(results: Results, out: Path) -> Path:
 
 def render(results: Results, claims: Sequence[Judged], tables: Sequence[Table]) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=PackageLoader("reference_models.paper", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"cell": _cell, "exact": _exact}
-    environment.tests["of_paper"] = lambda column: column.startswith("paper")
-    return environment.get_template("reproduction.html").render(
+    templates = environment("reference_models.paper")
+    templates.filters |= {"cell": _cell, "exact": _exact}
+    templates.tests["of_paper"] = lambda column: column.startswith("paper")
+    return templates.get_template("reproduction.html").render(
         headline=_headline(claims),
         verdict=_verdict(results, claims),
         claims=claims,

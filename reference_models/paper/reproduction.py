@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from pytest_nnrel import (
     settings,
     within_consistency,
 )
+from pytest_nnrel.audio import rms
+from pytest_nnrel.experiment import experiment_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.tasks import run_tasks
 from pytest_nnrel.transforms import conditions, grid
@@ -157,6 +160,8 @@ def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
     test = opencorpus.load(data, "ae", "test")
     rendered = set(opencorpus.load(data, "ir", "test").ids)
     recorded = [i for i, id_ in enumerate(test.ids) if id_ not in rendered]
+    if not recorded:
+        return bundled
     # The first clip of each track, then the second of each, and so on: as many tracks as can be.
     seen: dict[str, int] = {}
     turn = {}
@@ -168,7 +173,7 @@ def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
         sample_rate=SAMPLE_RATE,
         ids=[*bundled.ids, *(test.ids[i] for i in chosen)],
         groups=[*bundled.groups, *(test.groups[i] for i in chosen)],
-        name=f"bundled and {len(chosen)} recorded test clips" if chosen else "bundled",
+        name=f"bundled and {len(chosen)} recorded test clips",
     )
 
 
@@ -218,14 +223,14 @@ def reproduce(
         {f"{t.task}-{t.encoder}-{t.trial}": t.card for t in networks},
     )
     steps = _steps(size, corpus.sample_rate)
+    encoders = _encoders(networks)
     if "consistency" in parts:
-        encoders = _encoders(networks)
         results.consistency = list(_consistencies(corpus, encoders, steps))
         results.originals = list(_originals(corpus, encoders))
     if "performance" in parts:
         results.performance = list(_performances(networks, data or EXCERPT, size, steps))
     if "maps" in parts:
-        results.maps = list(_maps(corpus, _encoders(networks)))
+        results.maps = list(_maps(corpus, encoders))
         results.vocal_maps = list(_vocal_maps(networks, data or EXCERPT, len(corpus)))
     results.provenance = {
         "command": " ".join(sys.argv[1:]),
@@ -381,11 +386,11 @@ def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Itera
         _Step(condition, FAMILIES[type(condition)], smallest=True)
         for condition in conditions(imperceptible(), corpus.sample_rate)
     )]  # fmt: skip
-    heard = {step.transform: corpus.windows(step.transform) for step in shown}
+    experiment = experiment_on(corpus)
     for name, trial, encoder in encoders:
         if trial > 1:
             continue  # the paper shows one trial of each
-        z = [encoder.encode(heard[step.transform], corpus.sample_rate) for step in shown]
+        z = [experiment.embeddings(encoder, step.transform) for step in shown]
         places = iter(_embedded(np.concatenate(z)))
         for step in shown:
             for clip in corpus.ids:
@@ -402,13 +407,11 @@ def _vocal_maps(networks: Sequence[Trained], data: Path, clips: int) -> Iterator
     indices = _evenly(test, clips)
     audio = _windows(test, Identity(), indices)
     voices = evaluation.truth("vs", test, Identity(), indices).targets
-    level = 20 * np.log10(np.maximum(np.sqrt(np.square(voices, dtype=float).mean(1)), 1e-5))
+    level = [20 * math.log10(max(rms(voice), 1e-5)) for voice in voices]
     for trained in separators:
         z = evaluation.outputs(trained.network.embedding, audio).numpy()
         for i, (x, y), decibels in zip(indices, _embedded(z), level):
-            yield MapPoint(
-                "vs", trained.trial, test.ids[i], ORIGINAL, float(x), float(y), float(decibels)
-            )
+            yield MapPoint("vs", trained.trial, test.ids[i], ORIGINAL, float(x), float(y), decibels)
 
 
 def _embedded(z: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,11 +21,9 @@ from pytest_nnrel import (
     EncoderError,
     MFCCEncoder,
     as_encoder,
-    experiment,
     settings,
     within_consistency,
 )
-from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 
 RATE = 22_050
@@ -41,17 +39,6 @@ def windows():
     """Seven windows of a quarter of a second, float32[7, 5512]."""
     rng = np.random.default_rng(20)
     return (0.1 * rng.standard_normal((7, 5512))).astype(np.float32)
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Settings with a cache of their own, active for the length of a test."""
-    active = Settings(cache_dir=tmp_path / "cache", jobs=1)
-    token = settings.activate(active)
-    with sink():  # nothing of this is for the session's report
-        yield active
-    settings.deactivate(token)
-    experiment.close_stores(active)
 
 
 def bands(batch):
@@ -480,18 +467,6 @@ def test_floats_of_any_precision_are_embeddings(windows, dtype):
     embeddings = as_encoder(lambda batch: bands(batch).astype(dtype)).encode(windows, RATE)
     assert embeddings.dtype == np.float32
     np.testing.assert_array_equal(embeddings, bands(windows).astype(dtype).astype(np.float32))
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    """Eight clips of a second, of which the centre half is compared."""
-    music = Corpus.bundled().subset(8)
-    return Corpus.from_arrays(
-        np.stack([clip.window(1.0) for clip in music]),
-        sample_rate=RATE,
-        ids=music.ids,
-        window_seconds=0.5,
-    )
 
 
 @pytest.mark.usefixtures("run")

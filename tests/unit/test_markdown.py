@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import cmarkgfm
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nnrel.recording import Measurement, Verdict, measurement_key
@@ -69,7 +69,6 @@ def test_names_in_tables_are_read_as_they_are(name):
     }  # fmt: skip
 
 
-@settings(deadline=None)  # the first example loads the renderer
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=30))
 def test_any_name_in_a_table_is_one_cell(name):
     page = Page(summary_text(results_of(judged("fails", 0.5, encoder=name))))

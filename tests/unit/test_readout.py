@@ -8,16 +8,11 @@ import numpy as np
 import pytest
 
 from pytest_nnrel import (
-    Corpus,
     EncoderError,
     as_encoder,
     assert_encoder_sane,
-    experiment,
-    settings,
     within_consistency,
 )
-from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
 
 RATE = 22_050
 Both = namedtuple("Both", "logits frames")
@@ -208,29 +203,6 @@ def test_what_is_read_out_is_part_of_the_fingerprint(module):
     module.layer.bias.data += 1.0
     assert as_encoder(module, output=0).fingerprint != before
     assert as_encoder(frames, pool="mean").fingerprint is None
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    """Eight clips of a second, of which the centre half is compared."""
-    music = Corpus.bundled().subset(8)
-    return Corpus.from_arrays(
-        np.stack([clip.window(1.0) for clip in music]),
-        sample_rate=RATE,
-        ids=music.ids,
-        window_seconds=0.5,
-    )
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Settings with a cache of their own, active for the length of a test."""
-    active = Settings(cache_dir=tmp_path / "cache", jobs=1)
-    token = settings.activate(active)
-    with sink():  # nothing of this is for the session's report
-        yield active
-    settings.deactivate(token)
-    experiment.close_stores(active)
 
 
 @pytest.mark.usefixtures("run")

@@ -14,13 +14,9 @@ from pytest_nnrel import (
     PinkNoise,
     as_encoder,
     between_consistency,
-    experiment,
     export_windows,
-    settings,
     within_consistency,
 )
-from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
 
 NOISE = PinkNoise(snr_db=0)
 
@@ -29,6 +25,7 @@ def reverse(samples, sample_rate):
     return samples[::-1]
 
 
+pytestmark = pytest.mark.usefixtures("run")
 REVERSAL = FunctionTransform("reversal", reverse)
 
 
@@ -36,28 +33,6 @@ def bands(batch):
     """Encode as the energies of 12 bands."""
     spectra = np.abs(np.fft.rfft(batch))
     return np.stack([part.mean(axis=1) for part in np.array_split(spectra, 12, axis=1)], axis=1)
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    """Eight clips of a second, of which the centre half is compared."""
-    music = Corpus.bundled().subset(8)
-    return Corpus.from_arrays(
-        np.stack([clip.window(1.0) for clip in music]),
-        sample_rate=22_050,
-        ids=music.ids,
-        window_seconds=0.5,
-    )
-
-
-@pytest.fixture(autouse=True)
-def run(tmp_path):
-    active = Settings(cache_dir=tmp_path / "cache", jobs=1)
-    token = settings.activate(active)
-    with sink():  # nothing of this is for the session's report
-        yield active
-    settings.deactivate(token)
-    experiment.close_stores(active)
 
 
 def exported(folder, corpus, encoder, transforms, **options):
