@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import figures
-from mkdocs.structure.files import File
 
 from pytest_nnrel import plugin
 from pytest_nnrel.__main__ import main
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Where a page takes a part from here: a comment of its own line, such as ``<!-- options -->``.
 _PLACE = re.compile(r"^<!-- ([a-z]+) -->$", re.MULTILINE)
+#: Where a page shows a figure: ``<!-- figure NAME -->``.
+_FIGURE = re.compile(r"<!-- figure ([a-z]+) -->")
 
 
 class _Options:
@@ -51,12 +51,12 @@ def _added() -> _Options:
 
 def options() -> str:
     """Return the command line's options and their ini keys as a table."""
-    rows = ["| option | ini key | meaning |", "|---|---|---|"]
+    rows = ["| option, ini key | meaning |", "|---|---|"]
     for name, attributes in _added().shown.items():
         given = attributes.get("metavar")
         if given:
             given = f"[={given}]" if attributes.get("nargs") == "?" else f"={given}"
-        rows.append(f"| `{name}{given or ''}` | `{attributes['dest']}` | {attributes['help']} |")
+        rows.append(f"| `{name}{given or ''}`<br>`{attributes['dest']}` | {attributes['help']} |")
     return "\n".join(rows)
 
 
@@ -110,10 +110,16 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     return _PLACE.sub(lambda place: PARTS[place[1]](), markdown)
 
 
-def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the figures, drawn from their results."""
-    results = json.loads(figures.RESULTS.read_text(encoding="utf-8"))
-    for name in figures.FIGURES:
-        drawing = figures.draw(results, name)
-        files.append(File.generated(config, f"explanation/{name}.svg", content=drawing))
-    return files
+def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
+    """Put figures in their places, after the text was indexed."""
+    return _with_named_search(_FIGURE.sub(lambda place: figures.draw(place[1]), output))
+
+
+def on_post_template(output_content: str, *, template_name: str, config: MkDocsConfig) -> str:
+    """Complete the page that is shown for addresses that are none."""
+    return _with_named_search(output_content)
+
+
+def _with_named_search(output: str) -> str:
+    """Give the theme's search dialog the name that screen readers tell."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)

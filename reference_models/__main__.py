@@ -1,4 +1,4 @@
-"""Command line: ``python -m reference_models data collect|build``, ``train``, ``reproduce``."""
+"""``python -m reference_models``: ``data collect|build``, ``train``, ``reproduce``, ``page``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     _add_train(commands.add_parser("train", help="train an encoder with the network of its task"))
     _add_reproduce(commands.add_parser("reproduce", help="run the paper's experiment"))
+    page = commands.add_parser("page", help="make the page of results again")
+    page.add_argument(
+        "results", metavar="FILE", type=Path, nargs="+",
+        help="reproduction.json; of several, each part is taken from the first that has it",
+    )  # fmt: skip
+    page.add_argument("--out", type=Path, required=True, help="folder of page and results")
+    page.set_defaults(run=_page)
 
     chosen = parser.parse_args(arguments)
     try:
@@ -82,6 +89,9 @@ def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
     reproduce.add_argument("--checkpoints", type=Path, help="folder (those of the package)")
     reproduce.add_argument("--data", type=Path, help="an open corpus (the package's excerpt)")
     reproduce.add_argument("--clips", type=int, help="for consistency (the scale's number)")
+    reproduce.add_argument(
+        "--parts", nargs="+", metavar="PART", help="consistency, performance, maps (all of them)"
+    )
 
 
 def _collect(chosen: argparse.Namespace) -> None:
@@ -109,8 +119,10 @@ def _build(chosen: argparse.Namespace) -> None:
 
 
 def _train(chosen: argparse.Namespace) -> None:
+    from reference_models.allocation import keep_freed_memory
     from reference_models.training import Recipe, train
 
+    keep_freed_memory()
     names = {field.name for field in fields(Recipe)}
     given = {k: v for k, v in vars(chosen).items() if k in names and v is not None}
     arguments = {} if chosen.decoder is None else {"decoder": chosen.decoder}
@@ -129,11 +141,19 @@ def _train(chosen: argparse.Namespace) -> None:
 
 
 def _reproduce(chosen: argparse.Namespace) -> None:
+    from reference_models.allocation import keep_freed_memory
     from reference_models.paper import page, reproduction
 
-    given = {} if chosen.checkpoints is None else {"checkpoints": chosen.checkpoints}
-    results = reproduction.reproduce(chosen.scale, data=chosen.data, clips=chosen.clips, **given)
-    print(page.write(results, chosen.out))
+    keep_freed_memory()
+    names = ("checkpoints", "data", "clips", "parts")
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    print(page.write(reproduction.reproduce(chosen.scale, **given), chosen.out))
+
+
+def _page(chosen: argparse.Namespace) -> None:
+    from reference_models.paper import page, results
+
+    print(page.write(results.joined([results.load(path) for path in chosen.results]), chosen.out))
 
 
 if __name__ == "__main__":

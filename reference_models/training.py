@@ -317,6 +317,17 @@ class TaskTraining(lightning.LightningModule):
         }
 
 
+class _Progress(TQDMProgressBar):
+    """Lightning's, without the version of a logger, which is a folder here."""
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> dict[str, Any]:
+        shown = dict(super().get_metrics(trainer, pl_module))
+        shown.pop("v_num", None)
+        return shown
+
+
 def train(
     recipe: Recipe,
     root: Path,
@@ -421,7 +432,7 @@ def _trainer(
             callbacks=[
                 best,
                 EarlyStopping("validation_loss", patience=recipe.patience),
-                TQDMProgressBar(),
+                _Progress(),
             ],
             reload_dataloaders_every_n_epochs=1,  # each epoch has crops of its own
             num_sanity_val_steps=0,

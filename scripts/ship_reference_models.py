@@ -16,10 +16,12 @@ gave on the bundled corpus, and the reference encoders' C_W, which reports draw 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import shutil
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest_nnrel
 from pytest_nnrel import Corpus, as_encoder, quick_grid, within_consistency
@@ -30,6 +32,10 @@ from reference_models.errors import ReproductionError
 from reference_models.paper import results as reproduction_results
 from reference_models.paper.claims import CLAIMS
 from reference_models.paper.reproduction import EXCERPT, FAMILIES, MEASURED, trained_networks
+
+if TYPE_CHECKING:
+    from reference_models.networks import TaskNetwork
+    from reference_models.paper.results import Results
 
 #: Enough for every task, in some 4 MB.
 EXCERPT_CLIPS = 40
@@ -67,33 +73,33 @@ def checkpoints(chosen: argparse.Namespace) -> None:
     trials: dict[str, dict[str, object]] = defaultdict(dict)
     for trained in trained_networks(chosen.runs):
         trials[f"{trained.task}-{trained.encoder}"][str(trained.trial)] = {
-            "scores": trained.card["scores"],
-            "curves": trained.card["curves"],
+            name: trained.card[name] for name in ("recipe", "scores", "curves")
         }
         if trained.trial > 1:
             continue
         name = trained.task if trained.encoder == "vgg" else f"mfcc-{trained.task}"
         card = {k: v for k, v in trained.card.items() if k not in ("precision", "sha256")}
-        path = checkpoint.SHIPPED / name
-        kind = {
-            "task": trained.task,
-            "encoder": trained.encoder,
-            "arguments": trained.card["arguments"],
-            "precision": "float16",
-        }
-        checkpoint.save(trained.network, path, card={**card, "name": name}, **kind)
+        card["name"] = name
         if trained.encoder == "vgg":
-            card["float16"] = _effect(trained.network, path)
-            checkpoint.save(trained.network, path, card={**card, "name": name}, **kind)
+            card["float16"] = _effect(trained.network)
+        checkpoint.save(
+            trained.network,
+            checkpoint.SHIPPED / name,
+            task=trained.task,
+            encoder=trained.encoder,
+            arguments=trained.card["arguments"],
+            precision="float16",
+            card=card,
+        )
         print(name, card["scores"], card.get("float16"))
     replace_text(TRIALS, json.dumps(trials, indent=1) + "\n")
 
 
-def _effect(network: object, path: Path) -> dict[str, float]:
+def _effect(network: TaskNetwork) -> dict[str, float]:
     """Return how far C_W on the bundled corpus moves when the weights are rounded."""
     corpus = Corpus.bundled()
-    exact = as_encoder(network.embedding, name="exact")  # type: ignore[attr-defined]
-    rounded = checkpoint.load(path.with_suffix(".safetensors"))
+    exact = as_encoder(network.embedding, name="exact")
+    rounded = as_encoder(copy.deepcopy(network).half().float().embedding, name="rounded")
     differences = [
         abs(
             within_consistency(exact, transform, corpus=corpus).value
@@ -116,6 +122,11 @@ def results(chosen: argparse.Namespace) -> None:
         raise SystemExit("these results are not of the bundled corpus: give reproduce --clips 134")
     MEASURED.parent.mkdir(exist_ok=True)
     found.save(MEASURED)
+    replace_text(CURVES, json.dumps(curves(found), indent=1) + "\n")
+
+
+def curves(found: Results) -> dict[str, object]:
+    """Return C_W of the first trials by condition, as reports draw it."""
     family = {short: kind.__name__ for kind, short in FAMILIES.items()}
     encoders = {
         name: {
@@ -141,7 +152,7 @@ def results(chosen: argparse.Namespace) -> None:
         "n": found.corpus["clips"],
         "fingerprint": found.corpus["fingerprint"],
     }
-    replace_text(CURVES, json.dumps({"corpus": corpus, "encoders": encoders}, indent=1) + "\n")
+    return {"corpus": corpus, "encoders": encoders}
 
 
 def readme(_: argparse.Namespace) -> None:
@@ -156,11 +167,23 @@ def readme(_: argparse.Namespace) -> None:
 
 def sections() -> dict[str, str]:
     """Return the sections by name: a table of scores, and a list of claims."""
-    rows = ["| task | encoder | measure | test | held-out SoundFont |", "|---|---|---|---|---|"]
+    rows = [
+        "| task | encoder | measure | test | other trials | held-out SoundFont |",
+        "|---|---|---|---|---|---|",
+    ]
+    trials = json.loads(TRIALS.read_text(encoding="utf-8"))
     for path in sorted(checkpoint.SHIPPED.glob("*.safetensors")):
         _, card = checkpoint.load_network(path)
-        scores = [_score(card["scores"][part]) for part in ("test", "test-font")]
-        cells = [card["task"].upper(), card["encoder"], card["scores"]["test"]["measure"], *scores]
+        test, font = (_score(card["scores"][part]) for part in ("test", "test-font"))
+        others = [
+            f"{trial['scores']['test']['value']:.3f}"
+            for number, trial in trials[f"{card['task']}-{card['encoder']}"].items()
+            if int(number) != card["recipe"]["trial"]
+        ]
+        cells = [
+            card["task"].upper(), card["encoder"], card["scores"]["test"]["measure"],
+            test, ", ".join(others), font,
+        ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
     found = reproduction_results.load(MEASURED)
     claims = []

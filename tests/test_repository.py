@@ -11,8 +11,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from markdown_examples import blocks, check_output
 
-from pytest_nnrel import plugin
+from pytest_nnrel import Corpus, MFCCEncoder, PitchShift, assert_within_consistency, plugin
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,6 +43,67 @@ def test_the_examples_pass_and_leave_a_report(tmp_path):
         "within", "audio", "accuracy", "rho", "exemplar", "monotone",
     }  # fmt: skip
     assert (tmp_path / "report" / "index.html").stat().st_size < 5 * 2**20
+
+
+#: The encoder that the README's example imports.
+MY_MODEL = """
+from pytest_nnrel import MFCCEncoder
+
+
+class MyEncoder(MFCCEncoder):
+    @classmethod
+    def load(cls, path):
+        return cls()
+"""
+
+
+def outcomes(folder):
+    """Run the tests of a folder on few clips; return the outcomes by test's name."""
+    report = folder / "report"
+    run = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-pno:cacheprovider", "--nnrel-clips=20",
+            f"--nnrel-report={report}",
+        ],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
+    )  # fmt: skip
+    assert run.returncode in (0, 1), run.stdout + run.stderr
+    tests = json.loads((report / "results.json").read_text(encoding="utf-8"))["tests"]
+    return {
+        test["test"].partition("::")[2]: {verdict["outcome"] for verdict in test["verdicts"]}
+        for test in tests
+    }
+
+
+@pytest.mark.slow
+def test_the_first_tests_of_the_readme_run_as_they_stand(tmp_path):
+    examples = [block.text for block in blocks(README) if block.language == "python"]
+    (conftest,) = [text for text in examples if "MyEncoder.load" in text]
+    (tests,) = [text for text in examples if "def test_sane" in text]
+    files = {"my_model.py": MY_MODEL, "conftest.py": conftest, "test_encoder.py": tests}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    first, second = outcomes(tmp_path), outcomes(tmp_path)
+    names = {name.partition("[")[0] for name in first}
+    assert names == set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))
+    release = "test_not_worse_than_last_release"
+    assert first.pop(release) != {"holds"}  # it writes a baseline, to be looked at
+    assert second.pop(release) == {"holds"}
+    assert second == first
+    assert first["test_sane"] == first["test_any_small_shift"] == {"holds"}
+    grid = {next(iter(found)) for name, found in first.items() if name.startswith("test_grid[")}
+    assert grid == {"holds", "fails"}
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_a_failure_says(stored):
+    (shown,) = re.findall(r"^```\nAssertionError: (.*?)^listen:", README, re.MULTILINE | re.DOTALL)
+    with pytest.raises(AssertionError) as raised:
+        assert_within_consistency(
+            MFCCEncoder(), PitchShift(semitones=2), min=0.95, corpus=Corpus.bundled()
+        )
+    check_output("the assertion", shown, str(raised.value).partition("listen:")[0])
 
 
 def benchmark(script, *arguments):

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_nnrel.report.findings import ORDER
+from pytest_nnrel.report.findings import Judgement, judgements
 from pytest_nnrel.report.results import kind_of, subject_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MEASURES = ("within", "accuracy", "rho")
 #: The family that every curve starts from.
 _IDENTITY = "Identity"
+_NOT_JUDGED = Judgement()
 #: Drawing, in its own units.
 WIDTH, HEIGHT = 300.0, 194.0
 LEFT, RIGHT, TOP, BOTTOM = 32.0, 8.0, 20.0, 40.0
@@ -141,7 +142,7 @@ def sections_of(
         Verdicts: they colour points, and tell where an encoder breaks.
     references : References or None
     """
-    groups, bounds, about = _grouped(measurements, _judged(rows))
+    groups, bounds, about = _grouped(measurements, judgements(rows))
     sections: dict[tuple[str, str], Section] = {}
     for place, group in sorted(groups.items()):
         if place.family == _IDENTITY:
@@ -171,7 +172,7 @@ class _Place(NamedTuple):
 
 
 def _grouped(
-    measurements: Mapping[str, dict[str, Any]], judged: Mapping[str, tuple[str, float | None]]
+    measurements: Mapping[str, dict[str, Any]], judged: Mapping[str, Judgement]
 ) -> tuple[
     dict[_Place, list[Sample]], dict[tuple[str, str], list[Sample]], dict[_Place, dict[str, Any]]
 ]:
@@ -191,26 +192,12 @@ def _grouped(
         if measure in MEASURES:
             order, kind = MEASURES.index(measure), kind_of(measured)
             place = _Place(subject_of(measured), corpus, order, kind, family)
-            groups[place].append(_sample(measured, *judged.get(key, ("", None))))
+            groups[place].append(_sample(measured, judged.get(key, _NOT_JUDGED)))
             about[place] = measured
     return groups, bounds, about
 
 
-def _judged(rows: Iterable[Row]) -> dict[str, tuple[str, float | None]]:
-    """Return the gravest outcome of each measurement, and what was asked of it."""
-    judged: dict[str, tuple[str, float | None]] = {}
-    for row in rows:
-        keys = [row.verdict.get("measurement") or ""]
-        if row.outcome == "holds":
-            keys += row.verdict.get("covers", ())
-        for key in filter(None, keys):
-            known = judged.get(key)
-            if known is None or ORDER.index(row.outcome) < ORDER.index(known[0]):
-                judged[key] = row.outcome, row.minimum
-    return judged
-
-
-def _sample(measured: dict[str, Any], outcome: str = "", minimum: float | None = None) -> Sample:
+def _sample(measured: dict[str, Any], judgement: Judgement = _NOT_JUDGED) -> Sample:
     transform = measured["details"]["transform"]
     magnitude, severity = transform["magnitude"], transform["severity"]
     low, high = measured["ci"]
@@ -221,8 +208,7 @@ def _sample(measured: dict[str, Any], outcome: str = "", minimum: float | None =
         high,
         "original" if transform["family"] == _IDENTITY else f"{magnitude:g}",
         transform["name"],
-        outcome,
-        minimum,
+        *judgement,
     )
 
 

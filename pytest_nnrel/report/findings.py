@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.assertions import too_few_clips
 from pytest_nnrel.comparison import describe_drop
@@ -156,6 +156,30 @@ def _hypothesis_lines(test: dict[str, Any]) -> list[str]:
         given = len(test["verdicts"]) + passed_over
         lines.append(f"tried:    {given} verdicts; {passed_over} more of them did not hold")
     return lines
+
+
+class Judgement(NamedTuple):
+    """The gravest outcome of a measurement, and the minimum that was asked for; empty for none."""
+
+    outcome: str = ""
+    minimum: float | None = None
+
+
+def judgements(rows: Iterable[Row]) -> dict[str, Judgement]:
+    """Return what became of each measurement that a verdict rests on, by key.
+
+    A verdict over several holds if all of them do; which of them fails, it tells of one alone.
+    """
+    judged: dict[str, Judgement] = {}
+    for row in rows:
+        keys = [row.verdict.get("measurement") or ""]
+        if row.outcome == "holds":
+            keys += row.verdict.get("covers", ())
+        for key in filter(None, keys):
+            known = judged.get(key)
+            if known is None or ORDER.index(row.outcome) < ORDER.index(known.outcome):
+                judged[key] = Judgement(row.outcome, row.minimum)
+    return judged
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.report.curves import MEASURES
-from pytest_nnrel.report.findings import ORDER
+from pytest_nnrel.report.findings import judgements
 from pytest_nnrel.report.results import describe_value, kind_of, subject_of
 
 if TYPE_CHECKING:
@@ -60,11 +60,7 @@ class HeatMap:
 
 def heat_maps(measurements: Mapping[str, dict[str, Any]], rows: Iterable[Row]) -> list[HeatMap]:
     """Return a table for each corpus and measure that has more than one transformation."""
-    outcomes: dict[str, str] = {}
-    for row in rows:
-        key = row.verdict.get("measurement")
-        if key and ORDER.index(row.outcome) < ORDER.index(outcomes.get(key, "holds")):
-            outcomes[key] = row.outcome
+    outcomes = {key: judged.outcome for key, judged in judgements(rows).items()}
     groups: dict[tuple[int, str, str], list[tuple[str, dict[str, Any]]]] = {}
     for key, measured in measurements.items():
         if measured["measure"] in MEASURES:

@@ -25,7 +25,7 @@ from reference_models.paper.results import (
     Consistency,
     Performance,
 )
-from reference_models.paper.targets import PERFORMANCE, Variant
+from reference_models.paper.targets import NAMES, PERFORMANCE, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -259,11 +259,11 @@ class _Models:
 
 def _performance_means(models: _Models) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        (name, "all", *_reported(PERFORMANCE, name), *models.means(PERFORMANCE, encoder=name))
-        for name in NETWORKS
+        (NAMES[e], "all", *_reported(PERFORMANCE, e), *models.means(PERFORMANCE, encoder=e))
+        for e in NETWORKS
     ]
     rows += [
-        (name, task, None, None, *models.means(PERFORMANCE, encoder=name, task=task))
+        (NAMES[name], NAMES[task], None, None, *models.means(PERFORMANCE, encoder=name, task=task))
         for task in TASKS
         for name in NETWORKS
     ]
@@ -279,7 +279,7 @@ def _performance_means(models: _Models) -> Table:
 
 def _encoder_means(models: _Models, measure: str) -> Table:
     rows = [
-        (str(variant), name, *_reported(variant, name), *models.means(variant, encoder=name))
+        (str(variant), NAMES[name], *_reported(variant, name), *models.means(variant, encoder=name))
         for variant in VARIANTS[measure]
         for name in ENCODERS
     ]
@@ -296,7 +296,7 @@ def _transformation_means(models: _Models, measure: str) -> Table:
     rows = [
         (
             str(variant),
-            name,
+            NAMES[name],
             *(
                 cell
                 for family in TRANSFORMATIONS

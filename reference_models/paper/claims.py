@@ -39,7 +39,7 @@ from reference_models.paper.results import (
     ORIGINAL,
     TRANSFORMATIONS,
 )
-from reference_models.paper.targets import SYMBOLS, Variant
+from reference_models.paper.targets import NAMES, SYMBOLS, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -188,7 +188,7 @@ def audio_space(results: Results) -> tuple[dict[str, Any], list[Part]]:
         ),
         Part(
             trends[worst] <= -TREND,
-            f"C_W falls with severity, least surely under {worst}: rank correlation"
+            f"C_W falls with severity, least surely under {_named(worst)}: rank correlation"
             f" {trends[worst]:.2f} (a fall: {-TREND} or less)",
         ),
         Part(
@@ -217,7 +217,7 @@ def encoders_compared(results: Results) -> tuple[dict[str, Any], list[Part]]:
         for variant, model in _models(results, variants):
             mfcc = model.mean(encoder="mfcc")
             for name in _VGGS:
-                gaps[f"{variant}, {name}"] = mfcc.low - model.mean(encoder=name).high
+                gaps[f"{variant}, {NAMES[name]}"] = mfcc.low - model.mean(encoder=name).high
         statistic[f"{SYMBOLS[measure]}: MFCC's lower end less the VGG's upper end"] = gaps
         closest = _least(gaps)
         parts.append(
@@ -250,7 +250,8 @@ def tasks_compared(results: Results) -> tuple[dict[str, Any], list[Part]]:
         for variant, model in _models(results, VARIANTS[measure]):
             for upper, lower in pairs:
                 step = model.contrast({"encoder": upper}, {"encoder": lower})
-                steps[f"{variant}, {upper} less {lower}"] = [step.mean, step.low, step.high]
+                name = f"{variant}, {NAMES[upper]} less {NAMES[lower]}"
+                steps[name] = [step.mean, step.low, step.high]
         statistic[f"{SYMBOLS[measure]}: steps of the order, with 95 % intervals"] = steps
         closest = min(steps, key=lambda key: steps[key][0])
         wrong = [key for key, (mean, _, _) in steps.items() if mean <= 0.0]
@@ -313,8 +314,8 @@ def grave_magnitudes(results: Results) -> tuple[dict[str, Any], list[Part]]:
         ),
         Part(
             excess[widest] < 0.0,
-            f"of {widest}, the least flat, C_rho ranges over {ranges['rho'][widest]:.3f} where C_W"
-            f" ranges over {ranges['within'][widest]:.3f} (flat: below {FLAT} of it)",
+            f"of {NAMES[widest]}, the least flat, C_rho ranges over {ranges['rho'][widest]:.3f}"
+            f" where C_W ranges over {ranges['within'][widest]:.3f} (flat: below {FLAT} of it)",
         ),
     ]
 
@@ -449,21 +450,21 @@ def task_performance(results: Results) -> tuple[dict[str, Any], list[Part]]:
         Part(
             gaps[least_low].low > 0.0,
             f"VGG exceeds MFCC by {_each(means)} standard deviations (lowest end of an interval:"
-            f" {gaps[least_low].low:.2f}, {least_low})",
+            f" {gaps[least_low].low:.2f}, {NAMES[least_low]})",
         ),
         Part(
             _greatest(means) == "ae" and _least(means) == "vs",
-            f"the widest difference is that of {_greatest(means)}, the narrowest"
-            f" that of {_least(means)} (claimed: ae, vs)",
+            f"the widest difference is that of {NAMES[_greatest(means)]}, the narrowest"
+            f" that of {NAMES[_least(means)]} (claimed: AE, VS)",
         ),
         Part(
             falling[weakest] <= -TREND,
-            f"performance falls with noise, least surely for {weakest}: rank correlation"
+            f"performance falls with noise, least surely for {_named(weakest)}: rank correlation"
             f" {falling[weakest]:.2f} (a fall: {-TREND} or less)",
         ),
         Part(
             trends["ae", "EN"] >= TREND,
-            "that of ae grows with environmental noise: rank correlation"
+            "that of AE grows with environmental noise: rank correlation"
             f" {trends['ae', 'EN']:.2f} (a rise: {TREND} or more)",
         ),
         Part(
@@ -656,8 +657,8 @@ def _thirds(curve: Mapping[int, float], what: str) -> list[list[float]]:
 def _check_magnitudes(curve: Mapping[int, float], what: str) -> None:
     if len(curve) < 3:
         raise ReproductionError(
-            f"{len(curve)} magnitudes of {what} were measured, and 3 are needed to see a trend;"
-            " run reproduce with the paper's grid"
+            f"{what} was measured at {len(curve)} of the 3 magnitudes that a trend needs; run"
+            " reproduce with the paper's grid"
         )
 
 
@@ -725,4 +726,9 @@ def _flat(values: Mapping[tuple[str, str], float]) -> dict[str, float]:
 
 
 def _each(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{value:.3f} ({key})" for key, value in values.items())
+    return ", ".join(f"{value:.3f} ({_named(key)})" for key, value in values.items())
+
+
+def _named(key: str) -> str:
+    """Return the words of a key as they are written for readers."""
+    return " ".join(NAMES.get(word, word) for word in key.split())

@@ -44,11 +44,6 @@ COLOURS = {
 MARKERS = {"mfcc": "s", "vgg": "o", "at": "o", "ir": "^", "vs": "D", "ae": "v"}
 #: Colours alone do not tell the audio distances apart: both are grey.
 STYLES = {"dtw": "--", "simple": ":"}
-LABELS = {
-    **{name: name.upper() for name in COLOURS},
-    "dtw": "DTW",
-    "simple": "SiMPle",
-}
 TRANSFORMATION_LABELS = {
     "PS": "pitch shift (semitones)",
     "TS": "tempo shift (rate)",

@@ -29,7 +29,6 @@ from reference_models.paper.drawing import (
     COLOURS,
     GREY,
     INK,
-    LABELS,
     MARKERS,
     STYLES,
     Point,
@@ -55,6 +54,7 @@ from reference_models.paper.results import (
 from reference_models.paper.targets import (
     ACCURACY_SIMPLE_COSINE,
     MEANS,
+    NAMES,
     PERFORMANCE,
     RHO_DTW_EUCLIDEAN,
 )
@@ -204,7 +204,7 @@ def _task_performance(results: Results) -> tuple[Drawing, str]:
     handles: dict[str, Artist] = {}
     for task, line in zip(tasks, grid, strict=True):
         rows = [row for row in results.performance if row.task == task]
-        line[0].set_ylabel(f"{task.upper()}: {_performance_label(rows[0].measure)}")
+        line[0].set_ylabel(f"{NAMES[task]}: {_performance_label(rows[0].measure)}")
         for encoder in ("vgg", "mfcc"):
             name = task if encoder == "vgg" else "mfcc"
             own = [row for row in rows if row.encoder == encoder]
@@ -212,7 +212,7 @@ def _task_performance(results: Results) -> tuple[Drawing, str]:
             for transformation, axes in zip(columns, line, strict=True):
                 shown = [row for row in own if row.transformation == transformation]
                 if shown:
-                    label = "MFCC" if encoder == "mfcc" else f"{task.upper()}, VGG"
+                    label = NAMES["mfcc"] if encoder == "mfcc" else f"{NAMES[task]}, VGG"
                     handles[label] = curve(
                         axes, _of_trials(shown), colour=COLOURS[name], marker=MARKERS[name]
                     )
@@ -252,7 +252,7 @@ def _audio_curves(
     for audio in AUDIO_DISTANCES:
         shown = _select(rows, transformation=transformation, audio_distance=audio)
         if shown:
-            handles[f"audio space, {LABELS[audio]}"] = curve(
+            handles[f"audio space, {NAMES[audio]}"] = curve(
                 axes, _of_trials(shown), colour=colour, style=STYLES[audio]
             )
     return handles
@@ -292,7 +292,7 @@ def _encoder_curves(axes: Axes, rows: Sequence[Consistency]) -> dict[str, Artist
     for encoder in ENCODERS:
         own = _select(rows, encoder=encoder)
         if own:
-            handles[LABELS[encoder]] = curve(
+            handles[NAMES[encoder]] = curve(
                 axes, _of_trials(own), colour=COLOURS[encoder], marker=MARKERS[encoder]
             )
     return handles
@@ -324,10 +324,10 @@ def _performance_means(results: Results) -> tuple[Drawing, str]:
             name = encoder if encoder == "mfcc" or not task else task
             point = _estimate_mark(axes, x, estimate, name)
             if not task:
-                handles[LABELS[encoder]] = point
+                handles[NAMES[encoder]] = point
                 handles |= _paper_mark(axes, x, PERFORMANCE, encoder)
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.set_xticks(range(len(TASKS) + 1), ["all tasks", *(LABELS[task] for task in TASKS)])
+    axes.set_xticks(range(len(TASKS) + 1), ["all tasks", *(NAMES[task] for task in TASKS)])
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("performance (s.d. within the task)")
     legend(drawing, handles)
@@ -473,7 +473,7 @@ def _strip(
 
 
 def _encoder_axis(axes: Axes, encoders: Sequence[str]) -> None:
-    axes.set_xticks(range(len(encoders)), [LABELS[name] for name in encoders])
+    axes.set_xticks(range(len(encoders)), [NAMES[name] for name in encoders])
     axes.set_xlim(-0.6, len(encoders) - 0.4)
     axes.grid(visible=False, axis="x")
 
@@ -540,7 +540,7 @@ def _transformed_map(results: Results) -> tuple[Drawing, str]:
             dots(axes, _xy(points, ORIGINAL), colour=GREY, size=5, alpha=0.45)
             dots(axes, _xy(points, transformation), colour=COLOURS[encoder], size=2.2, alpha=0.9)
             _plain_map(axes, points)
-        line[0].set_ylabel(LABELS[encoder])
+        line[0].set_ylabel(NAMES[encoder])
     return drawing, (
         "Each row is one map by t-SNE of all of an encoder's clips, its columns differ in which"
         " transformation is laid over it. Pale discs: originals; dots: the same clips at the"
@@ -606,7 +606,7 @@ def _vocal_map(results: Results) -> tuple[Drawing, str]:
             linewidths=0,
         )
         _plain_map(axes, points)
-        axes.set_title(LABELS[encoder])
+        axes.set_title(NAMES[encoder])
     bar = drawing.colorbar(drawn, ax=grid[0].tolist(), shrink=0.9, aspect=30, pad=0.01)
     bar.set_label("level of the voice (RMS, dB of full scale)")
     bar.outline.set_visible(False)

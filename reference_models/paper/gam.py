@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +98,7 @@ class Effect:
     f : float
     df, df_error : int
     p : float
+        Where it is too small for a float, the smallest that is not 0.
     """
 
     term: str
@@ -161,10 +164,11 @@ class GAM:
                 f"The error is {scatter}, of one training of each encoder: it says nothing of how"
                 " another training would come out."
             )
+        number = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
         return (
-            f"The error pools {scatter} and the differences between trainings ({counts[0]} to"
-            f" {counts[-1]} of an encoder), as if values of one training were independent, which"
-            " the paper does too; the error over trainings alone stands beside it."
+            f"The error pools {scatter} and the differences between trainings ({number} of an"
+            " encoder), as if values of one training were independent, which the paper does too;"
+            " the error over trainings alone stands beside it."
         )
 
     def effects(self) -> list[Effect]:
@@ -176,11 +180,8 @@ class GAM:
             restriction = np.eye(len(self._fit.params))[columns]
             test = self._fit.f_test(restriction)
             name = term.replace("C(", "").replace(", Sum)", "")
-            found.append(
-                Effect(
-                    name, float(test.fvalue), len(restriction), self.df_error, float(test.pvalue)
-                )
-            )
+            p = max(float(test.pvalue), sys.float_info.min)
+            found.append(Effect(name, float(test.fvalue), len(restriction), self.df_error, p))
         return found
 
     def means(self, *factors: str) -> list[Estimate]:
@@ -301,7 +302,14 @@ def fit(
     ordered = sorted(observations, key=lambda o: (o.levels, o.trial, o.magnitude))
     if not ordered:
         raise ReproductionError(f"{what}: nothing was measured")
-    return GAM(ordered, factors, order=order, what=what)
+    return _fitted(tuple(ordered), tuple(factors), order, what)
+
+
+@lru_cache(maxsize=16)  # tables, claims and figures ask for the same eleven models
+def _fitted(
+    observations: tuple[Observation, ...], factors: tuple[str, ...], order: int, what: str
+) -> GAM:
+    return GAM(observations, factors, order=order, what=what)
 
 
 def _formula(levels: dict[str, tuple[str, ...]], order: int) -> str:

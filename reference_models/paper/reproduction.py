@@ -69,6 +69,7 @@ FAMILIES: dict[type[Transform], str] = {
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
 #: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
 MEASURED = checkpoint.SHIPPED.parent / "paper" / "measured" / "small.json"
+PARTS = ("consistency", "performance", "maps")
 _BLOCK = 10
 _LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "museval")
 _MAP_PERPLEXITY = 30.0
@@ -123,14 +124,20 @@ def trained_networks(folder: Path) -> list[Trained]:
     Raises
     ------
     ReproductionError
-        If there are none, or two of the same trial.
+        If there are none, two of the same trial, or one whose card tells no trial.
     CheckpointError
         As in `reference_models.checkpoint.load_network`.
     """
     found: dict[tuple[str, str, int], Trained] = {}
     for path in sorted(folder.rglob("*.safetensors")):
         network, card = checkpoint.load_network(path)
-        key = card["task"], card["encoder"], int(card["recipe"]["trial"])
+        try:
+            key = card["task"], card["encoder"], int(card["recipe"]["trial"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReproductionError(
+                f"the card of {path} does not tell its trial, as that of a training does; train it"
+                " again, or leave it out"
+            ) from error
         if key in found:
             raise ReproductionError(
                 f"{folder} has two checkpoints of {key[0]}, {key[1]}, trial {key[2]}, such as"
@@ -183,7 +190,7 @@ def reproduce(
     checkpoints: Path = checkpoint.SHIPPED,
     data: Path | None = None,
     clips: int | None = None,
-    parts: Sequence[str] = ("consistency", "performance", "maps"),
+    parts: Sequence[str] = PARTS,
 ) -> Results:
     """Run the experiment.
 
@@ -197,17 +204,19 @@ def reproduce(
     clips : int, optional
         That consistency is measured on; the scale's number where omitted.
     parts : sequence of {"consistency", "performance", "maps"}
-        Which parts of it.
+        Which parts of it; `results.joined` puts together what was run in several.
 
     Raises
     ------
     ReproductionError
-        If there is no such scale, or there are no checkpoints.
+        If there is no such scale or part, or there are no checkpoints.
     CheckpointError, DatasetError
         If a checkpoint or the open corpus cannot be used.
     """
     if scale not in SCALES:
         raise ReproductionError(f"the scale is {', '.join(SCALES)}, not {scale!r}")
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise ReproductionError(f"the parts are {', '.join(PARTS)}, not {', '.join(unknown)}")
     size = SCALES[scale]
     began = time.monotonic()
     networks = trained_networks(checkpoints)

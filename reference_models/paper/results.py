@@ -10,6 +10,7 @@ from pytest_nnrel.files import replace_text
 from reference_models.errors import ReproductionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 FORMAT = "pytest-nnrel reproduction"
@@ -178,6 +179,8 @@ _ROWS = {
     "maps": MapPoint,
     "vocal_maps": MapPoint,
 }
+#: Those that are of the corpus of `Results.corpus`; the others are of the tasks' test clips.
+_OF_CORPUS = ("consistency", "originals", "maps")
 
 
 def load(path: Path) -> Results:
@@ -205,3 +208,55 @@ def load(path: Path) -> Results:
         raise ReproductionError(
             f"{path} holds no results of a reproduction of version {VERSION}: {error}"
         ) from error
+
+
+def joined(parts: Sequence[Results]) -> Results:
+    """Return one reproduction of parts that were measured in runs of their own.
+
+    Parameters
+    ----------
+    parts : sequence of Results
+        Each kind of row is taken from the first of them that has any.
+
+    Raises
+    ------
+    ReproductionError
+        If what is taken is of different scales, of different corpora, or of different checkpoints
+        under one name.
+    """
+    sources = {name: part for name in _ROWS for part in reversed(parts) if getattr(part, name)}
+    used = [part for part in parts if any(part is source for source in sources.values())]
+    used = used or list(parts[:1])
+    _agree("scale", [part.scale for part in used])
+    of_corpus = [sources[name].corpus for name in _OF_CORPUS if name in sources]
+    _agree("corpus", [" ".join(str(c.get(k)) for k in ("name", "fingerprint")) for c in of_corpus])
+    encoders: dict[str, Any] = {}
+    for part in used:
+        for name, card in part.encoders.items():
+            known = encoders.setdefault(name, card)
+            _agree(f"checkpoint {name}", [f"SHA-256 {c.get('sha256')}" for c in (known, card)])
+    return Results(
+        used[0].scale,
+        (of_corpus or [used[0].corpus])[0],
+        encoders,
+        **{name: getattr(source, name) for name, source in sources.items()},
+        provenance=_provenance(used),
+    )
+
+
+def _agree(what: str, values: Sequence[str]) -> None:
+    if len(set(values)) > 1:
+        raise ReproductionError(
+            f"these results are not of one reproduction: {what} is"
+            f" {' and '.join(sorted(set(values)))}; leave one of them out, or run reproduce again"
+        )
+
+
+def _provenance(parts: Sequence[Results]) -> dict[str, Any]:
+    """Return what is known of the runs: once where they say the same, else one after another."""
+    names = dict.fromkeys(name for part in parts for name in part.provenance)
+    told = {name: [part.provenance.get(name) for part in parts] for name in names}
+    return {
+        name: values[0] if all(value == values[0] for value in values) else values
+        for name, values in told.items()
+    }

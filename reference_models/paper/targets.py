@@ -26,12 +26,19 @@ class Variant(NamedTuple):
 
     def __str__(self) -> str:
         symbol = SYMBOLS.get(self.measure)
-        distances = " x ".join(_NAMES[d] for d in (self.audio_distance, self.latent_distance) if d)
+        distances = " x ".join(NAMES[d] for d in (self.audio_distance, self.latent_distance) if d)
         return f"{symbol}, {distances}" if symbol else "Standardised performance"
 
 
 SYMBOLS = {"within": "C_W", "accuracy": "C_acc", "rho": "C_rho"}
-_NAMES = {"dtw": "DTW", "simple": "SiMPle", "euclidean": "Euclidean", "cosine": "cosine"}
+#: How distances, encoders and tasks are written for readers.
+NAMES = {
+    "dtw": "DTW",
+    "simple": "SiMPle",
+    "euclidean": "Euclidean",
+    "cosine": "cosine",
+    **{name: name.upper() for name in ("mfcc", "vgg", "at", "ir", "vs", "ae")},
+}
 
 PERFORMANCE = Variant("performance")
 WITHIN_EUCLIDEAN = Variant("within", "", "euclidean")

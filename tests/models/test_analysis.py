@@ -301,13 +301,13 @@ def test_every_mean_of_the_paper_stands_beside_ours(tables, world):
         (row,) = [
             r
             for r in rows
-            if r["encoder"] == target.encoder
+            if r["encoder"] == targets.NAMES[target.encoder]
             and (r.get("task") == "all" if of_task else r.get("measure") == str(target.variant))
         ]
         assert (row["paper"], row["paper s.e."]) == (target.value, target.error)
         assert row["95 % low"] < row["here"] < row["95 % high"]
     ours = analysis.consistency_model(world, WITHIN).mean(encoder="vs")
-    (row,) = [r for r in rows if (r["encoder"], r.get("measure")) == ("vs", str(WITHIN))]
+    (row,) = [r for r in rows if (r["encoder"], r.get("measure")) == ("VS", str(WITHIN))]
     assert row["here"] == ours.mean
     assert row["here s.e."] == ours.error
     assert row["trials"] == 2
@@ -334,9 +334,9 @@ def test_what_was_not_measured_is_left_open_and_said(world):
     assert len(found) == 9
     rows = by_columns(found, "paper", "here")
     assert {r["here"] for r in rows if r.get("task")} == {None}
-    assert {r["here"] for r in rows if r["encoder"] == "at"} == {None}
+    assert {r["here"] for r in rows if r["encoder"] == "AT"} == {None}
     assert None not in {r["here"] for r in rows if r.get("measure", "").startswith("C_acc")
-                        and r["encoder"] != "at"}  # fmt: skip
+                        and r["encoder"] != "AT"}  # fmt: skip
     notes = " ".join(table.note for table in found)
     assert "no task performance was measured" in notes
     assert "C_rho, DTW x Euclidean was not measured" in notes

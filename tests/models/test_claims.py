@@ -97,7 +97,7 @@ BROKEN = {
     ),
     "no fall": (
         1,
-        "least surely under dtw EN",
+        "least surely under DTW EN",
         rows("consistency", audio("dtw", "EN"), value=lambda _: 1.0),
     ),
     "tempo breaks too": (
@@ -177,12 +177,12 @@ BROKEN = {
     ),
     "widest in IR": (
         7,
-        "widest difference is that of ir",
+        "widest difference is that of IR",
         swapped("task", "ir", "ae", of="performance"),
     ),
     "no fall of AT": (
         7,
-        "least surely for at PN",
+        "least surely for AT PN",
         rows("performance", task_under("at", "PN"), value=lambda _: 0.5),
     ),
     "AE falls": (
@@ -236,7 +236,7 @@ LACKING = {
     "nothing, 1": (1, lambda _: Results("ci", {}), "C_W, DTW was not measured"),
     "nothing, 2": (2, lambda _: Results("ci", {}), "C_W, Euclidean was not measured"),
     "no smallest": (1, only("consistency", lambda r: not r.smallest), "smallest magnitudes"),
-    "a quick grid": (1, only("consistency", lambda r: r.smallest), "magnitudes of PS"),
+    "a quick grid": (1, only("consistency", lambda r: r.smallest), "PS- was measured at 1 of"),
     "no family": (1, only("consistency", lambda r: r.transformation != "TS"), "TS"),
     "no MFCC": (2, not_of("mfcc"), "encoder 'mfcc'"),
     "no VS": (3, not_of("vs"), "encoder 'vs'"),

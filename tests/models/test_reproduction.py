@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from pytest_nnrel import (
     within_consistency,
 )
 from reference_models import checkpoint, evaluation
+from reference_models.__main__ import main
 from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError
 from reference_models.paper import reproduction
@@ -28,6 +30,7 @@ from reference_models.tasks import build
 SMALL = {"channels": 4, "max_channels": 16}
 NETWORKS = [("at", "vgg", 1), ("at", "vgg", 2), ("vs", "vgg", 1), ("at", "mfcc", 1)]
 CLIPS = 5
+PLACES = ("consistency", "originals", "performance", "maps", "vocal_maps")
 
 
 def write_checkpoint(folder, task, encoder, trial):
@@ -189,3 +192,33 @@ def test_two_checkpoints_of_a_trial_are_told(tmp_path):
 def test_another_scale_is_told():
     with pytest.raises(ReproductionError, match="the scale is ci, small, paper, not 'large'"):
         reproduce("large")
+
+
+def test_another_part_is_told():
+    with pytest.raises(ReproductionError, match="consistency, performance, maps, not map"):
+        reproduce("ci", parts=("map",))
+
+
+def test_a_card_without_a_trial_is_told(tmp_path):
+    torch.manual_seed(0)
+    network = build("at", **SMALL)
+    path = checkpoint.save(
+        network.eval(), tmp_path / "mine", task="at", encoder="vgg", arguments=SMALL, card={}
+    )
+    with pytest.raises(ReproductionError, match=f"{path}.* does not tell its trial"):
+        reproduce("ci", checkpoints=tmp_path)
+
+
+def test_the_page_of_stored_parts_is_the_page_of_the_whole(results, tmp_path, capsys):
+    results = replace(results, encoders={})  # whose cards here have no scores to show
+    results.save(tmp_path / "whole.json")
+    for name in ("consistency", "performance"):
+        part = replace(results, **{n: [] for n in PLACES if n != name})
+        part.save(tmp_path / f"{name}.json")
+    files = [str(tmp_path / f"{name}.json") for name in ("consistency", "performance", "whole")]
+    assert main(["page", *files, "--out", str(tmp_path / "joined")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "joined" / "reproduction.html")
+    assert load(tmp_path / "joined" / "reproduction.json") == results
+    assert main(["page", str(tmp_path / "none.json"), "--out", str(tmp_path / "no")]) == 2
+    assert "run python -m reference_models reproduce" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from generated_results import results as generated
@@ -75,3 +76,50 @@ def test_what_is_no_object_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ReproductionError, match="holds no results"):
         results.load(path)
+
+
+# Parts that were run one by one -------------------------------------------------------------------
+
+
+def part(made, *names, **provenance):
+    lists = {name: [] for name in results._ROWS if name not in names}
+    return replace(made, **lists, provenance=provenance)
+
+
+def test_parts_make_a_whole():
+    made = generated(trials=1)
+    made.corpus = {"name": "bundled", "fingerprint": "f"}
+    made.encoders = {"at-vgg-1": {"sha256": "a"}}
+    other = replace(made, corpus={"name": "other", "fingerprint": "g"})
+    first = part(made, "consistency", "originals", "maps", command="one", seed=0)
+    # Of another corpus, which only what is not taken from here is of.
+    second = part(other, "consistency", "performance", "vocal_maps", command="two", seed=0)
+    third = part(made, "performance", command="three", seed=0)
+    whole = results.joined([first, second, third])
+    assert replace(whole, provenance={}) == replace(made, provenance={})
+    assert whole.provenance == {"command": ["one", "two"], "seed": 0}
+    assert results.joined([first]) == first
+
+
+def test_results_of_nothing_are_joined():
+    assert results.joined([Results("ci", {"name": "bundled"})]) == Results(
+        "ci", {"name": "bundled"}
+    )
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"scale": "ci"}, "scale is ci and small"),
+        ({"corpus": {"name": "other", "fingerprint": "g"}}, "corpus is bundled f and other g"),
+        ({"encoders": {"at-vgg-1": {"sha256": "b"}}}, "at-vgg-1 is SHA-256 a and SHA-256 b"),
+    ],
+)
+def test_parts_of_different_reproductions_are_told(change, said):
+    made = generated(trials=1)
+    made.scale = "small"
+    made.corpus = {"name": "bundled", "fingerprint": "f"}
+    made.encoders = {"at-vgg-1": {"sha256": "a"}}
+    parts = [part(made, "consistency"), replace(part(made, "maps"), **change)]
+    with pytest.raises(ReproductionError, match=said):
+        results.joined(parts)

@@ -222,18 +222,53 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(trained, small_corp
         "accelerator='cpu', workers=0)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    folder = tmp_path / RECIPE.name
-    until = time.monotonic() + 100
-    while not (folder / "last.ckpt").exists() and process.poll() is None:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    send_after_an_epoch(signal.SIGKILL, process, tmp_path / RECIPE.name)
     process.wait()
     resumed = run(RECIPE, small_corpus, tmp_path)
     for name, tensor in tensors(resumed).items():
         torch.testing.assert_close(tensor, tensors(trained)[name], rtol=0, atol=0)
     _, card = checkpoint.load_network(resumed)
     assert [point["epoch"] for point in card["curves"]] == [0, 1]
+
+
+def send_after_an_epoch(number, process, folder):
+    """Send a signal to a training as soon as its first epoch is on disk."""
+    until = time.monotonic() + 100
+    while not (folder / "last.ckpt").exists() and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(number)
+
+
+def test_ctrl_c_ends_a_run_that_the_same_command_goes_on_with(small_corpus, tmp_path, capsys):
+    arguments = (
+        f"train at --encoder mfcc --data {small_corpus} --out {tmp_path} --epochs 20 --batch-size 4"
+        " --epoch-clips 4 --workers 0 --accelerator cpu"
+    ).split()
+    code = (
+        "import signal, sys; from reference_models.__main__ import main;"
+        # Whoever runs the tests may ignore it, and processes inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "status = main(sys.argv[1:]);"
+        "print('handler kept:', signal.getsignal(signal.SIGINT) is signal.default_int_handler);"
+        "sys.exit(status)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folder = tmp_path / "at-mfcc-1"
+    send_after_an_epoch(signal.SIGINT, process, folder)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert err.strip().endswith("interrupted; the same command goes on from here")
+    assert "handler kept: True" in out
+    assert not list(folder.glob("checkpoint.*"))
+    done = len(torch.load(folder / "last.ckpt", weights_only=True)["curves"])
+    assert 1 <= done < 20
+    assert main(arguments) == 0
+    _, card = checkpoint.load_network(folder / "checkpoint.safetensors")
+    assert [point["epoch"] for point in card["curves"]] == list(range(20))
 
 
 # -- what is refused

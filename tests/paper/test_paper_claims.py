@@ -7,6 +7,7 @@ Statistics and thresholds are those of `reference_models.paper.claims`.
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,19 @@ def test_the_papers_claim_holds(claim, measured):
     assert outcome.holds, outcome.explanation
 
 
-def test_the_readme_tells_scores_and_claims_as_they_are():
+@pytest.fixture(scope="module")
+def script():
     spec = importlib.util.spec_from_file_location("ship_reference_models", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_reports_draw_the_curves_of_these_results(script, measured):
+    assert json.loads(script.CURVES.read_text(encoding="utf-8")) == script.curves(measured)
+
+
+def test_the_readme_tells_scores_and_claims_as_they_are(script):
     text = script.README.read_text(encoding="utf-8")
     for name, section in script.sections().items():
         assert f"<!-- {name} -->\n{section}<!-- /{name} -->" in text

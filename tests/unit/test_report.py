@@ -161,6 +161,18 @@ def test_cells_of_the_heat_map_are_those_of_the_results(results, page):
             assert loss == pytest.approx(1.0 - max(measured["value"], 0.0), abs=1e-3)
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_measurement_has_its_gravest_outcome_and_a_part_of_a_failure_has_none(turn):
+    rows = [
+        findings.Row("all hold", "holds", verdict={"measurement": None, "covers": ["a", "b"]}),
+        findings.Row("one fails", "fails", verdict={"measurement": "b", "minimum": 0.9}),
+        findings.Row("some fail", "fails", verdict={"measurement": None, "covers": ["a", "c"]}),
+        findings.Row("less asked", "holds", verdict={"measurement": "b", "minimum": 0.1}),
+        findings.Row("crash", "crashed"),
+    ][::turn]
+    assert findings.judgements(rows) == {"a": ("holds", None), "b": ("fails", 0.9)}
+
+
 def test_top_says_what_failed_what_is_close_and_what_to_do(results, page):
     counts = findings.tally(findings.rows_of(results))
     assert counts["fails"] >= 3
