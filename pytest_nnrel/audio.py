@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from functools import lru_cache
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".opus", ".aif", ".aiff"})
 #: Gating block of BS.1770 in seconds; shorter signals are measured as one block of their length.
 LOUDNESS_BLOCK_SECONDS = 0.4
+#: Least sample rate, in Hz: below, a rate was given in kHz.
+LEAST_SAMPLE_RATE = 1000
 _LOUDNESS_OVERLAP = 0.75
 _LOUDNESS_OFFSET = -0.691
 _ABSOLUTE_GATE = -70.0
@@ -160,6 +163,12 @@ def _k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
     meter = pyloudnorm.Meter(sample_rate, filter_class="DeMan")
     sections = [(f.passband_gain * f.b, f.a) for f in meter._filters.values()]
     return np.array([np.concatenate(section) for section in sections], dtype=np.float64)
+
+
+def is_sample_rate(value: object) -> bool:
+    """Tell whether something is a sample rate: whole Hz, `LEAST_SAMPLE_RATE` or more."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and LEAST_SAMPLE_RATE <= value < math.inf and value == int(value)
 
 
 def block_powers(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:

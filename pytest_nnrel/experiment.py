@@ -506,8 +506,7 @@ class Experiment:
         distance = resolve_distance(metric, "latent")
         index = self.corpus.index(clip_id)
         with watch("embedding"):
-            originals = self.embeddings(encoder, Identity())
-            query = self.embeddings(encoder, condition, [index])
+            originals, query = self._both(encoder, condition, [index])
         row = consistency.exemplars_among(
             pairwise_distances(query, originals, distance), np.array([index])
         )
@@ -770,9 +769,7 @@ class Experiment:
         self, encoder: Encoder, condition: Transform, distance: Distance, watch: _Stopwatch
     ) -> _Space:
         with watch("embedding"):
-            # Originals first: they bear witness to whatever else is stored of the encoder.
-            originals = self.embeddings(encoder, Identity())
-            queries = self.embeddings(encoder, condition)
+            originals, queries = self._both(encoder, condition)
 
         def compare(rows: slice) -> Matrix:
             with watch("distances"):
@@ -889,6 +886,21 @@ class Experiment:
             lambda rows: rows.nbytes,
         )
 
+    def _both(
+        self, encoder: Encoder, condition: Transform, indices: Sequence[int] | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the embeddings of originals and of transformed clips, all or some of these."""
+        # Originals first: they bear witness to whatever else is stored of the encoder.
+        originals = self.embeddings(encoder, Identity())
+        queries = self.embeddings(encoder, condition, indices)
+        if queries.shape[1] != originals.shape[1]:
+            raise EncoderError(
+                f"encoder {encoder.name!r} returned {originals.shape[1]} numbers for each original"
+                f" and {queries.shape[1]} under {condition.name}; it must return embeddings of one"
+                " length, whatever it hears"
+            )
+        return originals, queries
+
     def _embeddings(
         self, encoder: Encoder, subject: _Subject, condition: Transform, indices: Sequence[int]
     ) -> npt.NDArray[np.float32]:
@@ -937,9 +949,10 @@ class Experiment:
             return encoder.encode(windows, encoder.sample_rate or self.corpus.sample_rate)
         except EncoderError as error:
             at_fault = [self.corpus.ids[indices[row]] for row in error.rows]
-            where = f" on {condition.name}, corpus {self.corpus.name!r}"
-            clips = f"; clips: {', '.join(at_fault[:WORST])}" if at_fault else ""
-            raise EncoderError(f"{error}{where}{clips}", error.rows) from error
+            clips = f", clips {', '.join(at_fault[:WORST])}" if at_fault else ""
+            where = f"(under {condition.name}, corpus {self.corpus.name!r}{clips})"
+            # From what the encoder itself raised, if it did: the message says the rest.
+            raise EncoderError(f"{error} {where}", error.rows) from error.__cause__
 
     def _embedding_keys(
         self, subject: _Subject, condition: Transform, indices: Iterable[int]

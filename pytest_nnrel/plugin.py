@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from numbers import Integral
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
@@ -568,10 +569,29 @@ def pytest_runtest_makereport(
             _keep_examples(item, call.excinfo.value, content)
         recorded.append(content)
         _set_properties(item, recorded)
+    if call.excinfo is not None and isinstance(call.excinfo.value, NNRelError):
+        _hide_own_frames(item, call.excinfo)
     report = yield
     if content is not None:
         setattr(report, _CARRIED, content)
     return report
+
+
+def _hide_own_frames(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Show where a test went wrong, not where the package noticed; ``--full-trace`` shows both."""
+    own = __name__.partition(".")[0]
+    shown = None
+    for entry in reversed(list(_frames(excinfo.tb))):
+        if str(entry.tb_frame.f_globals.get("__name__")).partition(".")[0] != own:
+            shown = TracebackType(shown, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    if shown is not None and not item.config.getoption("fulltrace"):
+        excinfo.traceback = type(excinfo.traceback)(shown)
+
+
+def _frames(entry: TracebackType | None) -> Generator[TracebackType, None, None]:
+    while entry is not None:
+        yield entry
+        entry = entry.tb_next
 
 
 def _set_properties(item: pytest.Item, recorded: list[dict[str, Any]]) -> None:

@@ -290,7 +290,7 @@ def failure_message(report: SanityReport, reproduction: str) -> str:
 
 def _headline(report: SanityReport) -> str:
     made = len(report.findings) + len(report.passed)
-    skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
+    skipped = f"; skipped: {', '.join(report.skipped)}" if report.skipped else ""
     found = f"{len(report.findings)} of {made} sanity checks find something"
     if not report.findings:
         found = f"no finding in {made} sanity checks"

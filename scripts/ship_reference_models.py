@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -120,6 +121,9 @@ def results(chosen: argparse.Namespace) -> None:
     found = reproduction_results.load(getattr(chosen, "from") / "reproduction.json")
     if found.corpus["fingerprint"] != Corpus.bundled().fingerprint:
         raise SystemExit("these results are not of the bundled corpus: give reproduce --clips 134")
+    # Where folders were when it was run, is of no use elsewhere.
+    plain = re.sub(r"(?<![\w.])/[^\s\"]*/", "", json.dumps(found.provenance))
+    found.provenance = json.loads(plain)
     MEASURED.parent.mkdir(exist_ok=True)
     found.save(MEASURED)
     replace_text(CURVES, json.dumps(curves(found), indent=1) + "\n")

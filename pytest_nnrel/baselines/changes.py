@@ -415,13 +415,15 @@ def drops(max_drop: Mapping[Any, float] | float | None) -> dict[str, float] | fl
     Raises
     ------
     SettingError
-        If one is no number of 0 or more.
+        If one is no number from 0 to 2.
     """
 
     def checked(value: Any) -> float:  # noqa: ANN401
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not number or not 0.0 <= value <= 2.0:
-            raise SettingError(f"max_drop takes drops of a value from 0 on, not {value!r}")
+            raise SettingError(
+                f"max_drop takes drops of a value, 0 to 1 (of C_rho to 2), not {value!r}"
+            )
         return float(value)
 
     if isinstance(max_drop, Mapping):

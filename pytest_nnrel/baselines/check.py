@@ -179,6 +179,8 @@ class Baseline:
         lines = []
         if found is not None and found.verdict in ("worse", "undecided"):
             lines += found.lines()
+        if found is not None and found.verdict == "worse":
+            lines.append("  if that is meant, write it anew with --nnrel-update-baseline")
         if missing:
             transforms = list(dict.fromkeys(e.key.transform for e in missing))
             lines.append(

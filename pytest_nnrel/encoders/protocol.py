@@ -52,11 +52,18 @@ class Encoder(ABC):
         device: str | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        for option, value in (("sample_rate", sample_rate), ("window_seconds", window_seconds)):
-            if value is not None and not (isinstance(value, Real) and 0 < value < float("inf")):
-                raise EncoderError(f"encoder {name!r}: {option} must be positive, not {value!r}")
+        if sample_rate is not None and not audio.is_sample_rate(sample_rate):
+            raise EncoderError(
+                f"encoder {name!r}: sample_rate takes whole Hz from {audio.LEAST_SAMPLE_RATE} on,"
+                f" such as 22050, not {sample_rate!r}"
+            )
+        number = isinstance(window_seconds, Real) and 0 < window_seconds < float("inf")
+        if window_seconds is not None and not number:
+            raise EncoderError(
+                f"encoder {name!r}: window_seconds must be positive, not {window_seconds!r}"
+            )
         if batch_size < 1:
-            raise EncoderError(f"encoder {name!r}: batch_size must be 1 or more")
+            raise EncoderError(f"encoder {name!r}: batch_size must be 1 or more, not {batch_size}")
         # Named after a file whose name is no text, it still reaches terminals and reports.
         self.name = name.encode("utf-8", "backslashreplace").decode()
         self.subject = subject
@@ -129,7 +136,8 @@ class Encoder(ABC):
         try:
             out = self._forward(given, sample_rate)
         except EncoderError as error:  # of an adapter, which counts rows within the batch
-            raise EncoderError(str(error), tuple(row + first for row in error.rows)) from error
+            rows = tuple(row + first for row in error.rows)
+            raise EncoderError(str(error), rows) from error.__cause__
         except Exception as error:
             raise EncoderError(
                 f"encoder {self.name!r} raised {type(error).__name__} on a batch of"

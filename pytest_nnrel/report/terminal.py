@@ -34,7 +34,8 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
                 subject,
                 kind,
                 tally,
-                f"closest: {measured['details']['transform']['name']}"
+                f"{'worst' if closest['outcome'] == 'fails' else 'closest'}:"
+                f" {measured['details']['transform']['name']}"
                 f" {describe_fully(measured)} against {closest['minimum']:g}",
             )
         )

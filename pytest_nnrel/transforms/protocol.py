@@ -226,8 +226,14 @@ def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     """Bring `samples` to the integrated loudness of `clip`; a silent clip is left as it is."""
     import numpy as np
 
-    from pytest_nnrel.audio import block_powers, integrated_loudness
+    from pytest_nnrel.audio import LOUDNESS_BLOCK_SECONDS, block_powers, integrated_loudness
 
+    block = LOUDNESS_BLOCK_SECONDS * clip.sample_rate
+    if len(samples) < block <= len(clip.samples):
+        raise TransformError(
+            f"the output has {len(samples)} samples of {len(clip.samples)}, less than the"
+            f" {LOUDNESS_BLOCK_SECONDS} s that its loudness is measured by; return the whole clip"
+        )
     target = clip.loudness
     if not math.isfinite(target):
         return samples, {"loudness_gain_db": 0.0}

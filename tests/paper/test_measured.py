@@ -55,10 +55,22 @@ def test_they_are_of_the_bundled_corpus_at_the_small_scale(measured, corpus):
 
 
 def test_they_are_of_the_checkpoints_that_come_with_the_package(measured):
-    for card in measured.encoders.values():
+    first = [card for card in measured.encoders.values() if card["recipe"]["trial"] == 1]
+    assert len(first) == 8  # a network and a head on the MFCCs for each of the four tasks
+    for card in first:
         name = card["task"] if card["encoder"] == "vgg" else f"mfcc-{card['task']}"
         _, shipped = checkpoint.load_network(checkpoint.SHIPPED / name)
         assert shipped["sha256"] == card["sha256"]
+
+
+def test_there_are_curves_of_three_trials(measured):
+    of_one = {}
+    for row in measured.consistency:
+        key = row.encoder, row.trial
+        of_one.setdefault(key, set()).add((row.transformation, row.magnitude))
+    networks = {(name, trial) for name in ENCODERS if name != "mfcc" for trial in (1, 2, 3)}
+    assert set(of_one) == {("", 0), ("mfcc", 0), *networks}
+    assert {len(conditions) for conditions in of_one.values()} == {90}
 
 
 @pytest.mark.parametrize("transform", AGAIN, ids=str)

@@ -1,6 +1,7 @@
 """The paper's claims, judged by the results that come with the package.
 
-Scale ``small``: the paper's 94 magnitudes, on the 134 bundled clips, one trial of each encoder.
+Scale ``small``: the paper's 94 magnitudes, on the 134 bundled clips, three trials of each encoder
+(of task performance, one).
 Statistics and thresholds are those of `reference_models.paper.claims`.
 """
 

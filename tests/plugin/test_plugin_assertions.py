@@ -258,3 +258,42 @@ def test_commands_work_where_pytest_was_run_below_its_root(inner, clips):
     np.testing.assert_array_equal(heard, expected)
     again = inner.execute(*commands["redo"], cwd=below)
     assert "1 failed" in again.stdout, again.stdout + again.stderr
+
+
+_WIDTHS = """
+    import numpy as np
+    from pytest_nnrel import PinkNoise, assert_within_consistency
+
+    calls = []
+
+    def by_call(batch):
+        calls.append(len(batch))
+        return np.ones((len(batch), len(calls)), np.float32)
+
+    def broken(batch):
+        return undefined_name
+
+    def test_widths():
+        assert_within_consistency(by_call, PinkNoise(30), min=0.9)
+
+    def test_broken():
+        assert_within_consistency(broken, PinkNoise(30), min=0.9)
+"""
+
+
+def test_an_encoder_at_fault_is_shown_once_without_the_packages_frames(inner):
+    inner.write(test_faults=_WIDTHS)
+    run = inner.run(report=False)
+    run.result.assert_outcomes(failed=2)
+    assert "'by_call' returned 1 numbers for each original and 2 under PinkNoise" in run.text
+    assert "whatever it hears" in run.text
+    failure = run.text.partition("short test summary")[0]
+    assert failure.count("EncoderError: encoder 'broken' raised NameError") == 1
+    assert "(under Identity(), corpus 'clips')" in failure
+    assert "return undefined_name" in failure  # what the user wrote, and what it calls
+    assert "experiment.py" not in failure
+
+
+def test_full_trace_shows_the_packages_frames(inner):
+    inner.write(test_faults=_WIDTHS)
+    assert "experiment.py" in inner.run("--full-trace", report=False).text

@@ -47,9 +47,9 @@ def test_summary_has_a_line_for_each_encoder_and_measure(suite):
 
 
 def test_summary_names_the_closest_call_of_each_group(suite):
-    """Of the lossy encoder's, 0.75 against 1 has least to spare, though 0.9 fails as well."""
+    """Of the lossy encoder's, 0.75 against 1 is worst, though 0.9 fails as well."""
     (line,) = [row for row in _section(suite.text) if re.match(r"lossy +C_W", row)]
-    assert line.endswith("closest: PinkNoise(snr_db=30) 0.750 [0.409, 0.929] against 1")
+    assert line.endswith("worst: PinkNoise(snr_db=30) 0.750 [0.409, 0.929] against 1")
 
 
 def test_summary_tells_errors_unjudged_measurements_and_the_report(suite):

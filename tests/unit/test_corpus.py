@@ -615,10 +615,11 @@ BAD_ARRAYS = [
     ("repeated ids", ROWS, {"ids": ["a", "b", "a"]}, r"ids must be unique; repeated: \['a'\]"),
     ("too few ids", ROWS, {"ids": ["a", "b"]}, r"3 signals, but 2 ids"),
     ("too few groups", ROWS, {"groups": ["a", "b"]}, r"3 signals, but 3 ids and 2 groups"),
-    ("no rate", ROWS, {"sample_rate": 0}, r"sample_rate must be positive"),
-    ("a fractional rate", ROWS, {"sample_rate": 0.5}, r"sample_rate must be.*integer"),
-    ("a rate of NaN", ROWS, {"sample_rate": math.nan}, r"sample_rate must be"),
-    ("an infinite rate", ROWS, {"sample_rate": math.inf}, r"sample_rate must be"),
+    ("no rate", ROWS, {"sample_rate": 0}, r"sample_rate takes whole Hz from 1000 on"),
+    ("a rate in kHz", ROWS, {"sample_rate": 22.05}, r"such as 22050, not 22\.05"),
+    ("a fractional rate", ROWS, {"sample_rate": 0.5}, r"sample_rate takes whole Hz"),
+    ("a rate of NaN", ROWS, {"sample_rate": math.nan}, r"sample_rate takes"),
+    ("an infinite rate", ROWS, {"sample_rate": math.inf}, r"sample_rate takes"),
     ("no window", ROWS, {"window_seconds": 0.0}, r"window_seconds.*positive, not 0"),
 ]
 
@@ -670,9 +671,9 @@ def test_lists_of_files_that_cannot_be_used_are_refused_by_name(folder, paths, m
         (np.zeros(0), RATE, r"clip 'x' holds no samples \(zero length\)"),
         (np.r_[np.zeros(RATE), np.nan], RATE, r"clip 'x' holds 1 NaN.*first at 1\.000 s"),
         (np.r_[0.0, -np.inf, np.nan], RATE, r"clip 'x' holds 2 NaN or infinite"),
-        (np.zeros(10), 0, r"clip 'x': sample_rate must be positive"),
-        (np.zeros(10), -1, r"clip 'x': sample_rate must be positive"),
-        (np.zeros(10), math.nan, r"clip 'x': sample_rate must be"),
+        (np.zeros(10), 0, r"clip 'x': sample_rate takes whole Hz from 1000 on"),
+        (np.zeros(10), -1, r"clip 'x': sample_rate takes whole Hz from 1000 on"),
+        (np.zeros(10), math.nan, r"clip 'x': sample_rate takes"),
     ],
 )
 def test_samples_that_are_no_signal_are_refused_with_the_clips_id(samples, rate, message):

@@ -208,10 +208,13 @@ def test_attributes_of_another_kind_are_not_taken_for_a_rate(value):
 @pytest.mark.parametrize(
     "options, match",
     [
-        ({"sample_rate": -1}, "'bands'.*sample_rate must be positive"),
-        ({"sample_rate": 0}, "'bands'.*sample_rate must be positive"),
-        ({"sample_rate": float("nan")}, "'bands'.*sample_rate must be positive"),
-        ({"sample_rate": float("inf")}, "'bands'.*sample_rate must be positive"),
+        ({"sample_rate": -1}, "'bands'.*sample_rate takes whole Hz from 1000 on"),
+        ({"sample_rate": 22.05}, "'bands'.*such as 22050, not 22.05"),
+        ({"sample_rate": 16}, "'bands'.*takes whole Hz"),
+        ({"sample_rate": 16000.5}, "'bands'.*takes whole Hz"),
+        ({"sample_rate": 0}, "'bands'.*sample_rate takes whole Hz from 1000 on"),
+        ({"sample_rate": float("nan")}, "'bands'.*sample_rate takes whole Hz from 1000 on"),
+        ({"sample_rate": float("inf")}, "'bands'.*sample_rate takes whole Hz from 1000 on"),
         ({"sample_rate": "16000"}, "'bands'.*sample_rate"),
         ({"window_seconds": -0.5}, "'bands'.*window_seconds must be positive"),
         ({"window_seconds": 0}, "'bands'.*window_seconds must be positive"),

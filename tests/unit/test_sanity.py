@@ -167,8 +167,9 @@ def test_what_was_skipped_is_listed_with_its_reason(corpus):
             checks=["batch_size", "trailing_silence"],
         )
     assert "skipped:\n  trailing_silence: its window is fixed, 1.5 s" in str(caught.value)
-    assert "1 of 1 sanity checks find something on bundled (8 clips, 1 skipped)" in str(
-        caught.value
+    assert (
+        "1 of 1 sanity checks find something on bundled (8 clips; skipped: trailing_silence)"
+        in str(caught.value)
     )
 
 
