@@ -9,7 +9,7 @@ import math
 import os
 from functools import lru_cache
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -165,10 +165,10 @@ def _k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
     return np.array([np.concatenate(section) for section in sections], dtype=np.float64)
 
 
-def is_sample_rate(value: object) -> bool:
+def is_sample_rate(value: Any) -> bool:  # noqa: ANN401
     """Tell whether something is a sample rate: whole Hz, `LEAST_SAMPLE_RATE` or more."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and LEAST_SAMPLE_RATE <= value < math.inf and value == int(value)
+    return number and bool(LEAST_SAMPLE_RATE <= value < math.inf and value == int(value))
 
 
 def block_powers(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:
