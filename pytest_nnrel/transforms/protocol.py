@@ -29,6 +29,8 @@ LOUDNESS_TOLERANCE = 0.1
 #: Deviation at which no further gain is tried, and gains that are.
 _LOUDNESS_REACHED = 1e-9
 _GAIN_STEPS = 16
+#: Shortest output: by steps of this length, loudness is measured.
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -226,13 +228,13 @@ def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     """Bring `samples` to the integrated loudness of `clip`; a silent clip is left as it is."""
     import numpy as np
 
-    from pytest_nnrel.audio import LOUDNESS_BLOCK_SECONDS, block_powers, integrated_loudness
+    from pytest_nnrel.audio import block_powers, integrated_loudness
 
-    block = LOUDNESS_BLOCK_SECONDS * clip.sample_rate
-    if len(samples) < block <= len(clip.samples):
+    least = _LEAST_SECONDS * clip.sample_rate
+    if len(samples) < least <= len(clip.samples):
         raise TransformError(
-            f"the output has {len(samples)} samples of {len(clip.samples)}, less than the"
-            f" {LOUDNESS_BLOCK_SECONDS} s that its loudness is measured by; return the whole clip"
+            f"the output has {len(samples)} samples of {len(clip.samples)}, less than"
+            f" {_LEAST_SECONDS} s; return the whole clip"
         )
     target = clip.loudness
     if not math.isfinite(target):

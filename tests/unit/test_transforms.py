@@ -742,7 +742,7 @@ def test_a_function_sees_the_rate_and_may_change_length_and_its_own_input(music)
         (lambda samples, rate: samples.astype(complex), r"not complex128\[88200\]"),
         (lambda samples, rate: None, "mono float array"),
         (lambda samples, rate: samples * 0, "silent"),
-        (lambda samples, rate: samples[:10], r"10 samples of 88200, less than the 0\.4 s"),
+        (lambda samples, rate: samples[:10], r"10 samples of 88200, less than 0\.1 s"),
     ],
 )
 def test_a_function_that_returns_no_signal_is_refused_by_name_and_clip(music, function, message):
