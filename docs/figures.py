@@ -7,23 +7,20 @@ package: the paper's encoders, trained on open data, on the bundled corpus.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-import reference_models
 from reference_models.paper import drawing, results
+from reference_models.paper.targets import NAMES, SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.artist import Artist
 
-RESULTS = Path(reference_models.__file__).with_name("paper") / "measured" / "small.json"
-#: The vertical axis of each figure by its measure. Distances are the defaults: DTW, Euclidean.
-FIGURES = {"within": "C_W", "accuracy": "C_acc", "rho": "C_rho"}
+#: Of all that was measured, the defaults: DTW, Euclidean.
 _AUDIO_DISTANCE, _LATENT_DISTANCE = "dtw", "euclidean"
 #: Of a panel, in inches: three of them fill a line of text.
 _WIDTH, _HEIGHT = 2.5, 2.1
@@ -31,11 +28,10 @@ _WIDTH, _HEIGHT = 2.5, 2.1
 
 @cache
 def draw(measure: str) -> str:
-    """Return a figure of `FIGURES` as HTML: a panel for each family, and the legend."""
-    measured = results.load(RESULTS)
+    """Return the figure of a measure as HTML: a panel for each family, and the legend."""
     rows = [
         row
-        for row in measured.consistency
+        for row in results.load(results.MEASURED).consistency
         if row.measure == measure
         and row.audio_distance in ("", _AUDIO_DISTANCE)
         and row.latent_distance in ("", _LATENT_DISTANCE)
@@ -44,10 +40,10 @@ def draw(measure: str) -> str:
     handles: dict[str, Artist] = {}
     with drawing.style():
         for transformation in results.TRANSFORMATIONS:
-            panel, shown = _panel(transformation, rows, FIGURES[measure])
+            panel, shown = _panel(transformation, rows, SYMBOLS[measure])
             handles |= shown
             label = drawing.TRANSFORMATION_LABELS[transformation]
-            panels.append(drawing.to_svg(panel, f"{FIGURES[measure]} over {label}"))
+            panels.append(drawing.to_svg(panel, f"{SYMBOLS[measure]} over {label}"))
         panels.append(drawing.to_svg(_legend(handles), f"Legend of the panels of {measure}"))
     return f'<div class="panels">{"".join(panels)}</div>'
 
@@ -60,13 +56,10 @@ def _panel(
     figure.set_size_inches(_WIDTH, _HEIGHT)
     handles = {}
     for encoder in ("", *reversed(results.ENCODERS)):
-        trials: drawing.Trials = {}
-        for row in rows:
-            if (row.encoder, row.transformation) == (encoder, transformation):
-                point = drawing.Point(row.magnitude, row.value, row.low, row.high)
-                trials.setdefault(row.trial, []).append(point)
+        of_both = (encoder, transformation)
+        trials = drawing.trials_of(r for r in rows if (r.encoder, r.transformation) == of_both)
         if trials:
-            handles[encoder.upper() or "audio space, DTW"] = drawing.curve(
+            handles[NAMES[encoder] if encoder else "audio space, DTW"] = drawing.curve(
                 grid[0, 0],
                 trials,
                 colour=drawing.COLOURS.get(encoder, drawing.GREY),

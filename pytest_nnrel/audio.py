@@ -165,10 +165,12 @@ def _k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
     return np.array([np.concatenate(section) for section in sections], dtype=np.float64)
 
 
-def is_sample_rate(value: Any) -> bool:  # noqa: ANN401
-    """Tell whether something is a sample rate: whole Hz, `LEAST_SAMPLE_RATE` or more."""
+def rate_problem(value: Any) -> str:  # noqa: ANN401
+    """Say what is wrong with a sample rate; nothing where it is whole Hz, not too few."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and bool(LEAST_SAMPLE_RATE <= value < math.inf and value == int(value))
+    if number and LEAST_SAMPLE_RATE <= value < math.inf and value == int(value):
+        return ""
+    return f"sample_rate takes whole Hz from {LEAST_SAMPLE_RATE} on, such as 22050, not {value!r}"
 
 
 def block_powers(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:

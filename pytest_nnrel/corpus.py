@@ -94,8 +94,8 @@ class Clip:
             )
         if len(samples) == 0:
             raise CorpusError(f"clip {self.id!r} holds no samples (zero length); leave it out")
-        if not audio.is_sample_rate(self.sample_rate):
-            raise CorpusError(f"clip {self.id!r}: {_not_a_rate(self.sample_rate)}")
+        if problem := audio.rate_problem(self.sample_rate):
+            raise CorpusError(f"clip {self.id!r}: {problem}")
         finite = np.isfinite(samples)
         if not finite.all():
             first = int(np.argmin(finite))
@@ -798,8 +798,8 @@ def _raise_all(name: str, problems: Sequence[str]) -> None:
 
 
 def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: float) -> None:
-    if not audio.is_sample_rate(sample_rate):
-        raise CorpusError(_not_a_rate(sample_rate))
+    if problem := audio.rate_problem(sample_rate):
+        raise CorpusError(problem)
     if not _is_positive(window_seconds) or not _is_positive(source_seconds):
         raise CorpusError(
             f"window_seconds and source_seconds must be positive, not {window_seconds!r} and"
@@ -810,11 +810,6 @@ def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: flo
             f"source_seconds={source_seconds:g} is shorter than window_seconds={window_seconds:g};"
             " the window is cut from the source"
         )
-
-
-def _not_a_rate(value: object) -> str:
-    least = audio.LEAST_SAMPLE_RATE
-    return f"sample_rate takes whole Hz from {least} on, such as 22050, not {value!r}"
 
 
 def _is_positive(value: Any) -> bool:  # noqa: ANN401

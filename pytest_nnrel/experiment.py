@@ -460,7 +460,7 @@ class Experiment:
         At most `MAPPED` clips are placed, so that the size does not grow with the corpus.
         """
         condition = self._condition(transform)
-        originals = self.embeddings(encoder, Identity())
+        originals, transformed = self._both(encoder, condition)
         place = self._embedding_place(self._subject(encoder), Identity())
         plane = self._stores.recently(
             ("plane", self._corpus_key(place.recipe)),
@@ -469,11 +469,10 @@ class Experiment:
         )
         n = len(self.corpus)
         shown = [i * n // MAPPED for i in range(MAPPED)] if n > MAPPED else list(range(n))
-        transformed = self.embeddings(encoder, condition)[shown]
         return {
             "clips": [self.corpus.ids[i] for i in shown],
             "originals": plane.place(originals[shown]).round(3).tolist(),
-            "transformed": plane.place(transformed).round(3).tolist(),
+            "transformed": plane.place(transformed[shown]).round(3).tolist(),
             "explained": plane.explained.round(4).tolist(),
         }
 

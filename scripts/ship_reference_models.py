@@ -32,7 +32,7 @@ from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError
 from reference_models.paper import results as reproduction_results
 from reference_models.paper.claims import CLAIMS
-from reference_models.paper.reproduction import EXCERPT, FAMILIES, MEASURED, trained_networks
+from reference_models.paper.reproduction import EXCERPT, FAMILIES, trained_networks
 
 if TYPE_CHECKING:
     from reference_models.networks import TaskNetwork
@@ -124,8 +124,8 @@ def results(chosen: argparse.Namespace) -> None:
     # Where folders were when it was run, is of no use elsewhere.
     plain = re.sub(r"(?<![\w.])/[^\s\"]*/", "", json.dumps(found.provenance))
     found.provenance = json.loads(plain)
-    MEASURED.parent.mkdir(exist_ok=True)
-    found.save(MEASURED)
+    reproduction_results.MEASURED.parent.mkdir(exist_ok=True)
+    found.save(reproduction_results.MEASURED)
     replace_text(CURVES, json.dumps(curves(found), indent=1) + "\n")
 
 
@@ -189,7 +189,7 @@ def sections() -> dict[str, str]:
             test, ", ".join(others), font,
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
-    found = reproduction_results.load(MEASURED)
+    found = reproduction_results.load(reproduction_results.MEASURED)
     claims = []
     for claim in CLAIMS:
         try:

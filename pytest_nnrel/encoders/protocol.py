@@ -52,11 +52,8 @@ class Encoder(ABC):
         device: str | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        if sample_rate is not None and not audio.is_sample_rate(sample_rate):
-            raise EncoderError(
-                f"encoder {name!r}: sample_rate takes whole Hz from {audio.LEAST_SAMPLE_RATE} on,"
-                f" such as 22050, not {sample_rate!r}"
-            )
+        if sample_rate is not None and (problem := audio.rate_problem(sample_rate)):
+            raise EncoderError(f"encoder {name!r}: {problem}")
         number = isinstance(window_seconds, Real) and 0 < window_seconds < float("inf")
         if window_seconds is not None and not number:
             raise EncoderError(

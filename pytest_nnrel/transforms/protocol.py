@@ -29,7 +29,7 @@ LOUDNESS_TOLERANCE = 0.1
 #: Deviation at which no further gain is tried, and gains that are.
 _LOUDNESS_REACHED = 1e-9
 _GAIN_STEPS = 16
-#: Shortest output: by steps of this length, loudness is measured.
+#: Shortest output, of a clip that is longer: the step by which loudness is measured.
 _LEAST_SECONDS = 0.1
 
 
@@ -175,6 +175,7 @@ class Transform(ABC):
         try:
             samples, checks = self._render(clip.samples, clip.sample_rate, rng)
             self._check_signal(samples)
+            _check_length(samples, clip)
             if self.restores_loudness:
                 samples, gain = _restore_loudness(samples, clip)
                 checks = {**checks, **gain}
@@ -224,18 +225,20 @@ class Named(Transform):
         return dataclasses.replace(self, **{magnitude: getattr(rung, magnitude)})  # type: ignore[type-var]
 
 
+def _check_length(samples: Samples, clip: Clip) -> None:
+    if len(samples) < _LEAST_SECONDS * clip.sample_rate <= len(clip.samples):
+        raise TransformError(
+            f"the output has {len(samples)} samples of {len(clip.samples)}, less than"
+            f" {_LEAST_SECONDS} s; return the whole clip"
+        )
+
+
 def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     """Bring `samples` to the integrated loudness of `clip`; a silent clip is left as it is."""
     import numpy as np
 
     from pytest_nnrel.audio import block_powers, integrated_loudness
 
-    least = _LEAST_SECONDS * clip.sample_rate
-    if len(samples) < least <= len(clip.samples):
-        raise TransformError(
-            f"the output has {len(samples)} samples of {len(clip.samples)}, less than"
-            f" {_LEAST_SECONDS} s; return the whole clip"
-        )
     target = clip.loudness
     if not math.isfinite(target):
         return samples, {"loudness_gain_db": 0.0}

@@ -19,6 +19,7 @@ from matplotlib.path import Path as Outline
 from matplotlib.ticker import NullLocator
 
 from pytest_nnrel.transforms.grids import FAMILIES
+from reference_models.paper.results import Consistency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+    from reference_models.paper.results import Performance
 
 #: Stands for the page's text colour, whatever that is: `to_svg` writes ``currentColor``.
 INK = "#010203"
@@ -95,6 +98,15 @@ class Point:
 
 #: Points by trial.
 Trials = dict[int, list[Point]]
+
+
+def trials_of(rows: Iterable[Consistency | Performance]) -> Trials:
+    """Return the points of rows by trial; those of performance have no interval."""
+    trials: Trials = defaultdict(list)
+    for row in rows:
+        low, high = (row.low, row.high) if isinstance(row, Consistency) else (row.value, row.value)
+        trials[row.trial].append(Point(row.magnitude, row.value, low, high))
+    return dict(trials)
 
 
 def style() -> AbstractContextManager[None]:

@@ -7,7 +7,6 @@ encoders. Where a part is missing as a whole, its figure says what is missing.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
@@ -31,8 +30,6 @@ from reference_models.paper.drawing import (
     INK,
     MARKERS,
     STYLES,
-    Point,
-    Trials,
     curve,
     dots,
     legend,
@@ -40,6 +37,7 @@ from reference_models.paper.drawing import (
     panels,
     style,
     to_svg,
+    trials_of,
 )
 from reference_models.paper.results import (
     AUDIO_DISTANCES,
@@ -164,14 +162,6 @@ def _present(transformations: Iterable[str], what: str) -> list[str]:
     return ordered
 
 
-def _of_trials(rows: Iterable[Consistency | Performance]) -> Trials:
-    trials: Trials = defaultdict(list)
-    for row in rows:
-        low, high = (row.low, row.high) if isinstance(row, Consistency) else (row.value, row.value)
-        trials[row.trial].append(Point(row.magnitude, row.value, low, high))
-    return dict(trials)
-
-
 def _select(rows: Iterable[Consistency], **wanted: str | bool) -> list[Consistency]:
     return [row for row in rows if all(getattr(row, k) == v for k, v in wanted.items())]
 
@@ -214,7 +204,7 @@ def _task_performance(results: Results) -> tuple[Drawing, str]:
                 if shown:
                     label = NAMES["mfcc"] if encoder == "mfcc" else f"{NAMES[task]}, VGG"
                     handles[label] = curve(
-                        axes, _of_trials(shown), colour=COLOURS[name], marker=MARKERS[name]
+                        axes, trials_of(shown), colour=COLOURS[name], marker=MARKERS[name]
                     )
                 if originals:
                     axes.axhline(
@@ -253,7 +243,7 @@ def _audio_curves(
         shown = _select(rows, transformation=transformation, audio_distance=audio)
         if shown:
             handles[f"audio space, {NAMES[audio]}"] = curve(
-                axes, _of_trials(shown), colour=colour, style=STYLES[audio]
+                axes, trials_of(shown), colour=colour, style=STYLES[audio]
             )
     return handles
 
@@ -293,7 +283,7 @@ def _encoder_curves(axes: Axes, rows: Sequence[Consistency]) -> dict[str, Artist
         own = _select(rows, encoder=encoder)
         if own:
             handles[NAMES[encoder]] = curve(
-                axes, _of_trials(own), colour=COLOURS[encoder], marker=MARKERS[encoder]
+                axes, trials_of(own), colour=COLOURS[encoder], marker=MARKERS[encoder]
             )
     return handles
 

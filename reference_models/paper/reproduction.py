@@ -67,8 +67,6 @@ FAMILIES: dict[type[Transform], str] = {
 }
 #: An excerpt of the open corpus's test part that comes with the package.
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
-#: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
-MEASURED = checkpoint.SHIPPED.parent / "paper" / "measured" / "small.json"
 PARTS = ("consistency", "performance", "maps")
 _BLOCK = 10
 _LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "museval")

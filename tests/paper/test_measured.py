@@ -14,8 +14,8 @@ from pytest_nnrel import (
     within_consistency,
 )
 from reference_models import checkpoint
-from reference_models.paper.reproduction import FAMILIES, MEASURED, SCALES
-from reference_models.paper.results import ENCODERS, load
+from reference_models.paper.reproduction import FAMILIES, SCALES
+from reference_models.paper.results import ENCODERS, MEASURED, load
 
 #: Of grave, middling and slight damage, one of each kind of transformation.
 AGAIN = (PitchShift(2), PinkNoise(12), MP3(64))

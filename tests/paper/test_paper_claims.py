@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from reference_models.paper.claims import CLAIMS
-from reference_models.paper.reproduction import MEASURED
-from reference_models.paper.results import load
+from reference_models.paper.results import MEASURED, load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "ship_reference_models.py"
 #: Claims that do not hold on this music with these encoders, and why they may not. The README of
