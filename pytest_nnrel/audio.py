@@ -1,4 +1,4 @@
-"""Audio as arrays: decoding, resampling, cropping, level and loudness.
+"""Audio as arrays: resampling, cropping, level and loudness.
 
 Signals are mono ``float32[n]`` with full scale at ±1; samples beyond it are kept, never clipped.
 """
@@ -6,26 +6,18 @@ Signals are mono ``float32[n]`` with full scale at ±1; samples beyond it are ke
 from __future__ import annotations
 
 import math
-import os
 from functools import lru_cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soundfile
 import soxr
 
-from pytest_nnrel.errors import CorpusError
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
 
     Samples = npt.NDArray[np.float32]
 
-#: File name endings that libsndfile decodes, as the corpus looks for them.
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".opus", ".aif", ".aiff"})
 #: Gating block of BS.1770 in seconds; shorter signals are measured as one block of their length.
 LOUDNESS_BLOCK_SECONDS = 0.4
 #: Least sample rate, in Hz: below, a rate was given in kHz.
@@ -33,81 +25,10 @@ LEAST_SAMPLE_RATE = 1000
 _LOUDNESS_OVERLAP = 0.75
 _LOUDNESS_OFFSET = -0.691
 _ABSOLUTE_GATE = -70.0
-_REPLACE = "replace the file, or leave it out"
-#: By how much the length of an MP3 without a Xing header may be overestimated from its size.
-_MP3_ESTIMATE = 0.01
-
-
-def probe(path: Path) -> tuple[int, int]:
-    """Read the header of an audio file.
-
-    Parameters
-    ----------
-    path : Path
-        An audio file in a format of `SUFFIXES`.
-
-    Returns
-    -------
-    frames : int
-        Samples per channel.
-    sample_rate : int
-        In Hz.
-
-    Raises
-    ------
-    CorpusError
-        If the file is missing, is no audio file, or holds no samples.
-    """
-    try:
-        info = soundfile.info(os.fsencode(path))
-    except (soundfile.LibsndfileError, OSError) as error:
-        reason = "does not exist" if not path.exists() else f"cannot be read as audio ({error})"
-        raise CorpusError(f"{path} {reason}; {_REPLACE}") from error
-    if info.frames <= 0:
-        raise CorpusError(f"{path} holds no samples (zero length); {_REPLACE}")
-    return int(info.frames), int(info.samplerate)
-
-
-def decode(path: Path, *, start: int = 0, frames: int | None = None) -> tuple[Samples, int]:
-    """Decode a stretch of an audio file to mono, the mean of its channels.
-
-    Parameters
-    ----------
-    path : Path
-        An audio file in a format of `SUFFIXES`.
-    start : int
-        First sample, at the file's own rate.
-    frames : int, optional
-        Number of samples; to the end where omitted.
-
-    Returns
-    -------
-    samples : float32[frames]
-    sample_rate : int
-        The file's own, in Hz.
-
-    Raises
-    ------
-    CorpusError
-        If the file cannot be decoded or ends before the stretch does (truncated).
-    """
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            expected = file.frames - start if frames is None else frames
-            if start:
-                file.seek(start)
-            channels = file.read(expected, dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
-            estimated = frames is None and file.format == "MP3"
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        raise CorpusError(f"{path} cannot be decoded ({error}); {_REPLACE}") from error
-    if len(channels) < expected * (1 - _MP3_ESTIMATE * estimated):
-        raise CorpusError(
-            f"{path} is truncated: {len(channels)} of {expected} samples could be decoded"
-            f" from sample {start} on; {_REPLACE}"
-        )
-    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
-    return np.ascontiguousarray(mono), rate
+#: Rate from which on BS.1770's filters can be had, in Hz. They are defined at 48 kHz; made anew for
+#: 8 kHz they are off by 0.5 dB, for 4 kHz by 1.4 dB, and below 3.4 kHz, which cannot hold the shelf
+#: that begins at 1.7 kHz, they are unstable.
+WEIGHTED_FROM = 8000
 
 
 def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:
@@ -156,8 +77,11 @@ def rms(samples: Samples) -> float:
 
 @lru_cache(maxsize=32)
 def _k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
-    """Return the two filters of BS.1770 as second-order sections."""
+    """Return the two filters of BS.1770 as second-order sections; below their range, none."""
     import pyloudnorm
+
+    if sample_rate < WEIGHTED_FROM:
+        return np.array([[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]])
 
     # DeMan's filters reproduce those of BS.1770 at any rate; the default's are off at 22,050 Hz.
     meter = pyloudnorm.Meter(sample_rate, filter_class="DeMan")
@@ -185,7 +109,8 @@ def block_powers(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:
     Returns
     -------
     float64[blocks]
-        Of blocks of 0.4 s that overlap by 75 %; of a shorter signal as a whole. They grow with the
+        Of blocks of 0.4 s that overlap by 75 %; of a shorter signal as a whole. Unweighted below
+        8 kHz, see `loudness`. They grow with the
         square of a gain, so that the loudness after a gain needs no other pass of the filters.
     """
     from scipy.signal import sosfilt
@@ -236,7 +161,9 @@ def loudness(samples: Samples, sample_rate: int) -> float:
     -------
     float
         In LUFS. ``-inf`` where no block reaches the absolute gate of -70 LUFS: silence. A signal
-        shorter than the 0.4-s gating block is measured as a single block of its own length.
+        shorter than the 0.4-s gating block is measured as a single block of its own length. Below
+        8 kHz (`WEIGHTED_FROM`) levels are gated in the same way, but not weighted: what is recorded
+        there, such as whales and infrasound, is outside of what the weighting is for.
     """
     if len(samples) == 0:
         return -math.inf

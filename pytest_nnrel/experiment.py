@@ -72,7 +72,7 @@ WITNESS_TOLERANCE = 1e-3
 
 #: Modules whose code decides transformed clips, features and distances; their text is part of
 #: every key.
-_CODE = ("audio.py", "corpus.py", "transforms/*.py", "distances/*.py", "lanes.py")
+_CODE = ("audio.py", "decoding.py", "corpus/*.py", "transforms/*.py", "distances/*.py", "lanes.py")
 #: Modules whose code decides bootstraps besides.
 _BOOTSTRAP_CODE = ("consistency.py", "ranks.py")
 
@@ -372,11 +372,13 @@ class Experiment:
         self._subjects: dict[int, _Subject] = {}
         record_corpus(corpus.fingerprint, self.listing())
         # What headers cannot tell is checked once per corpus, not once per run.
-        stores.lasting.fetch("checked", digest(corpus.fingerprint, code_version()), self._checked)
+        key = digest(corpus.fingerprint, code_version())
+        checked = stores.lasting.fetch("checked", key, self._checked)
+        corpus.warn_cancelled([corpus.ids[int(i)] for i in np.asarray(checked["cancelled"])])
 
     def _checked(self) -> Arrays:
-        self.corpus.check_audio()
-        return {"clips": np.array(len(self.corpus))}
+        cancelled = [self.corpus.index(id_) for id_ in self.corpus.check_audio()]
+        return {"cancelled": np.array(cancelled, dtype=np.int64)}
 
     def listing(self) -> dict[str, Any]:
         """Return the clips that measurements are of, in order, as plain values."""

@@ -18,7 +18,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from filelock import FileLock
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 #: Layout of the entries; entries of another layout are never looked at.
-LAYOUT = "nnrel-v2"
+LAYOUT = "nnrel-v3"
 _ANY_LAYOUT = re.compile(r"nnrel-v\d+")
 SUFFIX = ".arrays"
 #: Kind of the entries that leave first: the largest, and soon made again.
@@ -41,6 +41,8 @@ BULKY = "clips"
 #: SHA-256, which processors have instructions for.
 _CHECKSUM_BYTES = 32
 _HEADER_LENGTH_BYTES = 8
+#: Bytes of a file that are hashed at a time.
+_HASHED_BYTES = 2**20
 #: Share of the cap, and least number of bytes, that is written before a look at the size.
 _LOOK_AFTER_SHARE = 0.1
 _LOOK_AFTER_BYTES = 2**28
@@ -65,6 +67,16 @@ def digest(*parts: object) -> str:
     return state.hexdigest()
 
 
+def digest_of_file(file: BinaryIO) -> str:
+    """Return what `digest` returns of a file's content, read in blocks."""
+    state = hashlib.blake2b(digest_size=16)
+    state.update(b"b" + os.fstat(file.fileno()).st_size.to_bytes(8, "little"))
+    file.seek(0)
+    while block := file.read(_HASHED_BYTES):
+        state.update(block)
+    return state.hexdigest()
+
+
 def _packed(arrays: Arrays) -> list[bytes | memoryview]:
     """Return the parts of an entry's file after its checksum: header length, header, arrays."""
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -86,6 +98,11 @@ def _unpacked(payload: memoryview) -> dict[str, npt.NDArray[np.generic]]:
         arrays[name] = np.ndarray(shape, dtype, payload[at:end]).copy()
         at = end
     return arrays
+
+
+def _checksum_begun(kind: str, key: str) -> hashlib._Hash:
+    """Return a checksum that covers what an entry is of: in another's place it is unsound."""
+    return hashlib.sha256(json.dumps([kind, key]).encode())
 
 
 class Store:
@@ -129,7 +146,9 @@ class Store:
         except OSError:
             return None
         payload = memoryview(content)[_CHECKSUM_BYTES:]
-        if hashlib.sha256(payload).digest() != content[:_CHECKSUM_BYTES]:
+        checksum = _checksum_begun(kind, key)
+        checksum.update(payload)
+        if checksum.digest() != content[:_CHECKSUM_BYTES]:
             return None
         return _unpacked(payload)
 
@@ -138,7 +157,7 @@ class Store:
         if not self._writable:
             return
         parts = _packed(arrays)
-        checksum = hashlib.sha256()
+        checksum = _checksum_begun(kind, key)
         for part in parts:
             checksum.update(part)
         path = self._path(kind, key)

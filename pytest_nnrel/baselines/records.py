@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.files import replace_text
-from pytest_nnrel.store import digest
+from pytest_nnrel.settings import default_cache_dir
+from pytest_nnrel.store import Store, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -316,12 +317,13 @@ def write_baseline(path: Path, newer: Records) -> None:
     OSError
         If it cannot be written; it is left as it was.
     """
-    from filelock import FileLock
-
-    # Not beside the file, where it would lie about in the repository.
     path = path.resolve()  # of a link, what it leads to is written
-    lock = Path(tempfile.gettempdir()) / f"pytest-nnrel-{digest(str(path))}.lock"
-    with FileLock(lock):
+    # Not beside the file, where the lock would lie about in the repository: in the cache, whose
+    # `clear` takes it away.
+    locks = Store(default_cache_dir())
+    if locks.folder() is None:
+        locks = Store(Path(tempfile.gettempdir()) / "pytest-nnrel")
+    with locks.lock(digest(str(path))):
         kept = load_baseline(path) if path.exists() else Records()
         text = json.dumps(kept.merged(newer).as_dict(), indent=1, ensure_ascii=False) + "\n"
         path.parent.mkdir(parents=True, exist_ok=True)

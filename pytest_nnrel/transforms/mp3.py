@@ -120,6 +120,7 @@ class MP3(Named):
         import io
 
         import lameenc
+        import numpy as np
         import soundfile
 
         kbps = self.condition(sample_rate).kbps
@@ -130,7 +131,7 @@ class MP3(Named):
         encoder.set_channels(1)
         encoder.set_quality(_QUALITY)
         encoder.silence()
-        pcm, clipped = to_pcm16(samples)
+        pcm, scale = to_pcm16(samples)
         coded = bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush())
         decoded, rate = soundfile.read(io.BytesIO(coded), dtype="float32")
         out = decoded[_CODEC_DELAY : _CODEC_DELAY + len(samples)]
@@ -142,7 +143,7 @@ class MP3(Named):
         lag = _lag(samples, out)
         if lag:
             raise TransformError(f"the codec's output lags by {lag} samples; {_REINSTALL}")
-        return out, {"kbps": float(kbps), "lag": float(lag), "clipped_samples": float(clipped)}
+        return out * np.float32(scale), {"kbps": float(kbps), "lag": float(lag)}
 
 
 def _lag(before: Samples, after: Samples) -> int:

@@ -163,7 +163,7 @@ class EnvironmentalNoise(_Noise):
         return {"recording": digest(self._path().read_bytes())}
 
     def _path(self) -> Path:
-        from pytest_nnrel.audio import probe
+        from pytest_nnrel.decoding import probe
 
         if self.recording is None:
             return Path(str(resources.files("pytest_nnrel"))) / "data" / "ambience.ogg"
@@ -182,7 +182,8 @@ class EnvironmentalNoise(_Noise):
 
 @lru_cache(maxsize=8)
 def _recording(path: Path, modified_ns: int, sample_rate: int) -> Samples:
-    from pytest_nnrel.audio import decode, resample
+    from pytest_nnrel.audio import resample
+    from pytest_nnrel.decoding import decode
 
     samples, rate = decode(path)
     return resample(samples, rate, sample_rate)

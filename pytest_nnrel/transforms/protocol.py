@@ -317,10 +317,18 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     return number + 0.0  # turns -0.0 into 0.0
 
 
-def to_pcm16(samples: Samples) -> tuple[np.ndarray[Any, np.dtype[np.int16]], int]:
-    """Quantise to 16 bits by flooring, as libsndfile does; count the samples that clip."""
+def to_pcm16(samples: Samples) -> tuple[np.ndarray[Any, np.dtype[np.int16]], float]:
+    """Quantise to 16 bits by flooring, as libsndfile does; what exceeds ±1 is scaled down first.
+
+    Returns
+    -------
+    pcm : int16[n]
+    scale : float
+        What to multiply by afterwards: 1 where nothing exceeds full scale. The step is the
+        transformation's, and a clip that was too loud for it is not to be damaged by it.
+    """
     import numpy as np
 
-    scaled = np.floor(samples.astype(np.float64) * 32768.0)
-    clipped = int(np.count_nonzero((scaled < -32768.0) | (scaled > 32767.0)))
-    return np.clip(scaled, -32768.0, 32767.0).astype(np.int16), clipped
+    scale = max(1.0, float(np.abs(samples).max(initial=0.0)))
+    scaled = np.floor(samples.astype(np.float64) / scale * 32768.0)
+    return np.clip(scaled, -32768.0, 32767.0).astype(np.int16), scale

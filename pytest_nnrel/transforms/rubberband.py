@@ -201,7 +201,7 @@ def _by_pedalboard(
 
     # The command line tool reads and writes 16-bit files. With the same rounding this equals
     # pyrubberband to one quantisation step, and without it R2 mistunes noiseless tones.
-    pcm, clipped_in = to_pcm16(samples)
+    pcm, scale = to_pcm16(samples)
     out = time_stretch(
         pcm.astype(np.float32) / np.float32(32768.0),
         float(sample_rate),
@@ -211,8 +211,8 @@ def _by_pedalboard(
         preserve_formants=False,
     )[0].astype(np.float64)
     scaled = np.rint(out * 32767.0)
-    clipped = clipped_in + int(np.count_nonzero((scaled < -32768.0) | (scaled > 32767.0)))
-    out = np.clip(scaled, -32768.0, 32767.0) / 32768.0
+    clipped = int(np.count_nonzero((scaled < -32768.0) | (scaled > 32767.0)))
+    out = np.clip(scaled, -32768.0, 32767.0) / 32768.0 * scale
     return out.astype(np.float32), {"clipped_samples": float(clipped)}
 
 
@@ -228,12 +228,13 @@ def _by_pyrubberband(
             'engine="pyrubberband" needs pyrubberband: pip install "pytest-nnrel[paper]"'
         ) from error
     _rubberband_binary()
-    _, clipped = to_pcm16(samples)
+    _, scale = to_pcm16(samples)
+    within = samples / np.float32(scale)
     if semitones:
-        out = pyrubberband.pitch_shift(samples, sample_rate, semitones)
+        out = pyrubberband.pitch_shift(within, sample_rate, semitones)
     else:
-        out = pyrubberband.time_stretch(samples, sample_rate, rate)
-    return np.asarray(out, dtype=np.float32), {"clipped_samples": float(clipped)}
+        out = pyrubberband.time_stretch(within, sample_rate, rate)
+    return np.asarray(out * scale, dtype=np.float32), {}
 
 
 def _by_librosa(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel import audio, decoding
 from pytest_nnrel.corpus import SAMPLE_RATE, WINDOW_SECONDS
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.store import digest
@@ -163,7 +163,7 @@ def read(path: Path) -> NDArray[np.float32]:
         If the file cannot be decoded, or is shorter than an encoder's window.
     """
     try:
-        samples, rate = audio.decode(path)
+        samples, rate = decoding.decode(path)
     except CorpusError as error:
         raise DatasetError(f"{error}, or delete it and load with complete=False") from error
     if len(samples) < WINDOW_SECONDS * rate:

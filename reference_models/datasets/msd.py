@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.audio import SUFFIXES
+from pytest_nnrel.decoding import SUFFIXES
 from pytest_nnrel.progress import progress
 from reference_models.datasets.audiofiles import ClipFiles, Provenance
 from reference_models.errors import DatasetError

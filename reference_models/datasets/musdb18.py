@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel import audio, decoding
 from pytest_nnrel.corpus import SAMPLE_RATE
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.store import digest
@@ -191,7 +191,7 @@ def _stretch(track: Any, of: Any, start: float) -> NDArray[np.float32]:  # noqa:
     if track.is_wav:
         # musdb starts two processes for a stretch, which takes 300 times as long.
         try:
-            mono, _ = audio.decode(Path(of.path), start=round(start * track.rate), frames=frames)
+            mono, _ = decoding.decode(Path(of.path), start=round(start * track.rate), frames=frames)
         except CorpusError as error:
             raise DatasetError(str(error)) from error
     else:

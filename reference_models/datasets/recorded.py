@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.audio import centre, decode, probe, resample, rms
+from pytest_nnrel.audio import centre, resample, rms
 from pytest_nnrel.corpus import SOURCE_SECONDS, WINDOW_SECONDS
+from pytest_nnrel.decoding import decode, probe
 from pytest_nnrel.files import replace_text
 from pytest_nnrel.progress import progress
 from pytest_nnrel.store import digest

@@ -15,7 +15,7 @@ LAYERS = (
     ("errors", "versions", "compilation", "files", "printing"),
     ("lanes", "devices"),
     ("store", "settings", "recording", "tasks"),
-    ("audio", "progress"),
+    ("audio", "decoding", "progress"),
     ("corpus",),
     ("transforms",),
     ("distances",),

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_nnrel import Corpus, audio
+from pytest_nnrel import Corpus, audio, decoding
 from pytest_nnrel.errors import CorpusError
 
 FFMPEG = shutil.which("ffmpeg")
@@ -82,9 +82,9 @@ def test_lossless_files_decode_to_the_mean_of_their_channels(tmp_path, name, cha
     file_name, options, step = LOSSLESS[name]
     written = tones(rate, channels)
     path = write(tmp_path / file_name, written, rate, **options)
-    samples, own_rate = audio.decode(path)
+    samples, own_rate = decoding.decode(path)
     assert own_rate == rate
-    assert audio.probe(path) == (len(written), rate)
+    assert decoding.probe(path) == (len(written), rate)
     assert samples.dtype == np.float32
     assert samples.flags.c_contiguous
     np.testing.assert_allclose(samples, written.mean(axis=1), rtol=0, atol=step)
@@ -100,7 +100,7 @@ def test_lossy_files_decode_aligned_and_close_to_the_mean_of_their_channels(
     file_name, options, _ = LOSSY[name]
     written = tones(rate, channels, seconds=2.0)
     path = write(tmp_path / file_name, written, rate, **options)
-    samples, own_rate = audio.decode(path)
+    samples, own_rate = decoding.decode(path)
     assert (len(samples), own_rate) == (len(written), rate)
     middle = slice(rate // 2, -rate // 2)
     expected = written.mean(axis=1)
@@ -116,7 +116,7 @@ def test_a_vorbis_file_of_any_channel_count_decodes_to_mono(tmp_path, channels):
     time = np.arange(44100) / 44100
     written = np.stack([0.5 * np.sin(2 * np.pi * (50 + 10 * c) * time) for c in range(channels)], 1)
     options = {"format": "OGG", "subtype": "VORBIS"}
-    samples, _ = audio.decode(write(tmp_path / "a.ogg", written, 44100, **options))
+    samples, _ = decoding.decode(write(tmp_path / "a.ogg", written, 44100, **options))
     # A channel left out, or counted twice, would leave -8 dB.
     assert error_db(written.mean(axis=1), samples) < -15
 
@@ -126,8 +126,8 @@ def test_opposite_channels_cancel_and_loud_ones_exceed_full_scale_unclipped(tmp_
     options = {"subtype": "FLOAT"}
     opposite = write(tmp_path / "o.wav", np.stack([loud, -loud], axis=1), 22050, **options)
     alike = write(tmp_path / "a.wav", np.stack([loud, loud], axis=1), 22050, **options)
-    assert np.abs(audio.decode(opposite)[0]).max() == 0
-    np.testing.assert_array_equal(audio.decode(alike)[0], loud)
+    assert np.abs(decoding.decode(opposite)[0]).max() == 0
+    np.testing.assert_array_equal(decoding.decode(alike)[0], loud)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_a_stretch_of_a_file_is_that_stretch_of_the_whole_file(tmp_path, clips, 
     rate = 24000 if file_name.endswith("opus") else 22050
     music = np.concatenate([clip.samples for clip in clips[:3]])
     path = write(tmp_path / file_name, music, rate, **options)
-    whole, _ = audio.decode(path)
+    whole, _ = decoding.decode(path)
     for start, frames in ((1, 5000), (100_000, 44_100), (len(music) - 10_001, 10_001)):
-        stretch, _ = audio.decode(path, start=start, frames=frames)
+        stretch, _ = decoding.decode(path, start=start, frames=frames)
         np.testing.assert_allclose(stretch, whole[start : start + frames], rtol=0, atol=1e-6)
-    tail, _ = audio.decode(path, start=200_000)
+    tail, _ = decoding.decode(path, start=200_000)
     np.testing.assert_allclose(tail, whole[200_000:], rtol=0, atol=1e-6)
 
 
@@ -176,15 +176,15 @@ def _nothing(path):
 @pytest.mark.parametrize(
     "function, make, message",
     [
-        (audio.probe, _nothing, "bad.wav does not exist"),
-        (audio.probe, _text, "bad.wav cannot be read as audio"),
-        (audio.probe, _empty, "bad.wav cannot be read as audio|bad.wav holds no samples"),
-        (audio.probe, _header_only, "bad.wav holds no samples"),
-        (audio.probe, _folder, "bad.wav cannot be read as audio"),
-        (audio.decode, _nothing, "bad.wav cannot be decoded"),
-        (audio.decode, _text, "bad.wav cannot be decoded"),
-        (audio.decode, _empty, "bad.wav cannot be decoded"),
-        (audio.decode, _folder, "bad.wav cannot be decoded"),
+        (decoding.probe, _nothing, "bad.wav does not exist"),
+        (decoding.probe, _text, "bad.wav cannot be read as audio"),
+        (decoding.probe, _empty, "bad.wav cannot be read as audio|bad.wav holds no samples"),
+        (decoding.probe, _header_only, "bad.wav holds no samples"),
+        (decoding.probe, _folder, "bad.wav is a folder; name the files in it"),
+        (decoding.decode, _nothing, "bad.wav does not exist"),
+        (decoding.decode, _text, "bad.wav cannot be read as audio"),
+        (decoding.decode, _empty, "bad.wav cannot be read as audio"),
+        (decoding.decode, _folder, "bad.wav is a folder; name the files in it"),
     ],
 )
 def test_what_is_no_audio_file_is_refused_by_name(tmp_path, function, make, message):
@@ -203,7 +203,7 @@ def test_a_file_cut_off_in_the_middle_is_refused_by_name(tmp_path, clips, file_n
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CorpusError, match=rf"{re.escape(file_name)} (is truncated|cannot be)"):
-        audio.decode(path)
+        decoding.decode(path)
 
 
 def test_an_mp3_whose_length_is_only_estimated_is_decoded_to_its_end(tmp_path):
@@ -218,7 +218,7 @@ def test_an_mp3_whose_length_is_only_estimated_is_decoded_to_its_end(tmp_path):
     path.write_bytes(encoder.encode(signal.tobytes()) + encoder.flush())
     with soundfile.SoundFile(path) as file:
         assert file.frames > len(file.read())
-    samples, rate = audio.decode(path)
+    samples, rate = decoding.decode(path)
     assert rate == 44_100
     assert len(samples) >= len(signal)
 
@@ -229,7 +229,7 @@ def test_a_wav_file_cut_off_in_the_middle_never_gives_samples_that_it_does_not_h
     path = write(tmp_path / "cut.wav", clips[0].samples, 22050, subtype="FLOAT")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    samples, _ = audio.decode(path)
+    samples, _ = decoding.decode(path)
     assert 0 < len(samples) < len(clips[0].samples)
     np.testing.assert_array_equal(samples, clips[0].samples[: len(samples)])
 
@@ -237,9 +237,9 @@ def test_a_wav_file_cut_off_in_the_middle_never_gives_samples_that_it_does_not_h
 def test_a_stretch_beyond_the_end_is_refused_with_both_lengths(tmp_path):
     path = write(tmp_path / "short.wav", tones(22050, 1), 22050, subtype="PCM_16")
     with pytest.raises(CorpusError, match=r"short.wav is truncated: 50 of 1000 samples"):
-        audio.decode(path, start=22_000, frames=1000)
+        decoding.decode(path, start=22_000, frames=1000)
     with pytest.raises(CorpusError, match=r"short.wav cannot be decoded"):
-        audio.decode(path, start=30_000, frames=1000)
+        decoding.decode(path, start=30_000, frames=1000)
 
 
 @settings(max_examples=60)

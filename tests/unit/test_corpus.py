@@ -132,8 +132,9 @@ def test_a_folder_is_read_recursively_in_mixed_formats_rates_and_channels(tmp_pa
         samples = audio.resample(music[i], RATE, rate)
         write(tmp_path / name, np.stack([samples] * channels, axis=1), rate, **options)
     (tmp_path / "notes.txt").write_text("not audio")
-    (tmp_path / ".hidden.wav").write_text("not audio")
+    (tmp_path / "._of macOS.wav").write_text("not audio")
     corpus = Corpus.from_directory(tmp_path, name="mixed")
+    assert corpus.passed_over == {"no audio": 1, "hidden": 1}
     assert corpus.name == "mixed"
     assert list(corpus.ids) == sorted(files)
     corpus.check_audio()
@@ -648,7 +649,7 @@ def test_rows_that_differ_outside_their_windows_only_are_alike():
         (lambda path: [path / "nowhere.wav"], r"nowhere\.wav does not exist"),
         (lambda path: [path / "0.wav", path / "0.wav"], r"0\.wav.*twice|twice.*0\.wav"),
         (lambda path: str(path / "0.wav"), r"0\.wav"),
-        (lambda path: [path], r"cannot be read as audio"),
+        (lambda path: [path], r"three is a folder; name the files in it"),
     ],
     ids=["no files", "no mapping", "missing", "twice", "one path for a list", "a folder"],
 )

@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate, fftconvolve, find_peaks
 
-from pytest_nnrel import Clip, Corpus, audio
+from pytest_nnrel import Clip, Corpus, audio, decoding
 from pytest_nnrel import settings as nnrel_settings
 from pytest_nnrel.errors import (
     CorpusError,
@@ -380,7 +380,7 @@ def place_in(recording, noise):
 
 def test_environmental_noise_is_a_crop_of_the_bundled_recording(music):
     path = resources.files("pytest_nnrel") / "data" / "ambience.ogg"
-    samples, rate = audio.decode(path)
+    samples, rate = decoding.decode(path)
     recording = audio.resample(samples, rate, RATE)
     places = []
     for clip in music[:4]:
@@ -432,7 +432,7 @@ def _write_silence(path):
         (_write_silence, TransformError, r"EnvironmentalNoise.*'000_.*the noise is silent"),
         (lambda path: None, CorpusError, r"bar\.wav does not exist"),
         (lambda path: path.write_text("no audio"), CorpusError, r"bar\.wav cannot be read"),
-        (lambda path: path.mkdir(), CorpusError, r"bar\.wav cannot be read"),
+        (lambda path: path.mkdir(), CorpusError, r"bar\.wav is a folder"),
         (
             lambda path: soundfile.write(path, np.zeros(0), RATE),
             CorpusError,
@@ -588,30 +588,42 @@ def test_a_misalignment_of_the_codec_would_be_found(music, lag):
     assert _lag(samples, moved) == lag
 
 
-def test_the_codec_counts_the_samples_that_it_clips():
+@pytest.mark.parametrize("transform", [MP3(64), PitchShift(1), TempoShift(0.9)], ids=str)
+@pytest.mark.parametrize("gain", [4.0, 16.0])
+def test_how_loud_a_clip_is_costs_it_nothing(music, transform, gain):
+    """Samples beyond full scale go through 16-bit steps as those of the same clip within it do."""
+    level = np.abs(music[0].samples).max()
+    within = music[0].with_samples(music[0].samples / level)
+    beyond = within.with_samples(within.samples * np.float32(gain))
+    expected, got = (transform.apply(clip).samples for clip in (within, beyond))
+    assert np.abs(beyond.samples).max() > 1.0
+    np.testing.assert_allclose(got / gain, expected, rtol=0, atol=1e-4)
+
+
+def test_what_the_engine_clips_beyond_full_scale_is_counted():
     time = np.arange(RATE) / RATE
-    loud = Clip("loud", 1.2 * np.sin(2 * np.pi * 440 * time), RATE)
-    beyond = np.count_nonzero(np.abs(loud.samples) > 1.0)
-    for transform in (MP3(64), PitchShift(1)):
-        counted = transform.apply_checked(loud).checks["clipped_samples"]
-        assert counted >= beyond - 2
-        assert counted < len(loud.samples)
+    # Two tones that meet at full scale at one time only exceed it where they are moved.
+    both = 0.5 * (np.sin(2 * np.pi * 440 * time) + np.cos(2 * np.pi * 5512.5 * time))
+    loud = Clip("loud", both / np.abs(both).max(), RATE)
+    clipped = [PitchShift(n).apply_checked(loud).checks["clipped_samples"] for n in (1, 5, 12)]
     soft = loud.with_samples(loud.samples / 4)
-    assert MP3(64).apply_checked(soft).checks["clipped_samples"] == 0
+    assert max(clipped) > 0
+    assert PitchShift(12).apply_checked(soft).checks["clipped_samples"] == 0
 
 
 def test_sixteen_bits_are_those_that_libsndfile_writes(tmp_path):
     samples = np.random.default_rng(0).uniform(-0.999, 0.999, 5000).astype(np.float32)
-    pcm, clipped = to_pcm16(samples)
-    assert clipped == 0
+    pcm, scale = to_pcm16(samples)
+    assert scale == 1.0
     assert pcm.tobytes() == pcm16(samples)
     # libsndfile rounds or floors by version and platform: one step is the most it may differ by.
     soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="PCM_16")
     theirs, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
     assert np.abs(pcm.astype(int) - theirs).max() <= 1
-    edges, clipped = to_pcm16(np.array([1.0, -1.0, 1.5, -1.5, 0.0], np.float32))
-    assert edges.tolist() == [32767, -32768, 32767, -32768, 0]
-    assert clipped == 3
+    edges, scale = to_pcm16(np.array([1.0, -1.0, 0.0], np.float32))
+    assert (edges.tolist(), scale) == ([32767, -32768, 0], 1.0)
+    edges, scale = to_pcm16(np.array([0.75, 1.5, -1.5, 0.0], np.float32))
+    assert (edges.tolist(), scale) == ([16384, 32767, -32768, 0], 1.5)
 
 
 # Identity and chains

@@ -1,4 +1,4 @@
-"""Clips and corpora: which originals a verdict rests on.
+"""Corpora: which originals a verdict rests on.
 
 A corpus is immutable, sorted by clip id and identified by its content. Audio is decoded when it is
 asked for; building a corpus reads file headers, and samples only to pass over silent stretches.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import csv
 import math
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from numbers import Integral, Real
@@ -23,8 +23,11 @@ import numpy as np
 from cachetools import LRUCache
 
 from pytest_nnrel import audio
+from pytest_nnrel.corpus import folder, mirdata
+from pytest_nnrel.corpus.clip import Clip
+from pytest_nnrel.corpus.files import distinct_names, segments_of
+from pytest_nnrel.corpus.source import InMemory, Source, raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
-from pytest_nnrel.printing import AsItsRepr
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
@@ -42,147 +45,15 @@ SOURCE_SECONDS = 4.0
 WINDOW_SECONDS = 2.0
 #: What the bundled corpus and mirdata's are called on command lines.
 BUNDLED = "bundled"
-_MIRDATA = "mirdata:"
 #: Decoded clips that a corpus keeps in memory.
 _DECODED_BYTES = 2**29
-#: Problems that one error lists before it counts the rest.
-_LISTED = 10
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """A mono signal with a name.
-
-    Parameters
-    ----------
-    id : str
-        Unique in its corpus, the same in every run.
-    samples : float32[n]
-        Full scale at ±1. Made read-only.
-    sample_rate : int
-        In Hz.
-    labels : mapping, optional
-        Whatever is known of the clip: its track, licence, tags.
-    group : str, optional
-        Clips of one track share a group; they are resampled together. None: a group of its own.
-
-    Attributes
-    ----------
-    expression : str or None
-        Python that gives the clip again, such as ``Corpus.bundled().clip('ID')``. None for a clip
-        that was made of another, or comes from a corpus without `Corpus.expression`.
-
-    Raises
-    ------
-    CorpusError
-        If `samples` is no non-empty, finite, one-dimensional float array.
-    """
-
-    id: str
-    samples: Samples
-    sample_rate: int
-    labels: Mapping[str, str] = field(default_factory=dict)
-    group: str | None = None
-    expression: str | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        samples = np.asarray(self.samples)
-        if samples.ndim != 1 or samples.dtype.kind != "f":
-            raise CorpusError(
-                f"clip {self.id!r}: samples must be a mono float array of shape (n,), full scale"
-                f" at ±1, not {samples.dtype}{list(samples.shape)}"
-            )
-        if len(samples) == 0:
-            raise CorpusError(f"clip {self.id!r} holds no samples (zero length); leave it out")
-        if problem := audio.rate_problem(self.sample_rate):
-            raise CorpusError(f"clip {self.id!r}: {problem}")
-        finite = np.isfinite(samples)
-        if not finite.all():
-            first = int(np.argmin(finite))
-            raise CorpusError(
-                f"clip {self.id!r} holds {int((~finite).sum())} NaN or infinite samples, the first"
-                f" at {first / self.sample_rate:.3f} s; repair it or leave it out"
-            )
-        samples = samples.astype(np.float32)  # a copy, so that the caller's array stays theirs
-        samples.flags.writeable = False
-        object.__setattr__(self, "samples", samples)
-        object.__setattr__(self, "labels", dict(self.labels))
-
-    def __reduce__(self) -> tuple[type[Clip], tuple[object, ...]]:
-        # Pickling loses the write protection; making the clip anew restores it.
-        return Clip, (self.id, self.samples, self.sample_rate, dict(self.labels), self.group)
-
-    def __repr__(self) -> str:
-        return self.expression or f"<Clip {self.id!r}, {self.seconds:g} s, {self.sample_rate} Hz>"
-
-    _repr_pretty_ = AsItsRepr()
-
-    @property
-    def seconds(self) -> float:
-        """Length in seconds."""
-        return len(self.samples) / self.sample_rate
-
-    @cached_property
-    def loudness(self) -> float:
-        """Integrated loudness in LUFS (EBU R 128); ``-inf`` for silence."""
-        return audio.loudness(self.samples, self.sample_rate)
-
-    def with_samples(self, samples: Samples) -> Clip:
-        """Return the clip with other samples at the same rate."""
-        return replace(self, samples=samples)
-
-    def window(self, seconds: float, *, sample_rate: int | None = None) -> Samples:
-        """Return the centre of the clip, zero-padded where the clip is shorter.
-
-        Parameters
-        ----------
-        seconds : float
-        sample_rate : int, optional
-            Rate to resample to, in Hz; the clip's own where omitted.
-
-        Returns
-        -------
-        float32[round(seconds * sample_rate)]
-        """
-        rate = self.sample_rate if sample_rate is None else sample_rate
-        samples = audio.resample(self.samples, self.sample_rate, rate)
-        return audio.centre(samples, round(seconds * rate))
-
-
-@dataclass(frozen=True)
-class _FileStretch:
-    """A stretch of an audio file, in samples of the file's own rate."""
-
-    path: Path
-    start: int
-    frames: int
-
-    def load(self) -> tuple[Samples, int]:
-        return audio.decode(self.path, start=self.start, frames=self.frames)
-
-
-@dataclass(frozen=True, eq=False)
-class _InMemory:
-    """A signal in memory."""
-
-    samples: Samples
-    sample_rate: int
-
-    def load(self) -> tuple[Samples, int]:
-        return self.samples, self.sample_rate
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where one clip comes from; loading its origin gives its source samples."""
-
-    id: str
-    group: str | None
-    labels: Mapping[str, str]
-    seconds: float
-    own_rate: int
-    content: str  # digest of all that decides the decoded samples, the id aside
-    origin: _FileStretch | _InMemory
+#: Level of a mono mix against its channels below which they are said to cancel (-20 dB). Channels
+#: that have nothing in common lose 3 dB.
+_CANCELLED = 0.1
+_OPPOSITE = "the channels cancel in the mono mix (opposite phase)"
+_ONE_CHANNEL = "take one channel of them (soundfile.read(path)[0][:, 0], Corpus.from_arrays)"
+#: Clips that a warning names.
+_NAMED = 5
 
 
 class Corpus:
@@ -202,12 +73,14 @@ class Corpus:
         What `open_corpus` makes it from again; None where it was made of arrays or single files.
     segments : int
         Segments asked of each file.
+    passed_over : dict of str to int
+        Files of a folder that are in no clip, by reason.
     """
 
     def __init__(
         self,
         name: str,
-        sources: Iterable[_Source],
+        sources: Iterable[Source],
         *,
         sample_rate: int,
         source_seconds: float,
@@ -219,6 +92,9 @@ class Corpus:
         self.name = name
         self.origin = origin
         self.segments = segments
+        self.passed_over: dict[str, int] = {}
+        #: Level of the mono mix against its channels, of the clips that were decoded.
+        self._mixed: dict[int, float] = {}
         self.sample_rate = sample_rate
         self.source_seconds = source_seconds
         self.window_seconds = window_seconds
@@ -273,7 +149,10 @@ class Corpus:
         Parameters
         ----------
         path : path-like
-            Searched recursively for WAV, FLAC, OGG, MP3, Opus and AIFF.
+            Searched recursively for WAV, FLAC, OGG, MP3, Opus, AIFF, AU, CAF and W64 and, with the
+            extra ``formats``, for M4A, AAC, WMA, WebM, MP4 and other films. Links are followed,
+            once each. A `CorpusWarning` names what else looks like audio and is passed over;
+            `passed_over` counts by reason.
         segments : int
             Source segments per file, evenly spread and not overlapping; a file too short for as
             many gives fewer. Silent stretches are passed over. Segments of a file are one group.
@@ -295,18 +174,17 @@ class Corpus:
             raise CorpusError(f"corpus folder {root} does not exist; check the path")
         if not root.is_dir():
             raise CorpusError(f"{root} is a file; pass its folder, or use Corpus.from_files([...])")
-        files = sorted(p for p in root.rglob("*") if _is_audio(p))
-        if not files:
-            raise CorpusError(
-                f"corpus folder {root} holds no audio file"
-                f" ({', '.join(sorted(s[1:] for s in audio.SUFFIXES))}); name one"
-                " above the audio"
-            )
-        named = {file.relative_to(root).as_posix(): file for file in files}
-        return cls._from_named_files(
-            named, name or root.resolve().name, segments, sample_rate, source_seconds,
+        files, passed = folder.audio_files(root)
+        corpus = cls._from_named_files(
+            files, name or root.resolve().name, segments, sample_rate, source_seconds,
             window_seconds, origin=str(root),
         )  # fmt: skip
+        corpus.passed_over = passed.reasons()
+        if left_out := passed.warning():
+            warnings.warn(
+                f"corpus {corpus.name!r}: passed over {left_out}", CorpusWarning, stacklevel=2
+            )
+        return corpus
 
     @classmethod
     def from_files(
@@ -344,7 +222,7 @@ class Corpus:
             named = {id_: Path(path) for id_, path in paths.items()}
         else:
             listed = [Path(path) for path in paths]
-            named = dict(zip(_distinct_names(listed), listed))
+            named = dict(zip(distinct_names(listed), listed))
         if not named:
             raise CorpusError("Corpus.from_files got an empty list of files; give two or more")
         return cls._from_named_files(
@@ -394,14 +272,14 @@ class Corpus:
             )
         clips = [Clip(id_, row, sample_rate) for id_, row in zip(ids, rows)]
         sources = [
-            _Source(
+            Source(
                 id=clip.id,
                 group=None if groups is None else groups[i],
                 labels={},
                 seconds=clip.seconds,
                 own_rate=sample_rate,
                 content=digest("array", clip.samples, sample_rate),
-                origin=_InMemory(clip.samples, sample_rate),
+                origin=InMemory(clip.samples, sample_rate),
             )
             for i, clip in enumerate(clips)
         ]
@@ -446,41 +324,10 @@ class Corpus:
         CorpusError
             If mirdata is not installed, does not know the dataset, or files are missing.
         """
-        try:
-            import mirdata
-        except ImportError as error:
-            raise CorpusError(
-                'a mirdata corpus needs mirdata: pip install "pytest-nnrel[models]"'
-            ) from error
-        try:
-            dataset = mirdata.initialize(
-                name, data_home=None if data_home is None else str(data_home), version=version
-            )
-            tracks = dataset.load_tracks()
-        except (ValueError, OSError, NotImplementedError) as error:
-            raise CorpusError(
-                f"mirdata cannot load {name!r} from {data_home or 'its default folder'}: {error}"
-            ) from error
-        paths = {
-            str(id_): Path(track.audio_path)
-            for id_, track in tracks.items()
-            if getattr(track, "audio_path", None)
-        }
-        if not paths:
-            raise CorpusError(
-                f"mirdata's dataset {name!r} names no audio files; take one that does"
-            )
-        labels = {
-            id_: {
-                key: value
-                for key, value in vars(tracks[id_]).items()
-                if isinstance(value, str) and not key.startswith("_") and not key.endswith("path")
-            }
-            for id_ in paths
-        }
+        paths, labels = mirdata.tracks(name, data_home, version)
         return cls._from_named_files(
             paths, f"mirdata:{name}", segments, sample_rate, source_seconds, window_seconds, labels,
-            origin=_MIRDATA
+            origin=mirdata.PREFIX
             + (name if version == "default" else f"{name}:{version}")
             + ("" if data_home is None else f"@{data_home}"),
         )  # fmt: skip
@@ -500,17 +347,16 @@ class Corpus:
         _check_geometry(sample_rate, source_seconds, window_seconds)
         if not isinstance(segments, Integral) or isinstance(segments, bool) or segments < 1:
             raise CorpusError(f"segments must be a whole number of 1 or more, not {segments!r}")
-        sources: list[_Source] = []
+        sources: list[Source] = []
         problems: list[str] = []
         for id_, path in files.items():
             try:
-                sources += _segments_of(
-                    id_, path, segments, sample_rate, source_seconds, window_seconds,
-                    (labels or {}).get(id_, {}),
-                )  # fmt: skip
+                sources += segments_of(
+                    id_, path, segments, source_seconds, window_seconds, (labels or {}).get(id_, {})
+                )
             except CorpusError as error:
                 problems.append(str(error))
-        _raise_all(name, problems)
+        raise_all(name, problems)
         corpus = cls(
             name,
             sources,
@@ -538,8 +384,10 @@ class Corpus:
         with self._decoded_lock:
             clip = self._decoded.get(index)
         if clip is None:
-            samples, rate = source.origin.load()
-            resampled = audio.resample(samples, rate, self.sample_rate)
+            mix = source.origin.load()
+            if mix.channels_rms > 0.0:
+                self._mixed[index] = audio.rms(mix.samples) / mix.channels_rms
+            resampled = audio.resample(mix.samples, mix.sample_rate, self.sample_rate)
             clip = Clip(source.id, resampled, self.sample_rate, source.labels, source.group)
             if self.expression is not None:
                 expression = f"{self.expression}.clip({source.id!r})"
@@ -569,8 +417,8 @@ class Corpus:
             "window_seconds": (self.window_seconds, WINDOW_SECONDS),
         }
         method, places = "from_directory", [self.origin]
-        if self.origin.startswith(_MIRDATA):
-            name, version, home = _parse_mirdata(self.origin)
+        if self.origin.startswith(mirdata.PREFIX):
+            name, version, home = mirdata.parsed(self.origin)
             method, places = "from_mirdata", [name] if home is None else [name, home]
             options = {"version": (version, "default"), **options}
         arguments = [repr(place) for place in places]
@@ -642,7 +490,7 @@ class Corpus:
                 f" whole number from 1 to {len(self)}"
             )
         picked = np.linspace(0, len(self) - 1, clips).round().astype(int)
-        return Corpus(
+        part = Corpus(
             self.name,
             [self._sources[i] for i in picked],
             sample_rate=self.sample_rate,
@@ -651,6 +499,8 @@ class Corpus:
             origin=self.origin,
             segments=self.segments,
         )
+        part.passed_over = self.passed_over
+        return part
 
     def windows(
         self,
@@ -705,8 +555,14 @@ class Corpus:
                 " shortens what is left) or give the encoder a shorter window_seconds"
             )
 
-    def check_audio(self) -> None:
+    def check_audio(self) -> tuple[str, ...]:
         """Decode every clip and check what headers cannot tell.
+
+        Returns
+        -------
+        tuple of str
+            Ids of the clips whose channels nearly cancel in their mono mix, 20 dB or more; see
+            `warn_cancelled`.
 
         Raises
         ------
@@ -727,13 +583,30 @@ class Corpus:
             if not math.isfinite(audio.loudness(window, self.sample_rate)):
                 problems.append(
                     f"clip {source.id!r} is silent: nothing in its centre"
-                    f" {self.window_seconds:g} s exceeds -70 LUFS; leave it out"
+                    f" {self.window_seconds:g} s exceeds -70 LUFS; "
+                    + (f"{_OPPOSITE}: {_ONE_CHANNEL}" if self._cancels(i) else "leave it out")
                 )
                 continue
             twin = first_with.setdefault(digest(window), source.id)
             if twin != source.id:
                 problems.append(_twin_problem(twin, source.id))
-        _raise_all(self.name, problems)
+        raise_all(self.name, problems)
+        return tuple(s.id for i, s in enumerate(self._sources) if self._cancels(i))
+
+    def _cancels(self, index: int) -> bool:
+        """Whether the channels of a clip that was decoded cancel in its mono mix."""
+        return self._mixed.get(index, 1.0) < _CANCELLED
+
+    def warn_cancelled(self, ids: Sequence[str]) -> None:
+        """Warn of clips whose mono mix is not what one hears, as `check_audio` returns them."""
+        if ids:
+            more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+            warnings.warn(
+                f"corpus {self.name!r}: {_OPPOSITE} of {', '.join(ids[:_NAMED])}{more}, so that"
+                f" little is left of them; {_ONE_CHANNEL}",
+                CorpusWarning,
+                stacklevel=2,
+            )
 
     def describe(self) -> dict[str, object]:
         """Return what reports say of the corpus, as plain values."""
@@ -747,6 +620,7 @@ class Corpus:
             "window_seconds": self.window_seconds,
             "origin": self.origin,
             "segments": self.segments,
+            "passed_over": self.passed_over,
         }
 
     def _check_lengths(self) -> None:
@@ -756,7 +630,7 @@ class Corpus:
             for s in self._sources
             if s.seconds < self.window_seconds - 0.5 / s.own_rate
         ]
-        _raise_all(self.name, problems)
+        raise_all(self.name, problems)
 
     def _check_twins(self) -> None:
         first_with: dict[str, str] = {}
@@ -765,13 +639,11 @@ class Corpus:
             twin = first_with.setdefault(source.content, source.id)
             if twin != source.id:
                 problems.append(_twin_problem(twin, source.id))
-        _raise_all(self.name, problems)
+        raise_all(self.name, problems)
 
     def _warn_upsampled(self) -> None:
         low = [s for s in self._sources if s.own_rate < self.sample_rate]
         if low:
-            import warnings
-
             lowest = min(s.own_rate for s in low)
             warnings.warn(
                 f"corpus {self.name!r}: {len(low)} of {len(self)} clips have a lower rate than the"
@@ -787,14 +659,6 @@ def _twin_problem(first: str, second: str) -> str:
         f"clips {first!r} and {second!r} have the same content: they tie, and neither can be"
         " nearest; remove one"
     )
-
-
-def _raise_all(name: str, problems: Sequence[str]) -> None:
-    if not problems:
-        return
-    listed = "".join(f"\n  {problem}" for problem in problems[:_LISTED])
-    more = f"\n  and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
-    raise CorpusError(f"corpus {name!r} cannot be used:{listed}{more}")
 
 
 def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: float) -> None:
@@ -818,86 +682,6 @@ def _is_positive(value: Any) -> bool:  # noqa: ANN401
     return number and 0 < value < math.inf
 
 
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in audio.SUFFIXES and path.is_file() and path.name[0] != "."
-
-
-def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
-        names = ["/".join(path.parts[-depth:]) for path in paths]
-        if len(set(names)) == len(names):
-            return names
-    repeated = [str(path) for path, count in Counter(paths).items() if count > 1]
-    if repeated:
-        raise CorpusError(f"Corpus.from_files got {', '.join(repeated[:_LISTED])} twice")
-    return []
-
-
-@lru_cache(maxsize=4096)
-def _file_digest(path: Path, size: int, modified_ns: int) -> str:
-    return digest(path.read_bytes())
-
-
-def _segments_of(
-    id_: str,
-    path: Path,
-    segments: int,
-    sample_rate: int,
-    source_seconds: float,
-    window_seconds: float,
-    labels: Mapping[str, str],
-) -> list[_Source]:
-    """Return the sources of one file: `segments` slots spread evenly, silent ones passed over."""
-    total, own_rate = audio.probe(path)
-    length = min(total, round(source_seconds * own_rate))
-    slots = max(1, total // length)
-    first = (total - slots * length) // 2  # what does not fill a slot is left at both ends
-    starts = [first + slot * length for slot in range(slots)]
-    if slots > 1:
-        starts = _audible(path, starts, length, own_rate, window_seconds, segments)
-        if not starts:
-            raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS; leave it out")
-    status = path.stat()
-    content = _file_digest(path, status.st_size, status.st_mtime_ns)
-    return [
-        _Source(
-            id=id_ if segments == 1 else f"{id_}@{start / own_rate:.2f}s",
-            group=None if segments == 1 else id_,
-            labels=labels,
-            seconds=length / own_rate,
-            own_rate=own_rate,
-            content=digest("file", content, start, length),
-            origin=_FileStretch(path, start, length),
-        )
-        for start in starts
-    ]
-
-
-def _audible(
-    path: Path, starts: list[int], length: int, rate: int, window_seconds: float, wanted: int
-) -> list[int]:
-    """Return up to `wanted` of the slots whose centre is not silent, near evenly spread places."""
-
-    def is_audible(start: int) -> bool:
-        samples, _ = audio.decode(path, start=start, frames=length)
-        window = audio.centre(samples, round(window_seconds * rate))
-        return math.isfinite(audio.loudness(window, rate))
-
-    wanted = min(wanted, len(starts))
-    places = (np.arange(wanted) + 0.5) * len(starts) / wanted - 0.5
-    chosen: set[int] = set()
-    silent: set[int] = set()
-    for place in places:
-        for slot in sorted(range(len(starts)), key=lambda slot: abs(slot - place)):
-            if slot in chosen or slot in silent:
-                continue
-            if is_audible(starts[slot]):
-                chosen.add(slot)
-                break
-            silent.add(slot)
-    return [starts[slot] for slot in sorted(chosen)]
-
-
 @lru_cache(maxsize=1)
 def _bundled() -> Corpus:
     root = Path(str(resources.files("pytest_nnrel"))) / "data" / "corpus"
@@ -907,73 +691,3 @@ def _bundled() -> Corpus:
         {id_: root / f"{id_}.ogg" for id_ in labels}, BUNDLED, 1, SAMPLE_RATE, SOURCE_SECONDS,
         WINDOW_SECONDS, labels, origin=BUNDLED,
     )  # fmt: skip
-
-
-def _parse_mirdata(origin: str) -> tuple[str, str, str | None]:
-    """Return name, version and folder of a dataset."""
-    dataset, _, home = origin.removeprefix(_MIRDATA).partition("@")
-    name, _, version = dataset.partition(":")
-    return name, version or "default", home or None
-
-
-def open_corpus(
-    origin: str,
-    *,
-    segments: int = 1,
-    sample_rate: int = SAMPLE_RATE,
-    source_seconds: float = SOURCE_SECONDS,
-    window_seconds: float = WINDOW_SECONDS,
-) -> Corpus:
-    """Return the corpus that a word on a command line stands for.
-
-    Parameters
-    ----------
-    origin : str
-        ``bundled``, a folder, or ``mirdata:NAME``, ``mirdata:NAME@FOLDER`` or
-        ``mirdata:NAME:VERSION@FOLDER``.
-    segments, sample_rate, source_seconds, window_seconds
-        As in `Corpus.from_directory`. The bundled clips have the defaults.
-
-    Raises
-    ------
-    CorpusError
-        If there is no such corpus.
-    """
-    geometry = (segments, sample_rate, source_seconds, window_seconds)
-    if origin == BUNDLED:
-        if geometry != (1, SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS):
-            raise CorpusError(
-                f"the bundled clips are {SOURCE_SECONDS:g} s at {SAMPLE_RATE:,} Hz, compared over"
-                f" {WINDOW_SECONDS:g} s; other lengths and rates need a corpus of your own"
-                " (--nnrel-corpus=FOLDER)"
-            )
-        return Corpus.bundled()
-    if origin.startswith(_MIRDATA):
-        name, version, home = _parse_mirdata(origin)
-        return Corpus.from_mirdata(
-            name, home, version=version, segments=segments,
-            sample_rate=sample_rate, source_seconds=source_seconds, window_seconds=window_seconds,
-        )  # fmt: skip
-    return Corpus.from_directory(
-        origin, segments=segments, sample_rate=sample_rate, source_seconds=source_seconds,
-        window_seconds=window_seconds,
-    )  # fmt: skip
-
-
-def reopen(described: Mapping[str, Any], **geometry: float) -> Corpus:
-    """Return the corpus that `Corpus.describe` told of, all of its clips.
-
-    Parameters
-    ----------
-    described : dict
-        Of a corpus that has an origin.
-    **geometry
-        Rates and lengths that it is to have instead of its own.
-
-    Raises
-    ------
-    CorpusError
-        If it cannot be opened any more.
-    """
-    own = ("sample_rate", "source_seconds", "window_seconds", "segments")
-    return open_corpus(described["origin"], **{name: described[name] for name in own} | geometry)

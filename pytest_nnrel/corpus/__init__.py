@@ -1,0 +1,22 @@
+"""Clips and corpora: which originals a verdict rests on."""
+
+from pytest_nnrel.corpus.clip import Clip
+from pytest_nnrel.corpus.corpus import (
+    BUNDLED,
+    SAMPLE_RATE,
+    SOURCE_SECONDS,
+    WINDOW_SECONDS,
+    Corpus,
+)
+from pytest_nnrel.corpus.opening import open_corpus, reopen
+
+__all__ = [
+    "BUNDLED",
+    "SAMPLE_RATE",
+    "SOURCE_SECONDS",
+    "WINDOW_SECONDS",
+    "Clip",
+    "Corpus",
+    "open_corpus",
+    "reopen",
+]

@@ -1,0 +1,112 @@
+"""Sources from audio files: the middle of each, or segments spread over it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cachetools import LRUCache, cached
+
+from pytest_nnrel import audio, decoding
+from pytest_nnrel.corpus.source import LISTED, FileStretch, Source
+from pytest_nnrel.decoding import Stamp
+from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.store import digest, digest_of_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+
+def segments_of(
+    id_: str,
+    path: Path,
+    segments: int,
+    source_seconds: float,
+    window_seconds: float,
+    labels: Mapping[str, str],
+) -> list[Source]:
+    """Return the sources of one file: `segments` slots spread evenly, silent ones passed over.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read, or is silent throughout.
+    """
+    total, own_rate = decoding.probe(path)
+    length = min(total, round(source_seconds * own_rate))
+    slots = max(1, total // length)
+    first = (total - slots * length) // 2  # what does not fill a slot is left at both ends
+    starts = [first + slot * length for slot in range(slots)]
+    if slots > 1:
+        starts = _audible(path, starts, length, own_rate, window_seconds, segments)
+        if not starts:
+            raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS; leave it out")
+    with decoding.opened(path) as file:
+        stamp = Stamp.of(file)
+        content = _content(path, file)
+    return [
+        Source(
+            id=id_ if segments == 1 else f"{id_}@{start / own_rate:.2f}s",
+            group=None if segments == 1 else id_,
+            labels=labels,
+            seconds=length / own_rate,
+            own_rate=own_rate,
+            content=digest("file", content, start, length),
+            origin=FileStretch(path, start, length, content, stamp),
+        )
+        for start in starts
+    ]
+
+
+@cached(LRUCache(2**14), key=lambda path, file: (path, Stamp.of(file)), lock=threading.Lock())
+def _content(path: Path, file: BinaryIO) -> str:
+    """Return the digest of a file; of one in the same state it is known already."""
+    return digest_of_file(file)
+
+
+def _audible(
+    path: Path, starts: list[int], length: int, rate: int, window_seconds: float, wanted: int
+) -> list[int]:
+    """Return up to `wanted` of the slots whose centre is not silent, near evenly spread places."""
+
+    def is_audible(start: int) -> bool:
+        samples, _ = decoding.decode(path, start=start, frames=length)
+        window = audio.centre(samples, round(window_seconds * rate))
+        return math.isfinite(audio.loudness(window, rate))
+
+    wanted = min(wanted, len(starts))
+    places = (np.arange(wanted) + 0.5) * len(starts) / wanted - 0.5
+    chosen: set[int] = set()
+    silent: set[int] = set()
+    for place in places:
+        for slot in sorted(range(len(starts)), key=lambda slot: abs(slot - place)):
+            if slot in chosen or slot in silent:
+                continue
+            if is_audible(starts[slot]):
+                chosen.add(slot)
+                break
+            silent.add(slot)
+    return [starts[slot] for slot in sorted(chosen)]
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return file names, with as much of the folder as tells them apart.
+
+    Raises
+    ------
+    CorpusError
+        If a path is there twice.
+    """
+    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    repeated = [str(path) for path, count in Counter(paths).items() if count > 1]
+    if repeated:
+        raise CorpusError(f"Corpus.from_files got {', '.join(repeated[:LISTED])} twice")
+    return []

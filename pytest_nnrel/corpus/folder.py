@@ -1,0 +1,173 @@
+"""Audio files below a folder, and what of the folder is passed over."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_nnrel import decoding
+from pytest_nnrel.errors import CorpusError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What macOS writes beside files on other file systems: no audio, whatever its ending.
+_APPLE_DOUBLE = "._"
+#: Names that a warning lists of a kind.
+_NAMED = 3
+
+
+@dataclass
+class PassedOver:
+    """What of a folder is in no clip.
+
+    Attributes
+    ----------
+    unread : Counter of str
+        Endings of audio and films that the extra would read.
+    hidden : list of Path
+        Audio files whose name begins with a dot.
+    dangling : list of Path
+        Links to nowhere.
+    closed : list of Path
+        Folders that may not be read.
+    repeated : int
+        Links to files and folders that are there already.
+    other : Counter of str
+        Endings of other files.
+    """
+
+    unread: Counter[str] = field(default_factory=Counter)
+    hidden: list[Path] = field(default_factory=list)
+    dangling: list[Path] = field(default_factory=list)
+    closed: list[Path] = field(default_factory=list)
+    repeated: int = 0
+    other: Counter[str] = field(default_factory=Counter)
+
+    def reasons(self) -> dict[str, int]:
+        """Return how many files or folders were passed over, by reason."""
+        counts = {
+            "needs the extra formats": self.unread.total(),
+            "hidden": len(self.hidden),
+            "link to nowhere": len(self.dangling),
+            "folder that may not be read": len(self.closed),
+            "link to what is there already": self.repeated,
+            "no audio": self.other.total(),
+        }
+        return {reason: count for reason, count in counts.items() if count}
+
+    def warning(self) -> str:
+        """Return one line on what may have been meant to be in the corpus; empty where nothing."""
+        parts = []
+        if self.unread:
+            endings = ", ".join(f"{n} {ending}" for ending, n in sorted(self.unread.items()))
+            parts.append(f"{endings} ({decoding.EXTRA} reads them)")
+        hidden = [path for path in self.hidden if not path.name.startswith(_APPLE_DOUBLE)]
+        for kind, paths in (
+            ("hidden", hidden),
+            ("a link to nowhere", self.dangling),
+            ("a folder that may not be read", self.closed),
+        ):
+            if paths:
+                more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+                parts.append(f"{kind}: {', '.join(map(str, paths[:_NAMED]))}{more}")
+        return "; ".join(parts)
+
+
+def audio_files(root: Path) -> tuple[dict[str, Path], PassedOver]:
+    """Return the audio files below a folder by their path in it, and what was passed over.
+
+    Links are followed, to files and to folders. What several of them lead to is taken once: by its
+    own path if it has one below the folder, else by the first link's.
+
+    Parameters
+    ----------
+    root : Path
+
+    Raises
+    ------
+    CorpusError
+        If there is no audio file.
+    """
+    passed = PassedOver()
+    found: dict[str, Path] = {}
+    entered: set[tuple[int, int]] = set()
+    seen: set[tuple[int, int]] = set()
+    # Folders before links, so that a path of its own goes before a link's.
+    folders = deque([(root, "")])
+    links: deque[tuple[Path, str]] = deque()
+    while folders or links:
+        path, name = folders.popleft() if folders else links.popleft()
+        try:
+            status = path.stat()
+            is_folder = path.is_dir()
+            entries = sorted(os.scandir(path), key=lambda e: e.name) if is_folder else []
+        except FileNotFoundError:
+            if _is_audio_name(path) or not path.suffix:
+                passed.dangling.append(path)
+            continue
+        except OSError:  # without permission, or a link to itself
+            (passed.dangling if path.is_symlink() else passed.closed).append(path)
+            continue
+        identity = (status.st_dev, status.st_ino)
+        if not is_folder:
+            _take(path, name, identity, found, seen, passed)
+            continue
+        if identity in entered:
+            passed.repeated += 1
+            continue
+        entered.add(identity)
+        for entry in entries:
+            below = (path / entry.name, f"{name}/{entry.name}" if name else entry.name)
+            if entry.is_symlink():
+                links.append(below)
+            elif entry.is_dir():
+                folders.append(below)
+            else:
+                own = entry.stat()
+                _take(*below, (own.st_dev, own.st_ino), found, seen, passed)
+    if not found:
+        raise CorpusError(_nothing_in(root, passed))
+    return dict(sorted(found.items())), passed
+
+
+def _take(
+    path: Path,
+    name: str,
+    identity: tuple[int, int],
+    found: dict[str, Path],
+    seen: set[tuple[int, int]],
+    passed: PassedOver,
+) -> None:
+    """Add a file to those found, or to those passed over."""
+    ending = path.suffix.lower()
+    if not _is_audio_name(path):
+        passed.other[ending] += 1
+    elif path.name.startswith("."):
+        passed.hidden.append(path)
+    elif not _is_read(ending):
+        passed.unread[ending] += 1
+    elif path.is_symlink() and identity in seen:
+        passed.repeated += 1
+    else:
+        seen.add(identity)
+        found[name] = path
+
+
+def _is_audio_name(path: Path) -> bool:
+    return path.suffix.lower() in decoding.SUFFIXES | decoding.EXTRA_SUFFIXES
+
+
+def _is_read(ending: str) -> bool:
+    return ending in decoding.SUFFIXES or decoding.reads_extra_formats()
+
+
+def _nothing_in(root: Path, passed: PassedOver) -> str:
+    over = passed.warning()
+    return (
+        f"corpus folder {root} holds no audio file"
+        f" ({', '.join(sorted(s[1:] for s in decoding.SUFFIXES))}); name one above the audio"
+        + (f"; passed over: {over}" if over else "")
+    )

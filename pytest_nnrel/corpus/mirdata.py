@@ -1,0 +1,65 @@
+"""Datasets that mirdata knows and that lie on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_nnrel.errors import CorpusError
+
+#: What such corpora's names begin with, on command lines and in reports.
+PREFIX = "mirdata:"
+
+
+def tracks(
+    name: str, data_home: str | Path | None, version: str
+) -> tuple[dict[str, Path], dict[str, dict[str, str]]]:
+    """Return the audio files of a dataset, and the labels of its tracks, by track id.
+
+    Parameters
+    ----------
+    name, data_home, version
+        As in `Corpus.from_mirdata`.
+
+    Raises
+    ------
+    CorpusError
+        If mirdata is not installed, does not know the dataset, or it names no audio files.
+    """
+    try:
+        import mirdata
+    except ImportError as error:
+        raise CorpusError(
+            'a mirdata corpus needs mirdata: pip install "pytest-nnrel[models]"'
+        ) from error
+    try:
+        dataset = mirdata.initialize(
+            name, data_home=None if data_home is None else str(data_home), version=version
+        )
+        loaded = dataset.load_tracks()
+    except (ValueError, OSError, NotImplementedError) as error:
+        raise CorpusError(
+            f"mirdata cannot load {name!r} from {data_home or 'its default folder'}: {error}"
+        ) from error
+    paths = {
+        str(id_): Path(track.audio_path)
+        for id_, track in loaded.items()
+        if getattr(track, "audio_path", None)
+    }
+    if not paths:
+        raise CorpusError(f"mirdata's dataset {name!r} names no audio files; take one that does")
+    labels = {
+        id_: {
+            key: value
+            for key, value in vars(loaded[id_]).items()
+            if isinstance(value, str) and not key.startswith("_") and not key.endswith("path")
+        }
+        for id_ in paths
+    }
+    return paths, labels
+
+
+def parsed(origin: str) -> tuple[str, str, str | None]:
+    """Return name, version and folder of a dataset."""
+    dataset, _, home = origin.removeprefix(PREFIX).partition("@")
+    name, _, version = dataset.partition(":")
+    return name, version or "default", home or None

@@ -1,0 +1,81 @@
+"""Corpora by the words that stand for them on command lines and in reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.corpus import mirdata
+from pytest_nnrel.corpus.corpus import (
+    BUNDLED,
+    SAMPLE_RATE,
+    SOURCE_SECONDS,
+    WINDOW_SECONDS,
+    Corpus,
+)
+from pytest_nnrel.errors import CorpusError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def open_corpus(
+    origin: str,
+    *,
+    segments: int = 1,
+    sample_rate: int = SAMPLE_RATE,
+    source_seconds: float = SOURCE_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
+) -> Corpus:
+    """Return the corpus that a word on a command line stands for.
+
+    Parameters
+    ----------
+    origin : str
+        ``bundled``, a folder, or ``mirdata:NAME``, ``mirdata:NAME@FOLDER`` or
+        ``mirdata:NAME:VERSION@FOLDER``.
+    segments, sample_rate, source_seconds, window_seconds
+        As in `Corpus.from_directory`. The bundled clips have the defaults.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such corpus.
+    """
+    geometry = (segments, sample_rate, source_seconds, window_seconds)
+    if origin == BUNDLED:
+        if geometry != (1, SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS):
+            raise CorpusError(
+                f"the bundled clips are {SOURCE_SECONDS:g} s at {SAMPLE_RATE:,} Hz, compared over"
+                f" {WINDOW_SECONDS:g} s; other lengths and rates need a corpus of your own"
+                " (--nnrel-corpus=FOLDER)"
+            )
+        return Corpus.bundled()
+    if origin.startswith(mirdata.PREFIX):
+        name, version, home = mirdata.parsed(origin)
+        return Corpus.from_mirdata(
+            name, home, version=version, segments=segments,
+            sample_rate=sample_rate, source_seconds=source_seconds, window_seconds=window_seconds,
+        )  # fmt: skip
+    return Corpus.from_directory(
+        origin, segments=segments, sample_rate=sample_rate, source_seconds=source_seconds,
+        window_seconds=window_seconds,
+    )  # fmt: skip
+
+
+def reopen(described: Mapping[str, Any], **geometry: float) -> Corpus:
+    """Return the corpus that `Corpus.describe` told of, all of its clips.
+
+    Parameters
+    ----------
+    described : dict
+        Of a corpus that has an origin.
+    **geometry
+        Rates and lengths that it is to have instead of its own.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be opened any more.
+    """
+    own = ("sample_rate", "source_seconds", "window_seconds", "segments")
+    return open_corpus(described["origin"], **{name: described[name] for name in own} | geometry)
