@@ -255,7 +255,10 @@ def play(files: Iterable[Path]) -> str:
     """Play WAVs one after the other; return what was in the way of it, or nothing."""
     name = next(filter(shutil.which, PLAYERS), None)
     if name is None:
-        return f"no player was found (of {', '.join(PLAYERS)}): open the files"
+        return (
+            f"no player was found (of {', '.join(PLAYERS)}): open the files, or install one"
+            " (Debian: ffmpeg)"
+        )
     for file in files:
         done = subprocess.run(
             [name, *PLAYERS[name], str(file)], check=False, stdin=subprocess.DEVNULL

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from skip_budget import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401, hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

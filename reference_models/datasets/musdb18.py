@@ -7,9 +7,9 @@ training set of 100 songs into training and validation, 7:3; 50 songs are for te
 from __future__ import annotations
 
 import math
-import shutil
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from reference_models.datasets.examples import Example
 from reference_models.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -37,7 +38,161 @@ SHARES = {"train": 0.7, "validation": 0.3}
 #: As long as the clips that are transformed.
 CLIP_SECONDS = 4
 _STEMS = ".stem.mp4"
-_MIXTURE, _VOICE = "mixture.wav", "vocals.wav"
+#: The files of a song that are needed, and their streams in a stem file
+#: (https://github.com/sigsep/sigsep-mus-db, ``configs/mus.yaml``).
+_FILES = {"mixture": "mixture.wav", "vocals": "vocals.wav"}
+_STREAMS = {"mixture": 0, "vocals": 4}
+#: How much earlier than a stretch decoding begins, in seconds: a block of AAC is added to the end
+#: of the one before it, so that the first that is decoded is wrong. Blocks are of 23 ms.
+_LEAD = 0.1
+
+
+@dataclass(frozen=True)
+class Song(ABC):
+    """A song as its files tell of it.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        Of the stem file, or of the folder of WAV files.
+    samples, rate : int
+        Of the mixture, at its own rate in Hz.
+    """
+
+    name: str
+    path: Path
+    samples: int
+    rate: int
+
+    @abstractmethod
+    def decode(self, of: str, start: int, frames: int) -> NDArray[np.float32]:
+        """Return a stretch of the mixture or of a stem of it, mono, at the song's own rate.
+
+        Parameters
+        ----------
+        of : {"mixture", "vocals"}
+        start, frames : int
+            In samples.
+
+        Returns
+        -------
+        float32[frames]
+
+        Raises
+        ------
+        DatasetError
+            If a file is missing or damaged, or ends before the stretch does.
+        """
+
+    def starts(self, count: int) -> list[float]:
+        """Return where clips begin, in seconds: in the middle of stretches of one length."""
+        duration = self.samples / self.rate
+        fitting = int(duration // CLIP_SECONDS)
+        if not fitting:
+            raise DatasetError(
+                f"{self.path} is of {duration:.2f} s, and clips are of {CLIP_SECONDS} s; get the"
+                " song again"
+            )
+        stretch = duration / min(count, fitting)
+        middles = [(i + 0.5) * stretch for i in range(min(count, fitting))]
+        # Whole milliseconds, which names can show, and never past the last that fits.
+        return [math.floor(1000 * (middle - CLIP_SECONDS / 2)) / 1000 for middle in middles]
+
+
+class WavSong(Song):
+    """A song as MUSDB18-HQ has it: a folder of WAV files."""
+
+    @classmethod
+    def open(cls, folder: Path) -> WavSong:
+        """Return a song of a folder."""
+        try:
+            samples, rate = decoding.probe(folder / _FILES["mixture"])
+        except CorpusError as error:
+            raise DatasetError(str(error)) from error
+        return cls(folder.name, folder, samples, rate)
+
+    def decode(self, of: str, start: int, frames: int) -> NDArray[np.float32]:
+        """Read a file from the sample on."""
+        try:
+            return decoding.decode(self.path / _FILES[of], start=start, frames=frames)[0]
+        except CorpusError as error:
+            raise DatasetError(str(error)) from error
+
+
+class StemSong(Song):
+    """A song as MUSDB18 has it: streams of AAC in one MP4 file, which PyAV decodes."""
+
+    @classmethod
+    def open(cls, path: Path) -> StemSong:
+        """Return the song of a stem file."""
+        with _opened(path) as container:
+            streams = container.streams.audio
+            if len(streams) <= max(_STREAMS.values()):
+                raise DatasetError(
+                    f"{path} has {len(streams)} streams of audio, not the mixture and four stems;"
+                    " get the file again"
+                )
+            mixture = streams[_STREAMS["mixture"]]
+            rate = mixture.sample_rate
+            samples = int((mixture.duration or 0) * mixture.time_base * rate)
+            return cls(path.name.removesuffix(_STEMS), path, samples, rate)
+
+    def decode(self, of: str, start: int, frames: int) -> NDArray[np.float32]:
+        """Seek in a stream and decode it until the stretch ends."""
+        blocks: list[NDArray[np.float32]] = []
+        missing = frames
+        with _opened(self.path) as container:
+            for position, block in _blocks(container, _STREAMS[of], start):
+                wanted = block[max(start - position, 0) :][:missing]
+                blocks.append(wanted)
+                missing -= len(wanted)
+                if not missing:
+                    return np.concatenate(blocks)
+        raise DatasetError(
+            f"{self.path} is truncated: {frames - missing} of {frames} samples of {of} could be"
+            f" decoded from sample {start} on; get the file again"
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a stem file; what PyAV makes of it inside is an error that names the file."""
+    try:
+        import av
+    except ImportError as error:
+        raise DatasetError(
+            f'{path} is decoded by PyAV: pip install "pytest-nnrel[models]"'
+        ) from error
+    try:
+        with av.open(str(path)) as container:
+            yield container
+    except av.error.FFmpegError as error:
+        raise DatasetError(f"{path} cannot be decoded ({error}); get the file again") from error
+
+
+def _blocks(
+    container: Any,  # noqa: ANN401
+    number: int,
+    start: int,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the decoded blocks of a stream of audio, mono, each with where it begins.
+
+    The first ends after the sample `start`, or is the stream's first.
+    """
+    import av
+
+    stream = container.streams.audio[number]
+    begin = stream.start_time or 0
+    # Below zero it is the encoder's delay that is sought, which comes before the first sample.
+    earlier = start / stream.sample_rate - _LEAD
+    container.seek(begin + math.floor(earlier / stream.time_base), stream=stream)
+    to_floats = av.AudioResampler(format="fltp")
+    for frame in container.decode(stream):
+        position = round((frame.pts - begin) * stream.time_base * stream.sample_rate)
+        if position + frame.samples > start:
+            (floats,) = to_floats.resample(frame)
+            yield position, floats.to_ndarray().mean(axis=0, dtype=np.float32)
 
 
 @dataclass
@@ -48,7 +203,7 @@ class SongClips:
     ----------
     ids, groups, labels, fingerprint
         As in `TaskData`. Of the audio, the fingerprint holds the songs' numbers of samples alone.
-    tracks : sequence of musdb.MultiTrack
+    songs : sequence of Song
         Of the clips.
     starts : sequence of float
         Of the clips in their songs, in seconds.
@@ -58,15 +213,19 @@ class SongClips:
     groups: Sequence[str]
     labels: Sequence[str]
     fingerprint: str
-    tracks: Sequence[Any]
+    songs: Sequence[Song]
     starts: Sequence[float]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Example:
-        track, start = self.tracks[index], self.starts[index]
-        mixture, voice = (_stretch(track, of, start) for of in (track, track.sources["vocals"]))
+        song = self.songs[index]
+        start, frames = round(self.starts[index] * song.rate), CLIP_SECONDS * song.rate
+        mixture, voice = (
+            audio.resample(song.decode(of, start, frames), song.rate, SAMPLE_RATE)
+            for of in ("mixture", "vocals")
+        )
         return Example(mixture, voice)
 
 
@@ -79,8 +238,7 @@ def load(
     ----------
     root : Path
         The folder that holds ``train`` and ``test``, with either a file ``NAME.stem.mp4`` or a
-        folder of WAV files for each song. Of the two, the second is the one to train on: decoding
-        a clip takes milliseconds. ``musdbconvert`` makes it of the first.
+        folder of WAV files for each song.
     task : {"vs"}
     part : {"train", "validation", "test"}
     clips_per_song : int
@@ -92,39 +250,43 @@ def load(
     Raises
     ------
     DatasetError
-        If musdb or ffmpeg is not installed, files are missing or damaged, or MUSDB18 does not have
-        such a part or serve such a task.
+        If files are missing or damaged, MUSDB18 does not have such a part or serve such a task, or
+        there are stem files and PyAV is not installed.
     """
     MUSDB18.check_request(task, part)
     if clips_per_song < 1:
         raise DatasetError(f"clips_per_song is 1 or more, not {clips_per_song}")
     subset = "test" if part == "test" else "train"
-    songs, is_wav = _songs(root, subset, complete=complete)
+    names, is_wav = _names(root, subset, complete=complete)
     if subset == "train":
-        part_of = split_by_group(songs, [subset] * len(songs), SHARES)
-        songs = [song for song in songs if part_of[song] == part]
-    if not songs:
+        part_of = split_by_group(names, [subset] * len(names), SHARES)
+        names = [name for name in names if part_of[name] == part]
+    if not names:
         raise DatasetError(f"{root} has too few songs in {subset} for the part {part!r}")
-    track_of = {track.name: track for track in _tracks(root, subset, is_wav)}
-    starts = {song: _starts(track_of[song], clips_per_song) for song in songs}
-    clips = [(song, start) for song in songs for start in starts[song]]
+    folder = root / subset
+    songs: list[Song] = [
+        WavSong.open(folder / name) if is_wav else StemSong.open(folder / f"{name}{_STEMS}")
+        for name in names
+    ]
+    clips = [(song, start) for song in songs for start in song.starts(clips_per_song)]
+    places = [(song.name, start) for song, start in clips]
     return SongClips(
-        ids=[f"{song} at {start:.3f} s" for song, start in clips],
-        groups=[song for song, _ in clips],
+        ids=[f"{name} at {start:.3f} s" for name, start in places],
+        groups=[name for name, _ in places],
         labels=(),
-        fingerprint=digest(clips, [track_of[song].samples for song in songs], is_wav),
-        tracks=[track_of[song] for song, _ in clips],
+        fingerprint=digest(places, [song.samples for song in songs], is_wav),
+        songs=[song for song, _ in clips],
         starts=[start for _, start in clips],
     )
 
 
-def _songs(root: Path, subset: str, *, complete: bool) -> tuple[list[str], bool]:
+def _names(root: Path, subset: str, *, complete: bool) -> tuple[list[str], bool]:
     """Return the songs of which all files that are needed are there, and whether these are WAV."""
     folder = root / subset
-    is_wav = any(folder.glob(f"*/{_MIXTURE}"))
+    is_wav = any(folder.glob(f"*/{_FILES['mixture']}"))
     if is_wav:
         names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        needed = [(name, folder / name / file) for name in names for file in (_MIXTURE, _VOICE)]
+        needed = [(name, folder / name / file) for name in names for file in _FILES.values()]
         missing = {path: name for name, path in needed if not path.is_file()}
         gone = [str(path.relative_to(root)) for path in missing]
         MUSDB18.check_files(root, gone, len(needed), complete=complete)
@@ -135,71 +297,7 @@ def _songs(root: Path, subset: str, *, complete: bool) -> tuple[list[str], bool]
     if not found or (complete and len(found) < expected):
         raise DatasetError(
             f"{folder} has {len(found)} of MUSDB18's {expected} songs, as NAME{_STEMS} or"
-            f" NAME/{_MIXTURE}; MUSDB18 is to be had from {MUSDB18.source}"
+            f" NAME/{_FILES['mixture']}; MUSDB18 is to be had from {MUSDB18.source}"
             + ("; complete=False goes on with those that are there" if found else "")
         )
     return found, is_wav
-
-
-def _tracks(root: Path, subset: str, is_wav: bool) -> Sequence[Any]:
-    """Return musdb's tracks of a subset."""
-    if not (shutil.which("ffmpeg") and shutil.which("ffprobe")):
-        raise DatasetError(
-            "MUSDB18 is read by musdb through ffmpeg and ffprobe, which are not installed:"
-            " apt-get install ffmpeg, or https://ffmpeg.org/download.html"
-        )
-    try:
-        import ffmpeg
-        import musdb
-    except ImportError as error:
-        raise DatasetError(
-            'MUSDB18 is read by musdb: pip install "pytest-nnrel[models]"'
-        ) from error
-    try:
-        tracks: Sequence[Any] = musdb.DB(str(root), subsets=subset, is_wav=is_wav).tracks
-    except ffmpeg.Error as error:
-        last = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        raise DatasetError(
-            f"musdb cannot read a song of {root / subset}: {last[0]}; get the file again"
-        ) from error
-    return tracks
-
-
-def _starts(track: Any, count: int) -> list[float]:  # noqa: ANN401
-    """Return where clips begin in a song, in seconds: in the middle of stretches of one length."""
-    stems = [track.stem_id, track.sources["vocals"].stem_id]
-    if not track.is_wav and track.info.nb_audio_streams <= max(stems):
-        raise DatasetError(
-            f"{track.path} has {track.info.nb_audio_streams} streams of audio, not the mixture"
-            " and four stems; get the file again"
-        )
-    fitting = int(track.duration // CLIP_SECONDS)
-    if not fitting:
-        raise DatasetError(
-            f"{track.path} is of {track.duration:.2f} s, and clips are of {CLIP_SECONDS} s; get"
-            " the file again"
-        )
-    stretch = track.duration / min(count, fitting)
-    middles = [(i + 0.5) * stretch for i in range(min(count, fitting))]
-    # Whole milliseconds, which names can show, and never past the last that fits.
-    return [math.floor(1000 * (middle - CLIP_SECONDS / 2)) / 1000 for middle in middles]
-
-
-def _stretch(track: Any, of: Any, start: float) -> NDArray[np.float32]:  # noqa: ANN401
-    """Return a clip of the mixture or of a stem of it, float32[samples] at 22,050 Hz."""
-    frames = CLIP_SECONDS * track.rate
-    if track.is_wav:
-        # musdb starts two processes for a stretch, which takes 300 times as long.
-        try:
-            mono, _ = decoding.decode(Path(of.path), start=round(start * track.rate), frames=frames)
-        except CorpusError as error:
-            raise DatasetError(str(error)) from error
-    else:
-        channels = track.load_audio(of.path, of.stem_id, start, CLIP_SECONDS)
-        if len(channels) < frames:
-            raise DatasetError(
-                f"{of.path} is truncated: {len(channels)} of {frames} samples could be decoded"
-                f" from {start:.3f} s on; get the file again"
-            )
-        mono = channels[:frames].reshape(frames, -1).mean(axis=1).astype(np.float32)
-    return audio.resample(mono, track.rate, SAMPLE_RATE)

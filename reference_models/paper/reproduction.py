@@ -69,7 +69,7 @@ FAMILIES: dict[type[Transform], str] = {
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
 PARTS = ("consistency", "performance", "maps")
 _BLOCK = 10
-_LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "museval")
+_LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "torchmetrics")
 _MAP_PERPLEXITY = 30.0
 
 
@@ -84,7 +84,7 @@ class Scale:
     clips : int
         That consistency is measured on, where there are as many.
     task_clips, separated_clips : int
-        That task performance is measured on; of VS, whose measure takes a third of a second a clip.
+        That task performance is measured on; of VS, whose stems are transformed, too.
     """
 
     grid: str

@@ -155,10 +155,11 @@ def test_show_plays_nothing_where_there_is_no_player(inner, clips, tmp_path):
     assert done.returncode == 0
     (note,) = done.stderr.splitlines()
     assert note.startswith("note: no player was found (of ffplay, ")
+    assert note.endswith("open the files, or install one (Debian: ffmpeg)")
     assert len(list((inner.path / "nnrel-clips").iterdir())) == 2
 
 
-@pytest.mark.skipif(shutil.which("ffplay") is None, reason="needs ffplay")
+@pytest.mark.binaries
 def test_show_plays_what_it_wrote(inner, clips, tmp_path):
     """The real player, on a sound card that is none; it takes as long as the clips."""
     (tmp_path / "ffplay").symlink_to(shutil.which("ffplay"))

@@ -649,7 +649,7 @@ def test_page_made_anew_from_the_written_results_is_the_same(results, folder):
 def browser():
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
     if found is None:
-        pytest.skip("there is no Chromium")
+        pytest.skip("there is no Chromium, and no wheel brings one")
     return found
 
 
