@@ -28,6 +28,7 @@ import soxr
 
 from pytest_nnrel import audio, recording
 from pytest_nnrel.encoders import Encoder, as_encoder
+from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import EncoderError, SettingError
 from pytest_nnrel.experiment import WITNESS_TOLERANCE, experiment_on
 from pytest_nnrel.progress import progress
@@ -240,7 +241,7 @@ def check_encoder(
     passed: list[str] = []
     skipped: dict[str, str] = {}
     content = digest("sanity", run.seed, subset.fingerprint)
-    with _global_rngs_seeded(int(content[:8], 16)):
+    with global_rngs_seeded(int(content[:8], 16)):
         bench = _Bench(settled, subset, run.seed)
         for name in progress(chosen, len(chosen), f"sanity of {settled.name}", unit="check"):
             check = CHECKS[name]
@@ -509,25 +510,6 @@ def spread_of(embeddings: Matrix) -> float:
 
 # ---------------------------------------------------------------------------------------------
 # Global states
-
-
-@contextmanager
-def _global_rngs_seeded(seed: int) -> Iterator[None]:
-    """Seed the global random states, so that findings are the same each time; restore them."""
-    state, legacy = random.getstate(), np.random.get_state()
-    torch = sys.modules.get("torch")
-    of_torch = None if torch is None else torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    if torch is not None:
-        torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(legacy)
-        if torch is not None:
-            torch.set_rng_state(of_torch)
 
 
 def _rng_digests() -> dict[str, str]:
