@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip, Corpus
-    from pytest_nnrel.encoders.protocol import Embeddings
+    from pytest_nnrel.encoders.protocol import Floats
 
     Matrix = npt.NDArray[np.float64]
 
@@ -139,6 +139,8 @@ class SanityReport:
         Name of the corpus.
     clips : int
         Clips that were encoded.
+    assumed : tuple of str
+        What was taken for granted of the encoder, such as a sample rate that it does not state.
     """
 
     encoder: str
@@ -147,6 +149,7 @@ class SanityReport:
     skipped: dict[str, str]
     corpus: str
     clips: int
+    assumed: tuple[str, ...] = ()
 
 
 def assert_encoder_sane(
@@ -260,7 +263,13 @@ def check_encoder(
             else:
                 findings.append(Finding(name, symptom.seen, symptom.size, check.cause))
     return SanityReport(
-        settled.name, tuple(findings), tuple(passed), skipped, subset.name, len(subset)
+        settled.name,
+        tuple(findings),
+        tuple(passed),
+        skipped,
+        subset.name,
+        len(subset),
+        tuple(settled.assumptions(subset.sample_rate)),
     )
 
 
@@ -295,7 +304,8 @@ def _headline(report: SanityReport) -> str:
     found = f"{len(report.findings)} of {made} sanity checks find something"
     if not report.findings:
         found = f"no finding in {made} sanity checks"
-    return f"{report.encoder}: {found} on {report.corpus} ({report.clips} clips{skipped})"
+    assumed = "".join(f"; {assumption}" for assumption in report.assumed)
+    return f"{report.encoder}: {found} on {report.corpus} ({report.clips} clips{skipped}){assumed}"
 
 
 def _chosen(checks: str | Sequence[str] | None) -> list[str]:
@@ -370,13 +380,16 @@ class _Observed(Encoder):
         self.left_behind.append(given)
         return out
 
-    def _checked(self, out: Any, expected: int, first: int) -> Embeddings:  # noqa: ANN401
+    def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
             return super()._checked(out, expected, first)
         except EncoderError as error:
             if error.rows:  # the only complaint about some rows of an output
                 raise _NonFiniteError(str(error), error.rows) from error
             raise
+
+    def _check_rounding(self, embeddings: Floats) -> None:
+        """Let pass what is as good as equal: that is a finding."""
 
 
 @dataclass(frozen=True)
