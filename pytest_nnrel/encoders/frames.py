@@ -22,7 +22,7 @@ _ROUNDING = 1e-5
 #: Shares of a window that are left as they are, while the rest is changed: several, as some models
 #: hear its beginning only.
 _KEPT = (0.5, 0.25, 0.125)
-#: Between which shares of an axis of frames a change may begin, to be one within the audio.
+#: Between which shares of the frames that hear audio a change may begin, to be one within it.
 _EARLIEST, _LATEST = 0.25, 0.75
 _AXES = (1, 2)
 
@@ -84,13 +84,17 @@ def _with_another_end(given: Samples, kept: int) -> Samples:
 
 
 def _moves_from_within(whole: Frames, changed: Frames, axis: int) -> bool:
-    """Tell whether, of an axis of float[n, a, b], a first part stays and all the rest moves."""
+    """Tell whether, of an axis of float[n, a, b], a first part stays and all after it moves.
+
+    What stays at the end is padding.
+    """
     finite = np.isfinite(whole).all(axis=_AXES) & np.isfinite(changed).all(axis=_AXES)
     given, other = whole[finite], changed[finite]
     moved = np.abs(other - given) > _ROUNDING * np.abs(given).max(initial=0.0)
-    first, second = (a for a in range(3) if a != axis)
-    touched = np.flatnonzero(moved.any(axis=(first, second)))
-    length = moved.shape[axis]
-    if len(touched) == 0 or not _EARLIEST * length <= touched[0] <= _LATEST * length:
+    others = tuple(other for other in range(3) if other != axis)
+    touched = np.flatnonzero(moved.any(axis=others))
+    if len(touched) == 0:
         return False
-    return bool(len(touched) == length - touched[0])
+    first, last = int(touched[0]), int(touched[-1])
+    within = _EARLIEST <= first / (last + 1) <= _LATEST
+    return within and len(touched) == last + 1 - first
