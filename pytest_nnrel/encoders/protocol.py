@@ -27,7 +27,7 @@ ROUNDING_LIMIT = 1e-3
 #: Embeddings that this is looked for in.
 _ROUNDED_ROWS = 32
 #: Distances below this share of an embedding's length are rounding of float64 itself.
-_FLOAT64_ROUNDING = 1e-12
+_FLOAT64_ROUNDING = 1e-14
 #: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
 _SMALL_FLOATS = ("bfloat", "float")
 
@@ -90,6 +90,7 @@ class Encoder(ABC):
         self.batch_size = int(batch_size)
         self.device = device
         self._fingerprint = fingerprint
+        self._rows_are_windows = False
 
     @property
     def fingerprint(self) -> str | None:
@@ -159,6 +160,8 @@ class Encoder(ABC):
             if rate != sample_rate:
                 batch = np.stack([audio.resample(row, sample_rate, rate) for row in batch])
             encoded = self._encode_batch(batch, rate, first)
+            if encoded.shape == (len(batch), len(batch)):  # which is its own transpose's shape
+                self._check_rows(batch, rate)
             if encoded.itemsize > np.dtype(np.float32).itemsize and first < _ROUNDED_ROWS:
                 precise.append(encoded)
             batches.append(encoded.astype(np.float32))
@@ -171,6 +174,21 @@ class Encoder(ABC):
         if precise:
             self._check_rounding(np.concatenate(precise)[:_ROUNDED_ROWS])
         return np.concatenate(batches)
+
+    def _check_rows(self, batch: Samples, sample_rate: int) -> None:
+        """Refuse embeddings [d, n] where there are as many windows as numbers; asked once."""
+        if self._rows_are_windows or len(batch) == 1:
+            return
+        try:
+            fewer = to_numpy(self._forward(batch[1:].copy(), sample_rate), "").shape
+        except Exception:  # a model may take one size of batch only
+            return
+        if fewer == (len(batch), len(batch) - 1):
+            raise EncoderError(
+                f"encoder {self.name!r} returned one column per window instead of one row;"
+                " transpose: as_encoder(lambda audio: model(audio).T)"
+            )
+        self._rows_are_windows = True
 
     def _check_rounding(self, embeddings: Floats) -> None:
         """Refuse embeddings, float[n, d], that differ in what float32 leaves out."""

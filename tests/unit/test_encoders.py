@@ -429,7 +429,7 @@ def test_rows_that_are_not_finite_are_named(windows, value, batch_size):
     assert e.value.rows == (5,)
 
 
-@pytest.mark.parametrize("offset", [1e6, 1e9, 1e15])
+@pytest.mark.parametrize("offset", [1e6, 1e9, 1e12])
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_differences_that_float32_would_lose_are_refused(windows, offset, batch_size):
     def encode(batch):
@@ -558,6 +558,29 @@ def test_widths_must_agree_between_batches(windows):
 
     with pytest.raises(EncoderError, match=r"'encode' .* different lengths .*\[4, 6\]"):
         as_encoder(encode, batch_size=3).encode(windows, RATE)
+
+
+@pytest.mark.parametrize("batch_size", [7, 32])
+def test_a_square_output_whose_columns_are_the_windows_is_refused(windows, batch_size):
+    with pytest.raises(EncoderError, match=r"one column per window .* model\(audio\).T"):
+        as_encoder(lambda b: bands(b)[:, :7].T, batch_size=batch_size).encode(windows, RATE)
+    sizes = []
+
+    def encode(batch):
+        sizes.append(len(batch))
+        return bands(batch)[:, :7]
+
+    encoder = as_encoder(encode, batch_size=batch_size)
+    for _ in range(2):
+        encoder.encode(windows, RATE)
+    assert sizes == [7, 6, 7], "which is looked for once"
+
+
+def test_a_square_output_of_one_size_of_batch_is_accepted(windows):
+    def encode(batch):
+        return bands(batch.reshape(7, 5512))[:, :7]
+
+    assert as_encoder(encode).encode(windows, RATE).shape == (7, 7)
 
 
 def test_an_encoder_that_raises_is_named_with_what_it_was_given(windows):
