@@ -287,6 +287,8 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     facts.append(
         ("corpus", f"{corpus['name']}: {corpus['clips']} clips, chance {1 / corpus['clips']:.3g}")
     )
+    if "encoder" in details:
+        facts += [("assumed", assumption) for assumption in details["encoder"]["assumed"]]
     if transform["asked"] != transform["name"]:
         facts.append(("alias", f"{transform['asked']} is {transform['name']} at this sample rate"))
     if "within" in details:

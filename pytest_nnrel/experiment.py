@@ -667,6 +667,7 @@ class Experiment:
                 "sample_rate": encoder.sample_rate or self.corpus.sample_rate,
                 "window_seconds": encoder.window_seconds or self.corpus.window_seconds,
                 "device": encoder.device,
+                "assumed": encoder.assumptions(self.corpus.sample_rate),
             }
         # What a name does not pin down is told apart by what was measured: see `measurement_key`.
         identity["named_only"] = (

@@ -204,6 +204,7 @@ def _failure_message(measurement: Measurement, minimum: float, outcome: recordin
             " audio space: what can be expected",
             f"  rungs      {', '.join(details['identity']['rungs'])}",
             f"  corpus     {details['corpus']['name']}: {details['corpus']['clips']} clips",
+            *(f"  assumed    {assumption}" for assumption in details["encoder"]["assumed"]),
             "",
             "least monotone clips:",
             f"  {'clip':<{width}}    rho  in audio space",

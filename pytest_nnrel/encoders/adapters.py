@@ -4,63 +4,112 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from numbers import Real
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_nnrel.encoders.protocol import DEFAULT_BATCH_SIZE, Encoder
+from pytest_nnrel.encoders.rates import RateTeller, number_of, rates_of_parts, stated_rate
 from pytest_nnrel.encoders.readout import ReadoutEncoder
 from pytest_nnrel.encoders.table import TableEncoder
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.encoders.protocol import Floats
 
 
 class CallableEncoder(Encoder):
-    """A function of ``float32[n, samples]``, or of it and the sample rate where it takes one."""
+    """A function of ``float32[n, samples]``, and of the sample rate where it takes one.
 
-    def __init__(self, fn: Any, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(**options)
+    It runs wherever it chooses to.
+    """
+
+    def __init__(self, fn: Callable[..., Any], *, rate_asked: bool, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**{**options, "device": None})
         self._fn = fn
-        self._takes_rate = _takes_sample_rate(fn)
+        self._rate = RateTeller(fn, self.name, asked=rate_asked)
 
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        if self._takes_rate:
-            return self._fn(batch, sample_rate=sample_rate)
-        return self._fn(batch)
+        return self._fn(batch, **self._rate.told(sample_rate))
 
 
 class TorchEncoder(Encoder):
-    """A torch module that maps ``float32[n, samples]`` to ``[n, d]``.
+    """A torch module, or a method of one, that maps ``float32[n, samples]`` to ``[n, d]``.
 
     It is run in evaluation mode and without gradients, on its own device or the one asked for,
-    and left in the mode it was found in.
+    in the precision of its weights where they have one other than float32, and left in the mode
+    it was found in.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    call : callable
+        What is run: the module, a method of it, or a partial of either.
+    method : str or None
+        The method's name, if that is how it can be found again.
+    before_forward : bool
+        Whether that method was taken although the module has a forward pass as well.
     """
 
-    def __init__(self, module: Any, *, fixed_fingerprint: str | None, **options: Any) -> None:  # noqa: ANN401
+    without_gradients = True
+
+    def __init__(
+        self,
+        module: Any,  # noqa: ANN401
+        call: Callable[..., Any],
+        *,
+        method: str | None,
+        before_forward: bool,
+        fixed_fingerprint: str | None,
+        rate_asked: bool,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**options)
         self._module = module
+        self._call = call
+        self._method = method
+        self._before_forward = before_forward
         self._fixed_fingerprint = fixed_fingerprint
+        self._rate = RateTeller(
+            getattr(module, _FORWARD) if call is module else call,
+            self.name,
+            asked=rate_asked,
+            parts=rates_of_parts(module) if self.sample_rate is None else {},
+        )
 
     @property
     def fingerprint(self) -> str | None:
         """Digest of weights, buffers, structure and code; taken anew each time, as weights move."""
-        return self._fixed_fingerprint or _torch_fingerprint(self._module)
+        if self._fixed_fingerprint is not None:
+            return self._fixed_fingerprint
+        own = None if self._method is None else _torch_fingerprint(self._module)
+        return own if own is None or self._method == _FORWARD else digest(own, self._method)
 
     @property
     def tells_its_state(self) -> bool:
         """Whether the fingerprint is taken from the module, not given by the user."""
         return self._fixed_fingerprint is None
 
+    def assumptions(self, sample_rate: int) -> list[str]:
+        assumed = super().assumptions(sample_rate)
+        if self._before_forward:
+            assumed.append(f"embeddings by its method {self._method}; it has forward as well")
+        dtype = _own_precision(self._module)
+        if dtype is not None:
+            assumed.append(f"audio in {str(dtype).removeprefix('torch.')}, as its weights")
+        return assumed
+
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         import torch
 
+        told = self._rate.told(sample_rate)
         module = self._module
         if self.device is not None:
             module.to(self.device)
@@ -73,15 +122,37 @@ class TorchEncoder(Encoder):
         try:
             with torch.no_grad():
                 inputs = torch.from_numpy(batch)
-                out = module(inputs.to(device))
+                out = self._call(inputs.to(device, _own_precision(module)), **told)
         finally:
             for part in training:
                 part.training = True
         return out
 
+    def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
+        try:
+            return super()._checked(out, expected, first)
+        except EncoderError as error:
+            if error.rows or not self._before_forward:
+                raise
+            raise EncoderError(
+                f"{error}; this is of its method {self._method}, and"
+                f" as_encoder(model, method={_FORWARD!r}) takes its forward pass"
+            ) from error
+
+    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
+        advice = super()._advice(error, batch, sample_rate)
+        if not advice and isinstance(error, TypeError) and self._call is not self._module:
+            return (
+                "; a method of a torch module is given a tensor: where it takes an array, pass"
+                " as_encoder(lambda audio: model.method(audio))"
+            )
+        return advice
+
 
 class HEAREncoder(Encoder):
     """A module with HEAR's common API: ``load_model`` and ``get_scene_embeddings``."""
+
+    without_gradients = True
 
     def __init__(self, module: ModuleType, model: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -119,6 +190,8 @@ def as_encoder(
     fingerprint: str | None = None,
     output: str | int | None = None,
     pool: str | None = None,
+    pool_axis: int | None = None,
+    method: str | None = None,
 ) -> Encoder:
     """Return anything that embeds audio as an `Encoder`.
 
@@ -126,18 +199,24 @@ def as_encoder(
     ----------
     obj : Encoder, torch.nn.Module, HEAR module, dotted name, object with ``encode``, path, callable
         A callable, a torch module and an ``encode`` method take ``float32[n, samples]`` and return
-        float ``[n, d]``; a parameter called ``sample_rate`` gets the rate. A HEAR module is given
-        as a module or by its dotted name. A path ends in ``.npy`` and is a table of embeddings
-        beside the list that `export_windows` wrote.
+        float ``[n, d]``. A parameter that is called ``sample_rate``, ``sampling_rate``,
+        ``samplerate``, ``sr`` or ``fs`` gets the rate of the audio. Of a torch module ``encode`` is
+        run where it has that method, else ``forward``; a bound method of a torch module is run as
+        the module is: on tensors, on its device, evaluated, without gradients. A HEAR module is
+        given as a module or by its dotted name. A path ends in ``.npy`` and is a table of
+        embeddings beside the list that `export_windows` wrote.
     sample_rate : int, optional
-        Rate that it wants, in Hz; its attribute of that name, or the corpus's, where omitted.
+        Rate that it wants, in Hz. Where omitted, the one that it states: an attribute of such a
+        name, of its ``config``, ``hparams``, ``feature_extractor`` or ``processor``, or what
+        ``functools.partial`` binds. Where it states none, the corpus's, which messages and reports
+        then say.
     window_seconds : float, optional
         Window that it wants; its attribute of that name, or the corpus's, where omitted.
     batch_size : int
         Windows that it gets at a time.
     device : str, optional
-        Torch device; the run's (``--nnrel-device``), or the module's own, where omitted. A module
-        is moved there.
+        Torch device; the run's (``--nnrel-device``), or the module's own, where omitted. A torch
+        module or HEAR model is moved there; other objects run where they choose to.
     name : str, optional
         How reports and baselines call it; the class's or function's where omitted.
     fingerprint : str, optional
@@ -146,58 +225,134 @@ def as_encoder(
     output : str or int, optional
         Which output is the embedding, where there are several: a key, an attribute or a place.
     pool : {"mean", "max"}, optional
-        How an output ``[n, frames, d]`` is pooled over its frames.
+        How an output ``[n, frames, d]`` or ``[n, d, frames]`` is pooled over its frames.
+    pool_axis : int, optional
+        The axis that holds the frames, 1 or 2. Where omitted, the one that follows the input:
+        `obj` is also run on half a window, and on a window with another end.
+    method : str, optional
+        Name of the method that embeds: of a torch module ``"forward"`` where it has ``encode`` as
+        well, of another object such as ``"transform"``.
 
     Raises
     ------
     EncoderError
-        If `obj` is none of these, or an option cannot be.
+        If `obj` is none of these, states several sample rates, or an option cannot be.
     """
     from pytest_nnrel import settings
 
     if isinstance(obj, Encoder):
-        asked = (sample_rate, window_seconds, device, name, fingerprint, output, pool)
+        asked = (sample_rate, window_seconds, device, name, fingerprint, output, pool, pool_axis,
+                 method)  # fmt: skip
         if any(option is not None for option in asked):
             raise EncoderError(f"{obj!r} is an encoder already; give the options where it is made")
         return obj
+    name = name or _name_of(obj)
     options: dict[str, Any] = {
         "subject": obj,
-        "sample_rate": _number(obj, "sample_rate") if sample_rate is None else sample_rate,
+        "sample_rate": stated_rate(obj, name) if sample_rate is None else sample_rate,
         "window_seconds": (
-            _number(obj, "window_seconds") if window_seconds is None else window_seconds
+            number_of(obj, "window_seconds") if window_seconds is None else window_seconds
         ),
         "batch_size": batch_size,
         "device": device or settings.active().device,
-        "name": name or _name_of(obj),
+        "name": name,
         "fingerprint": fingerprint or _own_fingerprint(obj),
     }
-    encoder = _adapted(obj, options)
-    if output is None and pool is None:
+    encoder = _adapted(obj, options, method, rate_asked=sample_rate is not None)
+    if device is not None and encoder.device is None:
+        raise EncoderError(
+            f"encoder {encoder.name!r} runs where it chooses to, so that device={device!r} would"
+            " change nothing: device moves torch modules and HEAR models"
+        )
+    if output is None and pool is None and pool_axis is None:
         return encoder
-    return ReadoutEncoder(encoder, output=output, pool=pool)
+    return ReadoutEncoder(encoder, output=output, pool=pool, pool_axis=pool_axis)
 
 
-def _adapted(obj: Any, options: dict[str, Any]) -> Encoder:  # noqa: ANN401
+def _adapted(
+    obj: Any,  # noqa: ANN401
+    options: dict[str, Any],
+    method: str | None,
+    *,
+    rate_asked: bool,
+) -> Encoder:
     """Return the adapter that runs an object."""
-    if _is_table(obj):
-        return TableEncoder(Path(obj), **options)
-    if isinstance(obj, str):
-        return _hear_encoder(_import(obj), options)
-    if inspect.ismodule(obj):
-        return _hear_encoder(obj, options)
-    if _is_torch_module(obj):
-        return TorchEncoder(obj, fixed_fingerprint=options["fingerprint"], **options)
     if isinstance(obj, type):
         raise EncoderError(f"{obj.__name__} is a class; pass an instance of it")
-    if callable(getattr(obj, "encode", None)):
-        return CallableEncoder(obj.encode, **options)
+    if _is_table(obj) or isinstance(obj, str) or inspect.ismodule(obj):
+        if method is not None:
+            raise EncoderError(
+                f"encoder {options['name']!r}: method names one of an object's, and this is a table"
+                " or a HEAR module"
+            )
+        if _is_table(obj):
+            return TableEncoder(Path(obj), **options)
+        return _hear_encoder(_import(obj) if isinstance(obj, str) else obj, options)
+    call, found = _call_of(obj, method, options["name"])
+    module = obj if _is_torch_module(obj) else _module_behind(call)
+    if module is None:
+        return CallableEncoder(call, rate_asked=rate_asked, **options)
+    return TorchEncoder(
+        module,
+        call,
+        method=found,
+        before_forward=obj is module and method is None and _has_both(module),
+        fixed_fingerprint=options["fingerprint"],
+        rate_asked=rate_asked,
+        **options,
+    )
+
+
+_FORWARD = "forward"
+_ENCODE = "encode"
+
+
+def _call_of(
+    obj: Any,  # noqa: ANN401
+    method: str | None,
+    name: str,
+) -> tuple[Callable[..., Any], str | None]:
+    """Return what embeds, and the name of the method that it is, where it can be found by that."""
+    if method is not None:
+        if not isinstance(method, str) or not callable(getattr(obj, method, None)):
+            raise EncoderError(f"encoder {name!r} has no method {method!r}")
+    elif inspect.ismethod(obj) and getattr(obj.__self__, obj.__name__, None) == obj:
+        return obj, obj.__name__
+    elif _encodes(obj):
+        method = _ENCODE
+    elif _is_torch_module(obj):
+        method = _FORWARD
+    if method is not None:
+        # A module is called itself, so that its hooks run.
+        runs_itself = method == _FORWARD and _is_torch_module(obj)
+        return (obj if runs_itself else getattr(obj, method)), method
     if callable(obj):
-        return CallableEncoder(obj, **options)
+        return obj, None
     raise EncoderError(
         f"{type(obj).__name__} is no encoder: pass a callable on float32[n, samples], such as a"
         " method of it (model.transform) or lambda batch: ..., a torch.nn.Module, an object with"
         " encode, a HEAR module or its dotted name, or a .npy table"
     )
+
+
+def _module_behind(call: Any) -> Any:  # noqa: ANN401
+    """Return the torch module that a callable is, is a method of, or is a partial of; else None."""
+    while isinstance(call, partial):
+        call = call.func
+    owner = getattr(call, "__self__", None)
+    return next((thing for thing in (call, owner) if _is_torch_module(thing)), None)
+
+
+def _has_both(module: Any) -> bool:  # noqa: ANN401
+    """Tell whether a torch module embeds by ``encode`` and has a forward pass beside it."""
+    forward = getattr(module, _FORWARD, None)
+    return _encodes(module) and getattr(forward, "__name__", "") != "_forward_unimplemented"
+
+
+def _encodes(obj: Any) -> bool:  # noqa: ANN401
+    """Tell whether an object has a method ``encode``; a torch module's part is no such method."""
+    encode = getattr(obj, _ENCODE, None)
+    return callable(encode) and not (_is_torch_module(obj) and _is_torch_module(encode))
 
 
 def _hear_encoder(module: ModuleType, options: dict[str, Any]) -> HEAREncoder:
@@ -210,7 +365,7 @@ def _hear_encoder(module: ModuleType, options: dict[str, Any]) -> HEAREncoder:
     model = module.load_model()
     rate = options["sample_rate"]
     if rate is None:
-        rate = _number(model, "sample_rate")
+        rate = stated_rate(model, options["name"])
     if rate is None:
         raise EncoderError(f"the model of HEAR module {module.__name__} has no sample_rate")
     return HEAREncoder(module, model, **{**options, "sample_rate": rate})
@@ -224,11 +379,6 @@ def _import(dotted: str) -> ModuleType:
             f"{dotted!r} names no module that can be imported ({error}); a table of embeddings"
             " ends in .npy"
         ) from error
-
-
-def _number(obj: object, attribute: str) -> Any:  # noqa: ANN401
-    value = getattr(obj, attribute, None)
-    return value if isinstance(value, Real) and not isinstance(value, bool) else None
 
 
 def _own_fingerprint(obj: object) -> str | None:
@@ -251,19 +401,21 @@ def _name_of(obj: Any) -> str:  # noqa: ANN401
     return str(getattr(obj, "__name__", type(obj).__name__))
 
 
-def _takes_sample_rate(fn: Any) -> bool:  # noqa: ANN401
-    try:
-        return "sample_rate" in inspect.signature(fn).parameters
-    except (TypeError, ValueError):  # built-ins without a signature
-        return False
-
-
 def _is_torch_module(obj: object) -> bool:
     # Whoever passes a torch module has imported torch: never import it to find out.
     return any(
         base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module"
         for base in type(obj).__mro__
     )
+
+
+def _own_precision(module: Any) -> Any:  # noqa: ANN401
+    """Return the floating type of all weights and buffers; None for float32, several or none."""
+    import torch
+
+    tensors = (*module.parameters(), *module.buffers())
+    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None
 
 
 def _torch_fingerprint(module: Any) -> str | None:  # noqa: ANN401

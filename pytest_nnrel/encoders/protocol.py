@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,8 +18,22 @@ if TYPE_CHECKING:
     from pytest_nnrel.audio import Samples
 
     Embeddings = npt.NDArray[np.float32]
+    Floats = npt.NDArray[np.floating[Any]]
 
 DEFAULT_BATCH_SIZE = 32
+#: Share by which the median distance between two embeddings may change in float32. As much as a
+#: change of batch may move them: below, one clip in a thousand is as near to two originals.
+ROUNDING_LIMIT = 1e-3
+#: Embeddings that this is looked for in.
+_ROUNDED_ROWS = 32
+#: Distances below this share of an embedding's length are rounding of float64 itself.
+_FLOAT64_ROUNDING = 1e-14
+#: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
+_SMALL_FLOATS = ("bfloat", "float")
+
+#: How to run what takes one window at a time, as a batch of one or without a batch's axis.
+_ONE_ROW = "as_encoder(model, batch_size=1)"
+_NO_ROWS = "as_encoder(lambda batch: np.stack([model(window) for window in batch]))"
 
 
 class Encoder(ABC):
@@ -41,6 +55,9 @@ class Encoder(ABC):
         The user's object, by which a run knows an encoder without a fingerprint again.
     """
 
+    #: Whether torch records no gradients where it runs.
+    without_gradients: ClassVar[bool] = False
+
     def __init__(
         self,
         name: str,
@@ -59,8 +76,12 @@ class Encoder(ABC):
             raise EncoderError(
                 f"encoder {name!r}: window_seconds must be positive, not {window_seconds!r}"
             )
-        if batch_size < 1:
-            raise EncoderError(f"encoder {name!r}: batch_size must be 1 or more, not {batch_size}")
+        whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+        if not whole or batch_size < 1:
+            raise EncoderError(
+                f"encoder {name!r}: batch_size must be 1 or more, a whole number, not"
+                f" {batch_size!r}"
+            )
         # Named after a file whose name is no text, it still reaches terminals and reports.
         self.name = name.encode("utf-8", "backslashreplace").decode()
         self.subject = subject
@@ -69,6 +90,7 @@ class Encoder(ABC):
         self.batch_size = int(batch_size)
         self.device = device
         self._fingerprint = fingerprint
+        self._rows_are_windows = False
 
     @property
     def fingerprint(self) -> str | None:
@@ -79,6 +101,23 @@ class Encoder(ABC):
     def tells_its_state(self) -> bool:
         """Whether `fingerprint`, where not None, changes with whatever state the object is in."""
         return False
+
+    def assumptions(self, sample_rate: int) -> list[str]:
+        """Return what is taken for granted of it, since it does not say so itself.
+
+        Parameters
+        ----------
+        sample_rate : int
+            The corpus's, in Hz.
+
+        Returns
+        -------
+        list of str
+            One assumption each, for messages and reports.
+        """
+        if self.sample_rate is not None:
+            return []
+        return [f"{sample_rate:,} Hz, not stated by the encoder"]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -114,21 +153,63 @@ class Encoder(ABC):
                 f" {list(windows.shape)}"
             )
         rate = sample_rate if self.sample_rate is None else self.sample_rate
-        batches = []
+        batches: list[Embeddings] = []
+        precise: list[Floats] = []
         for first in range(0, len(windows), self.batch_size):
             batch = windows[first : first + self.batch_size]
             if rate != sample_rate:
                 batch = np.stack([audio.resample(row, sample_rate, rate) for row in batch])
-            batches.append(self._encode_batch(batch, rate, first))
+            encoded = self._encode_batch(batch, rate, first)
+            if encoded.shape == (len(batch), len(batch)):  # which is its own transpose's shape
+                self._check_rows(batch, rate)
+            if encoded.itemsize > np.dtype(np.float32).itemsize and first < _ROUNDED_ROWS:
+                precise.append(encoded)
+            batches.append(encoded.astype(np.float32))
         widths = {batch.shape[1] for batch in batches}
         if len(widths) > 1:
             raise EncoderError(
                 f"encoder {self.name!r} returned embeddings of different lengths from one batch to"
                 f" the next: {sorted(widths)}"
             )
+        if precise:
+            self._check_rounding(np.concatenate(precise)[:_ROUNDED_ROWS])
         return np.concatenate(batches)
 
-    def _encode_batch(self, batch: Samples, sample_rate: int, first: int) -> Embeddings:
+    def _check_rows(self, batch: Samples, sample_rate: int) -> None:
+        """Refuse embeddings [d, n] where there are as many windows as numbers; asked once."""
+        if self._rows_are_windows or len(batch) == 1:
+            return
+        try:
+            fewer = to_numpy(self._forward(batch[1:].copy(), sample_rate), "").shape
+        except Exception:  # a model may take one size of batch only
+            return
+        if fewer == (len(batch), len(batch) - 1):
+            raise EncoderError(
+                f"encoder {self.name!r} returned one column per window instead of one row;"
+                " transpose: as_encoder(lambda audio: model(audio).T)"
+            )
+        self._rows_are_windows = True
+
+    def _check_rounding(self, embeddings: Floats) -> None:
+        """Refuse embeddings, float[n, d], that differ in what float32 leaves out."""
+        from scipy.spatial.distance import pdist
+
+        distances = pdist(embeddings)
+        told = distances > _FLOAT64_ROUNDING * np.abs(embeddings).max(initial=0.0)
+        if not told.any():  # they do not differ at all
+            return
+        rounded = pdist(embeddings.astype(np.float32))
+        change = float(np.median(np.abs(rounded - distances)[told] / distances[told]))
+        if change > ROUNDING_LIMIT:
+            raise EncoderError(
+                f"encoder {self.name!r} returned {embeddings.dtype} embeddings whose differences"
+                " are lost in float32, in which they are kept: distances change by"
+                f" {change:.2g} of their size. They differ by {float(np.median(distances)):.2g}"
+                f" around values of {float(np.abs(embeddings).max()):.2g}; subtract what they have"
+                " in common: as_encoder(lambda audio: model(audio) - offset)"
+            )
+
+    def _encode_batch(self, batch: Samples, sample_rate: int, first: int) -> Floats:
         given = batch.copy()
         try:
             out = self._forward(given, sample_rate)
@@ -139,7 +220,7 @@ class Encoder(ABC):
             raise EncoderError(
                 f"encoder {self.name!r} raised {type(error).__name__} on a batch of"
                 f" {batch.shape[0]} windows of {batch.shape[1]} samples at {sample_rate} Hz:"
-                f" {error}"
+                f" {error}{self._advice(error, batch, sample_rate)}"
             ) from error
         if not np.array_equal(given, batch):
             raise EncoderError(
@@ -148,7 +229,32 @@ class Encoder(ABC):
             )
         return self._checked(out, len(batch), first)
 
-    def _checked(self, out: Any, expected: int, first: int) -> Embeddings:  # noqa: ANN401
+    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
+        """Say what to do about an error that the object raised on a batch."""
+        if self.without_gradients and "does not require grad" in str(error):
+            return (
+                "; torch modules are run without gradients: where one needs them, pass a function"
+                " that runs it: as_encoder(lambda audio: model(torch.from_numpy(audio)))"
+            )
+        pair = batch[:2]  # that fail together, and not one by one: it is not what they hold
+        together = self._runs(sample_rate, pair)
+        alone = self._runs(sample_rate, *(window[None] for window in pair))
+        if len(pair) == 2 and alone and not together:
+            return f"; it takes one window at a time: {_ONE_ROW}"
+        if not alone and not together and self._runs(sample_rate, *pair):
+            return f"; it takes one window at a time, of one axis: {_NO_ROWS}"
+        return ""
+
+    def _runs(self, sample_rate: int, *inputs: Samples) -> bool:
+        try:
+            for given in inputs:
+                self._forward(given.copy(), sample_rate)
+        except Exception:
+            return False
+        return True
+
+    def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
+        """Return an output as floats of its own precision that float32 can hold, [expected, d]."""
         wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
         if out is None or isinstance(out, tuple | list | Mapping):
             raise EncoderError(f"{wanted}, not {_describe_container(out)}")
@@ -164,8 +270,7 @@ class Encoder(ABC):
                 + _describe_axes(array.shape, expected)
             )
         with np.errstate(over="ignore"):  # becomes infinite, which is told below
-            array = array.astype(np.float32)
-        finite = np.isfinite(array).all(axis=1)
+            finite = np.isfinite(array.astype(np.float32)).all(axis=1)
         if not finite.all():
             rows = tuple(int(row) + first for row in np.flatnonzero(~finite))
             raise EncoderError(
@@ -179,11 +284,12 @@ class Encoder(ABC):
 def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
     """Say what to do about axes that are not those of an embedding matrix."""
     if len(shape) == 3 and shape[0] == expected:
-        return (
-            '; pool over time first: as_encoder(model, pool="mean"), where frames are the second'
-            " axis"
-        )
-    return "; pool over time first" if len(shape) > 2 else ""
+        return '; pool over time first: as_encoder(model, pool="mean")'
+    if len(shape) > 2:
+        return "; pool over time first"
+    if expected > 1 and shape[:-1] in ((1,), ()) and shape:
+        return f"; where it takes one window at a time: {_ONE_ROW}, or, of one axis, {_NO_ROWS}"
+    return ""
 
 
 def _describe_container(out: Any) -> str:  # noqa: ANN401
@@ -222,12 +328,16 @@ def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
     if hasattr(out, "detach"):  # a torch tensor, in any precision
         try:
             tensor = out.detach().to("cpu")
-            return np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
+            small = tensor.is_floating_point() and tensor.itemsize < np.dtype(np.float32).itemsize
+            return np.asarray((tensor.float() if small else tensor).numpy())
         except Exception as error:
             raise EncoderError(
                 f"{wanted}; the tensor it returned, on device {out.device}, cannot be read: {error}"
             ) from error
     try:
-        return np.asarray(out)
+        array = np.asarray(out)
     except Exception as error:
         raise EncoderError(f"{wanted}, not {type(out).__name__} ({error})") from error
+    if array.dtype.kind == "V" and array.dtype.name.startswith(_SMALL_FLOATS):
+        return array.astype(np.float32)
+    return array

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pytest_nnrel.encoders.frames import time_axis
 from pytest_nnrel.encoders.protocol import Encoder, to_numpy
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy.typing as npt
 
     from pytest_nnrel.audio import Samples
 
@@ -29,15 +34,24 @@ class ReadoutEncoder(Encoder):
     output : str or int, optional
         Key, attribute or place of the output that is the embedding; the only one where omitted.
     pool : {"mean", "max"}, optional
-        How ``[n, frames, d]`` becomes ``[n, d]``.
+        How ``[n, frames, d]`` or ``[n, d, frames]`` becomes ``[n, d]``.
+    pool_axis : int, optional
+        The axis of the frames; the one that follows time where omitted, see `time_axis`.
 
     Raises
     ------
     EncoderError
-        If `output` names nothing, or there is no such `pool`.
+        If `output` names nothing, or there is no such `pool` or `pool_axis`.
     """
 
-    def __init__(self, inner: Encoder, *, output: str | int | None, pool: str | None) -> None:
+    def __init__(
+        self,
+        inner: Encoder,
+        *,
+        output: str | int | None,
+        pool: str | None,
+        pool_axis: int | None = None,
+    ) -> None:
         if output is not None and (isinstance(output, bool) or not isinstance(output, str | int)):
             raise EncoderError(
                 f"encoder {inner.name!r}: output must be a key, an attribute or a number, not"
@@ -46,6 +60,12 @@ class ReadoutEncoder(Encoder):
         if pool is not None and pool not in POOLS:
             raise EncoderError(
                 f"encoder {inner.name!r}: pool must be one of {', '.join(POOLS)}, not {pool!r}"
+            )
+        if pool_axis is not None and (pool is None or pool_axis not in (1, 2)):
+            raise EncoderError(
+                f"encoder {inner.name!r}: pool_axis is the axis of the frames that pool averages, 1"
+                f" of [n, frames, d] or 2 of [n, d, frames], not {pool_axis!r}"
+                + (" without pool" if pool is None else "")
             )
         super().__init__(
             inner.name,
@@ -58,45 +78,30 @@ class ReadoutEncoder(Encoder):
         self._inner = inner
         self._output = output
         self._pool = pool
+        self._pool_axis = pool_axis
+        self._axis = pool_axis
 
     @property
     def fingerprint(self) -> str | None:
         """Digest of the object's fingerprint and of what is read out."""
         inner = self._inner.fingerprint
-        return None if inner is None else digest("readout", inner, self._output, self._pool)
+        if inner is None:
+            return None
+        return digest("readout", inner, self._output, self._pool, self._pool_axis)
 
     @property
     def tells_its_state(self) -> bool:
         """Whether the object's fingerprint does."""
         return self._inner.tells_its_state
 
+    def assumptions(self, sample_rate: int) -> list[str]:
+        return self._inner.assumptions(sample_rate)
+
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        out = self._inner._forward(batch, sample_rate)
-        if self._output is not None:
-            out = self._chosen(out, self._output)
-        return out if self._pool is None else self._pooled(out, POOLS[self._pool])
-
-    def _chosen(self, out: Any, output: str | int) -> Any:  # noqa: ANN401
-        if isinstance(out, Mapping):
-            names = list(out)
-        elif isinstance(out, tuple | list):
-            names = [*range(len(out)), *getattr(out, "_fields", ())]
-        else:
-            names = [] if hasattr(out, "shape") else list(getattr(out, "__dict__", ()))
-        if output not in names:
-            raise EncoderError(
-                f"encoder {self.name!r} has no output {output!r}: it returns a"
-                f" {type(out).__name__}"
-                + (f" of {', '.join(map(repr, names))}" if names else "; leave output out")
-            )
-        if isinstance(out, Mapping) or isinstance(output, int):
-            return out[output]
-        return getattr(out, output)
-
-    def _pooled(self, out: Any, pool: Callable[..., Any]) -> Any:  # noqa: ANN401
-        if out is None or isinstance(out, tuple | list | Mapping):
+        out = self._read(batch, sample_rate)
+        if self._pool is None or out is None or isinstance(out, tuple | list | Mapping):
             return out  # refused by whoever asked, who says what to do
-        frames = to_numpy(out, f"encoder {self.name!r} must return a float array to pool")
+        frames = self._frames(out)
         if frames.dtype.kind != "f":
             return frames
         if frames.ndim != 3 or 0 in frames.shape:
@@ -104,4 +109,62 @@ class ReadoutEncoder(Encoder):
                 f"encoder {self.name!r}: pool={self._pool!r} takes outputs of shape (n, frames, d),"
                 f" not {list(frames.shape)}" + ("; leave pool out" if frames.ndim == 2 else "")
             )
-        return pool(frames, axis=1)
+        if len(frames) != len(batch):
+            return POOLS[self._pool](frames, axis=1)  # of whatever rows: too many, or too few
+        if self._axis is None:
+            self._axis = self._axis_of_time(frames, batch, sample_rate)
+        return POOLS[self._pool](frames, axis=self._axis)
+
+    def _axis_of_time(self, frames: npt.NDArray[Any], batch: Samples, sample_rate: int) -> int:
+        axis = time_axis(lambda given: self._frames(self._read(given, sample_rate)), batch)
+        if axis is None:
+            raise EncoderError(
+                f"encoder {self.name!r}: neither half a window nor one with another end tells which"
+                f" axis of its output {list(frames.shape)} is time; name it: pool_axis=1 pools"
+                f" {frames.shape[1]} frames, pool_axis=2 pools {frames.shape[2]}"
+            )
+        return axis
+
+    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
+        return self._inner._advice(error, batch, sample_rate)
+
+    def _read(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        """Return the output that is asked for."""
+        out = self._inner._forward(batch, sample_rate)
+        return out if self._output is None else self._chosen(out, self._output)
+
+    def _frames(self, out: Any) -> npt.NDArray[Any]:  # noqa: ANN401
+        """Return an output as an array, floats at least of single precision."""
+        frames = to_numpy(out, f"encoder {self.name!r} must return a float array to pool")
+        small = frames.dtype.kind == "f" and frames.itemsize < np.dtype(np.float32).itemsize
+        return frames.astype(np.float32) if small else frames
+
+    def _chosen(self, out: Any, output: str | int) -> Any:  # noqa: ANN401
+        if isinstance(out, Mapping):
+            names = list(out)
+        elif isinstance(out, tuple | list):
+            names = [*range(len(out)), *getattr(out, "_fields", ())]
+        else:
+            names = [] if hasattr(out, "shape") else _attributes(out)
+        if output not in names:
+            raise EncoderError(
+                f"encoder {self.name!r} has no output {output!r}: it returns a"
+                f" {type(out).__name__}"
+                + (f" of {', '.join(map(repr, names))}" if names else "")
+                + ("; leave output out" if hasattr(out, "shape") else "")
+            )
+        if isinstance(out, Mapping) or isinstance(output, int):
+            return out[output]
+        return getattr(out, output)
+
+
+def _attributes(out: object) -> list[str]:
+    """Return the names of an object's public attributes, slots and properties; no methods."""
+    of_kind = {
+        name
+        for base in type(out).__mro__
+        for name, member in vars(base).items()
+        if inspect.isdatadescriptor(member) or isinstance(member, cached_property)
+    }
+    names = dict.fromkeys([*getattr(out, "__dict__", ()), *sorted(of_kind)])
+    return [name for name in names if not name.startswith("_")]

@@ -100,7 +100,7 @@ class TableEncoder(Encoder):
                 f" {len(rows)} windows that {LISTING} lists"
             )
         options["fingerprint"] = digest(table, rows)
-        super().__init__(**options)
+        super().__init__(**{**options, "device": None})
         self._table = table
         self._row_of = {row: i for i, row in enumerate(rows)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.files import replace_text
 from pytest_nnrel.report.findings import Row, headline, rows_of, tally
-from pytest_nnrel.report.results import conditions_of
+from pytest_nnrel.report.results import assumptions_of, conditions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,6 +59,13 @@ def summary_text(results: dict[str, Any]) -> str:
     corpora = list(_corpora(results["measurements"].values()))
     if corpora:
         parts.append("### What this run could see\n\n" + "\n".join(corpora))
+    assumed = assumptions_of(results["measurements"].values())
+    if assumed:
+        lines = [
+            f"- {', '.join(map(code, subjects))}: {assumption}"
+            for assumption, subjects in assumed.items()
+        ]
+        parts.append("### What it assumed\n\n" + "\n".join(lines))
     parts.append(
         f"All of it is in `index.html`. Run: {code(results['run']['command'], _LINE_LENGTH)}"
     )

@@ -238,6 +238,16 @@ class Conditions(NamedTuple):
     aliases: set[str]
 
 
+def assumptions_of(measurements: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return what was taken for granted, and the names of the encoders that do not say it."""
+    found: dict[str, set[str]] = {}
+    for measurement in measurements:
+        # Absent from the audio's own measurements, and from results that were written without it.
+        for assumption in measurement["details"].get("encoder", {}).get("assumed", ()):
+            found.setdefault(assumption, set()).add(subject_of(measurement))
+    return {assumption: sorted(found[assumption]) for assumption in sorted(found)}
+
+
 def describe_value(measurement: dict[str, Any]) -> str:
     """Return value and interval, such as ``0.896 [0.832, 0.937]``."""
     if measurement["measure"] == "exemplar":  # one clip has no interval

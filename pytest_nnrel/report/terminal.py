@@ -6,7 +6,13 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.comparison import describe_drop
-from pytest_nnrel.report.results import conditions_of, describe_fully, kind_of, subject_of
+from pytest_nnrel.report.results import (
+    assumptions_of,
+    conditions_of,
+    describe_fully,
+    kind_of,
+    subject_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +46,8 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
             )
         )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    assumed = assumptions_of(measurements.values())
+    lines += [f"{', '.join(subjects)}: {assumption}" for assumption, subjects in assumed.items()]
     lines += ["  ".join((*(c.ljust(w) for c, w in zip(row, widths)), row[3])) for row in rows]
     lines += [verdict["headline"] for verdict in verdicts if verdict.get("headline")]
     errors = sum(verdict["outcome"] == "error" for verdict in verdicts)

@@ -220,6 +220,9 @@ def test_attributes_of_another_kind_are_not_taken_for_a_rate(value):
         ({"window_seconds": 0}, "'bands'.*window_seconds must be positive"),
         ({"window_seconds": float("nan")}, "'bands'.*window_seconds must be positive"),
         ({"batch_size": 0}, "'bands'.*batch_size must be 1 or more"),
+        ({"batch_size": 2.5}, "'bands'.*batch_size must be 1 or more, a whole number, not 2.5"),
+        ({"batch_size": "8"}, "'bands'.*batch_size must be .* not '8'"),
+        ({"batch_size": True}, "'bands'.*batch_size must be .* not True"),
         ({"batch_size": -3}, "'bands'.*batch_size must be 1 or more"),
     ],
 )
@@ -426,6 +429,118 @@ def test_rows_that_are_not_finite_are_named(windows, value, batch_size):
     assert e.value.rows == (5,)
 
 
+@pytest.mark.parametrize("offset", [1e6, 1e9, 1e12])
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_differences_that_float32_would_lose_are_refused(windows, offset, batch_size):
+    def encode(batch):
+        return 0.1 * bands(batch).astype(np.float64) + offset
+
+    with pytest.raises(
+        EncoderError, match=r"'encode' returned float64 embeddings whose differences are lost in"
+    ) as caught:
+        as_encoder(encode, batch_size=batch_size).encode(windows, RATE)
+    assert "as_encoder(lambda audio: model(audio) - offset)" in str(caught.value)
+    mended = as_encoder(lambda audio: encode(audio) - offset, batch_size=batch_size)
+    assert mended.encode(windows, RATE).shape == (7, 12)
+
+
+def test_differences_of_tensors_that_float32_would_lose_are_refused(torch, windows):
+    with pytest.raises(EncoderError, match="float64 embeddings whose differences are lost"):
+        as_encoder(lambda b: torch.from_numpy(bands(b)).double() + 1e9).encode(windows, RATE)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        pytest.param(lambda b: bands(b).astype(np.float64) + 100.0, id="a small offset"),
+        pytest.param(lambda b: np.full((len(b), 3), 1e9 / 3), id="no differences"),
+        pytest.param(lambda b: np.full((len(b), 3), 1e9 / 3, np.float32), id="float32 itself"),
+        pytest.param(lambda b: np.zeros((len(b), 3)), id="zeros"),
+        pytest.param(lambda b: np.arange(len(b))[:, None] * 1e30, id="large"),
+    ],
+)
+def test_float64_that_float32_holds_is_accepted(windows, fn):
+    assert as_encoder(fn).encode(windows, RATE).dtype == np.float32
+    assert as_encoder(fn).encode(windows[:1], RATE).shape[0] == 1
+
+
+def test_floats_of_ml_dtypes_are_embeddings(windows):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for dtype in (ml_dtypes.bfloat16, ml_dtypes.float8_e5m2):
+        embeddings = as_encoder(lambda b, d=dtype: bands(b).astype(d)).encode(windows, RATE)
+        np.testing.assert_array_equal(embeddings, bands(windows).astype(dtype).astype(np.float32))
+    with pytest.raises(EncoderError, match="not int4"):
+        as_encoder(lambda b: np.zeros((len(b), 2), ml_dtypes.int4)).encode(windows, RATE)
+
+
+def one_row(batch):
+    (window,) = batch
+    return bands(window[None])
+
+
+def one_axis(window):
+    if window.ndim != 1:
+        raise ValueError("expected a signal")
+    return bands(window[None])[0]
+
+
+@pytest.mark.parametrize(
+    "fn, advice, mended",
+    [
+        (one_row, r"batch_size=1\)$", lambda: as_encoder(one_row, batch_size=1)),
+        (
+            one_axis,
+            r"np.stack\(\[model\(window\) for window in batch\]\)\)$",
+            lambda: as_encoder(lambda batch: np.stack([one_axis(window) for window in batch])),
+        ),
+    ],
+)
+def test_what_takes_one_window_at_a_time_is_told_what_to_write(windows, fn, advice, mended):
+    with pytest.raises(EncoderError, match=rf"it takes one window at a time.*{advice}"):
+        as_encoder(fn, pool=None).encode(windows, RATE)
+    np.testing.assert_array_equal(mended().encode(windows, RATE), bands(windows).astype(np.float32))
+
+
+def test_an_error_about_what_windows_hold_is_not_taken_for_one_about_the_batch(windows):
+    def encode(batch):
+        if (batch == windows[1]).all(axis=1).any():
+            raise ValueError("silence")
+        return bands(batch)
+
+    for batch_size in (1, 32):
+        with pytest.raises(EncoderError, match=r"silence$"):
+            as_encoder(encode, batch_size=batch_size).encode(windows, RATE)
+
+
+def test_outputs_of_one_window_are_told_what_to_write(windows):
+    for fn in (lambda b: bands(b)[:1], lambda b: bands(b)[0]):
+        with pytest.raises(EncoderError, match=r"one window at a time: .*batch_size=1.*np.stack"):
+            as_encoder(fn).encode(windows, RATE)
+
+
+def test_gradients_that_a_module_needs_are_told_of(torch, windows):
+    class Saliency(torch.nn.Module):
+        def forward(self, x):
+            return torch.autograd.grad((x**2).sum(), x)[0][:, :4]
+
+    with pytest.raises(EncoderError, match=r"run without gradients: .* pass a function"):
+        as_encoder(Saliency()).encode(windows, RATE)
+    model = Saliency()
+    mended = as_encoder(lambda audio: model(torch.from_numpy(audio).requires_grad_()))
+    np.testing.assert_allclose(mended.encode(windows, RATE), 2 * windows[:, :4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: bands, lambda: Named()], ids=["function", "object"])
+def test_a_device_for_what_runs_where_it_chooses_is_refused(make):
+    with pytest.raises(EncoderError, match="runs where it chooses to, so that device='cuda'"):
+        as_encoder(make(), device="cuda")
+    token = settings.activate(Settings(device="cpu"))  # which is for encoders that can be moved
+    try:
+        assert as_encoder(make()).device is None
+    finally:
+        settings.deactivate(token)
+
+
 def test_values_beyond_float32_are_not_finite(windows):
     def encode(batch):
         embeddings = bands(batch).astype(np.float64)
@@ -443,6 +558,29 @@ def test_widths_must_agree_between_batches(windows):
 
     with pytest.raises(EncoderError, match=r"'encode' .* different lengths .*\[4, 6\]"):
         as_encoder(encode, batch_size=3).encode(windows, RATE)
+
+
+@pytest.mark.parametrize("batch_size", [7, 32])
+def test_a_square_output_whose_columns_are_the_windows_is_refused(windows, batch_size):
+    with pytest.raises(EncoderError, match=r"one column per window .* model\(audio\).T"):
+        as_encoder(lambda b: bands(b)[:, :7].T, batch_size=batch_size).encode(windows, RATE)
+    sizes = []
+
+    def encode(batch):
+        sizes.append(len(batch))
+        return bands(batch)[:, :7]
+
+    encoder = as_encoder(encode, batch_size=batch_size)
+    for _ in range(2):
+        encoder.encode(windows, RATE)
+    assert sizes == [7, 6, 7], "which is looked for once"
+
+
+def test_a_square_output_of_one_size_of_batch_is_accepted(windows):
+    def encode(batch):
+        return bands(batch.reshape(7, 5512))[:, :7]
+
+    assert as_encoder(encode).encode(windows, RATE).shape == (7, 7)
 
 
 def test_an_encoder_that_raises_is_named_with_what_it_was_given(windows):
@@ -671,6 +809,191 @@ def test_a_torch_module_with_options_of_its_own(torch, net, windows):
     np.testing.assert_allclose(
         encoder.encode(windows, RATE), expected_of(torch, module, resampled), rtol=1e-5, atol=1e-6
     )
+
+
+# ---------------------------------------------------------------------------------------------
+# Methods of torch modules
+
+
+@pytest.fixture
+def autoencoder(torch):
+    """A torch module whose forward pass is a reconstruction, and ``encode`` the embedding."""
+
+    class Autoencoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(16, 5)
+            self.dropout = torch.nn.Dropout(0.5)
+
+        def encode(self, x):
+            assert not self.training
+            assert not torch.is_grad_enabled()
+            assert x.dtype == self.layer.weight.dtype
+            return self.dropout(self.layer(x[:, :16]))
+
+        def pair(self, x, gain=1.0):
+            return gain * self.encode(x), None
+
+        def forward(self, x):
+            return self.encode(x) @ self.layer.weight
+
+    torch.manual_seed(13)
+    return Autoencoder().train()
+
+
+def encoded(autoencoder, windows):
+    weight, bias = (part.detach().float().numpy() for part in autoencoder.layer.parameters())
+    return windows[:, :16] @ weight.T + bias
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda module: as_encoder(module), id="module"),
+        pytest.param(lambda module: as_encoder(module, method="encode"), id="named"),
+        pytest.param(lambda module: as_encoder(module.encode), id="bound method"),
+        pytest.param(lambda module: as_encoder(partial(module.encode)), id="partial"),
+        pytest.param(lambda module: as_encoder(module, method="pair", output=0), id="another"),
+        pytest.param(lambda module: as_encoder(partial(module.pair, gain=1), output=0), id="bound"),
+    ],
+)
+def test_methods_of_torch_modules_are_run_as_modules_are(autoencoder, windows, make):
+    embeddings = make(autoencoder).encode(windows, RATE)
+    np.testing.assert_allclose(embeddings, encoded(autoencoder, windows), rtol=1e-4, atol=1e-6)
+    assert autoencoder.training
+    assert autoencoder.dropout.training
+
+
+def test_the_forward_pass_of_a_module_with_both_is_asked_for(torch, autoencoder, windows):
+    encoder = as_encoder(autoencoder, method="forward")
+    assert encoder.encode(windows, RATE).shape == (7, 16)
+    assert encoder.assumptions(RATE) == ["22,050 Hz, not stated by the encoder"]
+    assumed = as_encoder(autoencoder).assumptions(RATE)
+    assert "embeddings by its method encode; it has forward as well" in assumed
+    seen = []
+    autoencoder.register_forward_hook(lambda *args: seen.append(1))
+    encoder.encode(windows, RATE)
+    assert seen == [1], "the module is called, so that its hooks run"
+
+
+def test_an_encode_that_gives_no_embeddings_is_told_of_forward(torch, windows):
+    class Codec(torch.nn.Module):
+        def encode(self, x):
+            return x.long()
+
+        def forward(self, x):
+            return x[:, :4]
+
+    with pytest.raises(EncoderError, match=r"not int64; .* method='forward'\) takes its forward"):
+        as_encoder(Codec()).encode(windows, RATE)
+    with pytest.raises(EncoderError) as caught:
+        as_encoder(Codec(), method="encode").encode(windows, RATE)
+    assert "forward" not in str(caught.value), "it was asked for"
+
+
+def test_a_part_called_encode_is_no_method(torch, windows):
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encode = torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.encode(x[:, :4])
+
+    encoder = as_encoder(Net())
+    assert encoder.encode(windows, RATE).shape == (7, 3)
+    assert len(encoder.assumptions(RATE)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_compiled_scripts_encode_is_run(torch, windows):
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return x
+
+        @torch.jit.export
+        def encode(self, x):
+            return x[:, :4]
+
+    embeddings = as_encoder(torch.jit.script(Net())).encode(windows, RATE)
+    np.testing.assert_array_equal(embeddings, windows[:, :4])
+
+
+def test_methods_of_one_module_have_fingerprints_of_their_own(torch, net):
+    module = net.Net()
+    module.eval()
+    net.Net.encode = net.Net.double_it = lambda self, x: 2 * self(x)
+    encoders = [
+        as_encoder(module),
+        as_encoder(module, method="forward"),
+        as_encoder(module, method="double_it"),
+    ]
+    fingerprints = [encoder.fingerprint for encoder in encoders]
+    assert None not in fingerprints
+    assert len(set(fingerprints)) == 3
+    assert as_encoder(module.encode).fingerprint in (None, fingerprints[0])
+    assert as_encoder(partial(module.encode)).fingerprint is None, "what it binds is not told"
+    before = encoders[0].fingerprint
+    module.gain = 2.0
+    assert encoders[0].fingerprint != before
+
+
+def test_a_method_that_takes_arrays_is_told_what_to_write(torch, windows):
+    class Model(torch.nn.Module):
+        def embed(self, array):
+            return torch.from_numpy(array)[:, :4]
+
+    model = Model()
+    with pytest.raises(EncoderError, match=r"is given a tensor: .*lambda audio: model.method"):
+        as_encoder(model.embed).encode(windows, RATE)
+    embeddings = as_encoder(lambda audio: model.embed(audio)).encode(windows, RATE)
+    np.testing.assert_array_equal(embeddings, windows[:, :4])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_audio_comes_in_the_precision_of_the_weights(torch, autoencoder, windows, dtype):
+    autoencoder.to(getattr(torch, dtype))
+    encoder = as_encoder(autoencoder)
+    np.testing.assert_allclose(
+        encoder.encode(windows, RATE), encoded(autoencoder, windows), rtol=0.05, atol=0.01
+    )
+    assert f"audio in {dtype}, as its weights" in encoder.assumptions(RATE)
+
+
+def test_audio_for_weights_of_several_precisions_stays_single(torch, windows):
+    class Mixed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("window", torch.ones(4))
+            self.layer = torch.nn.Linear(4, 3).bfloat16()
+
+        def forward(self, x):
+            assert x.dtype == torch.float32
+            return self.layer((x[:, :4] * self.window).bfloat16())
+
+    assert as_encoder(Mixed()).encode(windows, RATE).shape == (7, 3)
+
+
+@pytest.mark.parametrize("method", ["no_such", 3, "name"])
+def test_methods_that_are_not_there(method):
+    with pytest.raises(EncoderError, match=f"has no method {method!r}"):
+        as_encoder(Named(), method=method)
+
+
+def test_a_method_of_any_object_may_be_named(windows):
+    class Pipeline:
+        def transform(self, batch):
+            return bands(batch)
+
+    encoder = as_encoder(Pipeline(), method="transform")
+    assert encoder.name == "Pipeline"
+    np.testing.assert_array_equal(encoder.encode(windows, RATE), bands(windows).astype(np.float32))
+
+
+def test_tables_and_hear_modules_have_no_method_to_choose(tmp_path):
+    for obj in (tmp_path / "table.npy", "json"):
+        with pytest.raises(EncoderError, match="method names one of an object's"):
+            as_encoder(obj, method="encode")
 
 
 # ---------------------------------------------------------------------------------------------

@@ -118,7 +118,8 @@ def test_the_message_says_what_was_seen_how_large_and_why(corpus, recorded):
         assert_encoder_sane(zoo.batch_peak, corpus=corpus, checks=["batch_size", "gain", "int16"])
     message = str(caught.value)
     assert message.startswith(
-        "batch_peak: 1 of 3 sanity checks find something on bundled (8 clips)\n"
+        "batch_peak: 1 of 3 sanity checks find something on bundled (8 clips);"
+        " 22,050 Hz, not stated by the encoder\n"
     )
     report = check_encoder(zoo.batch_peak, corpus=corpus, checks="batch_size")
     (finding,) = report.findings
@@ -573,7 +574,8 @@ def test_verdicts_are_recorded(short, recorded):
         "measurement": None,
         "message": "",
         "subject": "log_bands",
-        "headline": "log_bands: no finding in 1 sanity checks on arrays (4 clips)",
+        "headline": "log_bands: no finding in 1 sanity checks on arrays (4 clips);"
+        " 8,000 Hz, not stated by the encoder",
         "covers": [],
     }
     assert fails["headline"] == str(caught.value).splitlines()[0]
