@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
+import jsonschema
 import pytest
-from conftest import INNER
 
-from pytest_nnrel.report.results import NO_TEST, stable
+from pytest_nnrel import SettingError, handover
+from pytest_nnrel.report.results import NO_TEST, schema, stable
 
+_CONTEXTS = (Path(__file__).parent / "inner" / "contexts.py").read_text(encoding="utf-8")
 CLIPS, SEED = 6, 7
-SNRS = (60, 50, 40, 30, 25, 20, 15, 10, 5, 0)
+SNRS = (55, 50, 40, 30, 25, 20, 15, 10, 5, 0)
 _HEAD = f"""
 import asyncio
 import contextvars
@@ -131,6 +134,8 @@ _PROCESSES = {
             assert pool([joblib.delayed(measured)(snr_db)]) == [RIGHT]
     """,
 }
+#: Not loaded in other inner sessions.
+_PLUGINS = ("-ppytest_asyncio.plugin", "-ppytest_run_parallel.plugin")
 _OPTIONS = (f"--nnrel-clips={CLIPS}", f"--nnrel-seed={SEED}", "--nnrel-jobs=1")
 
 
@@ -141,10 +146,9 @@ def ten_in(new_inner):
     def run(bodies, *args, **options):
         inner = new_inner()
         inner.ini("asyncio_default_fixture_loop_scope = function")
-        contexts = (INNER / "contexts.py").read_text(encoding="utf-8")
         tests = {f"test_{name}": _HEAD + textwrap.dedent(body) for name, body in bodies.items()}
-        inner.write(contexts=contexts, **tests)
-        done = inner.run(*_OPTIONS, *args, **options)
+        inner.write(contexts=_CONTEXTS, **tests)
+        done = inner.run(*_PLUGINS, *_OPTIONS, *args, **options)
         done.result.assert_outcomes(passed=len(SNRS) * len(bodies))
         return done.results
 
@@ -155,7 +159,7 @@ def ten_in(new_inner):
 def expected(ten_in):
     """What is measured where nothing runs but the tests, one after the other."""
     measurements = stable(ten_in({"plain": _HERE["plain"]}))["measurements"]
-    assert len(measurements) == len(SNRS)
+    assert len(measurements) == 2 * len(SNRS)  # each brings its bound in audio space along
     return measurements
 
 
@@ -185,3 +189,108 @@ def test_tests_that_are_run_in_several_threads(ten_in, expected):
     results = ten_in({"plain": _HERE["plain"]}, "--parallel-threads=2")
     _check_each_has_its_own(results, expected)
     assert {len(test["verdicts"]) for test in results["tests"]} == {2}
+
+
+_CONFTEST = """
+    from concurrent.futures import ThreadPoolExecutor
+
+    def pytest_sessionfinish(session):
+        if getattr(session, "items", ()):  # not in the controller of workers
+            from contexts import measured
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(measured, 30).result() == (6, 7)
+"""
+
+
+@pytest.mark.parametrize("mode", ["plain", "n2"])
+def test_what_no_test_is_known_to_have_made_is_reported_of_none(inner, mode):
+    inner.write(contexts=_CONTEXTS, conftest=_CONFTEST, test_it="def test_it(): pass\n")
+    results = inner.run(*_OPTIONS, mode=mode).results
+    (entry,) = results["tests"]
+    assert (entry["test"], entry["outcome"]) == (NO_TEST, "passed")
+    found = results["measurements"][entry["verdicts"][0]["measurement"]]
+    assert (found["n"], found["details"]["identity"]["seed"]) == (CLIPS, SEED)
+    jsonschema.validate(results, schema())
+
+
+def test_two_sessions_in_one_process_have_each_its_own(inner):
+    """The second is in a thread pool that the first began, and in a context of the first's."""
+    inner.write(
+        contexts=_CONTEXTS,
+        test_it="""
+            import sys
+            from contexts import measured
+
+            def test_it():
+                sys.measured.append(sys.pool.submit(measured, 30).result())
+                sys.kept.append(__import__("contextvars").copy_context())
+                sys.measured.append(sys.kept[0].run(measured, 20))
+        """,
+    )
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import pytest
+
+sys.pool, sys.kept, sys.measured = ThreadPoolExecutor(1), [], []
+for seed, clips in ((1, 4), (2, 5)):
+    argv = ["-pno:hypothesispytest", "--nnrel-corpus=bundled", "-q", "test_it.py"]
+    assert pytest.main([*argv, f"--nnrel-clips={clips}", f"--nnrel-seed={seed}"]) == 0
+assert sys.measured == [(4, 1), (4, 1), (5, 2), (5, 2)], sys.measured
+"""
+    done = inner.execute("python", "-c", code)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_process_that_outlives_its_run_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv(handover.VARIABLE, str(tmp_path / "gone"))
+    with pytest.raises(SettingError, match="the test run that started this process is over"):
+        handover.handed_down()
+    with pytest.raises(SettingError, match="is over"):
+        handover.hand_back({})
+
+
+_OWN_CORPUS = {
+    "conftest": """
+        import numpy as np
+        import pytest
+        from pytest_nnrel import Corpus
+
+        @pytest.fixture(scope="session")
+        def nnrel_corpus():
+            signals = np.random.default_rng(1).normal(0, 0.1, (9, 44100)).astype(np.float32)
+            yield Corpus.from_arrays(signals, sample_rate=22050, name="own")
+    """,
+    "test_own": """
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        import pytest
+        from contexts import measured
+        from pytest_nnrel import SettingError
+
+        def test_clips(nnrel_corpus):
+            assert len(nnrel_corpus) == 6
+            assert measured(30) == (6, 7)
+
+        @pytest.mark.nnrel(clips=3, seed=5)
+        def test_marks():
+            assert measured(30) == (3, 5)
+
+        def test_spawned():
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                with pytest.raises(SettingError, match="corpus is an object, of the fixture"):
+                    pool.submit(measured, 30).result()
+    """,
+}
+
+
+def test_clips_of_the_run_reach_a_corpus_of_the_projects(inner):
+    inner.write(contexts=_CONTEXTS, **_OWN_CORPUS)
+    run = inner.run(*_OPTIONS)
+    run.result.assert_outcomes(passed=3)
+    assert run.results["settings"]["clips"] == CLIPS
+    assert run.measurement_of("test_clips")["n"] == CLIPS
+    run = inner.run("--nnrel-clips=10", "--nnrel-seed=7", "-k=test_clips", report=False)
+    run.result.assert_outcomes(errors=1)
+    assert "nnrel clips: 10 clips asked of corpus 'own', which holds 9" in run.text
