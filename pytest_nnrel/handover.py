@@ -28,8 +28,33 @@ _SETTINGS = "settings"
 _RECORDED = ".recorded"
 
 
+class Handover:
+    """The folder of a run, as the run itself has it, whatever its tests do to the environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._payload = b""
+
+    def hand_down(self, payload: bytes) -> None:
+        """Leave what the run is set to for the processes that it starts."""
+        if payload != self._payload:
+            self._folder.mkdir(exist_ok=True)
+            replace_bytes(self._folder / _SETTINGS, payload)
+            self._payload = payload
+
+    def handed_back(self) -> Iterator[dict[str, Any]]:
+        """Yield what processes recorded, in the order in which they did; each once."""
+        self._folder.mkdir(exist_ok=True)
+        paths = [
+            Path(entry) for entry in os.scandir(self._folder) if entry.name.endswith(_RECORDED)
+        ]
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
+            yield json.loads(path.read_bytes())
+            path.unlink()
+
+
 @contextmanager
-def opened() -> Iterator[None]:
+def opened() -> Iterator[Handover]:
     """Make the folder of a run, for the length of a ``with`` block."""
     before = os.environ.get(VARIABLE)
     with tempfile.TemporaryDirectory(
@@ -37,19 +62,12 @@ def opened() -> Iterator[None]:
     ) as name:
         os.environ[VARIABLE] = name
         try:
-            yield
+            yield Handover(Path(name))
         finally:
             if before is None:
                 os.environ.pop(VARIABLE, None)
             else:
                 os.environ[VARIABLE] = before
-
-
-def hand_down(payload: bytes) -> None:
-    """Leave what a run is set to for the processes that it starts."""
-    path = _folder() / _SETTINGS
-    if not path.exists() or path.read_bytes() != payload:
-        replace_bytes(path, payload)
 
 
 def handed_down() -> bytes | None:
@@ -83,15 +101,6 @@ def hand_back(content: dict[str, Any]) -> bool:
     except OSError as error:
         raise _over() from error
     return True
-
-
-def handed_back() -> Iterator[dict[str, Any]]:
-    """Yield what processes recorded, in the order in which they did; each once."""
-    names = [entry.name for entry in os.scandir(_folder()) if entry.name.endswith(_RECORDED)]
-    paths = [_folder() / name for name in names]
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
-        yield json.loads(path.read_bytes())
-        path.unlink()
 
 
 def _folder() -> Path:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.baselines import Baseline
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.handover import Handover
     from pytest_nnrel.report.results import Collector
     from pytest_nnrel.transforms import Transform
 
@@ -136,10 +137,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_RUN] = run = _Run.of(config)
     except SettingError as error:
         raise pytest.UsageError(str(error)) from error
-    run.scopes.enter_context(handover.opened())
+    run.handover = run.scopes.enter_context(handover.opened())
     run.sink = run.scopes.enter_context(recording.sink(shared=True))
     run.scopes.callback(settings.deactivate, settings.activate(run.settings, shared=True))
-    settings.hand_down()
+    run.handover.hand_down(settings.pickled())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reporter(config, run), "nnrel-reporter")
 
@@ -167,6 +168,8 @@ class _Run:
     baseline: Path
     update_baseline: bool
     started: float = field(default_factory=time.time)
+    #: The way to and from processes that the session starts.
+    handover: Handover = field(init=False)
     #: Whether the project brings its own corpus, to any test.
     by_fixture: bool = False
     #: Holds what no single test is known to have recorded.
@@ -534,11 +537,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    run = session.config.stash[_RUN]
     places = dict.fromkeys(item.parent for item in session.items)
-    session.config.stash[_RUN].by_fixture = any(
-        place is not None and _is_overridden(place) for place in places
-    ) or any(map(_is_parameter, session.items))
-    settings.hand_down()
+    run.by_fixture = any(place is not None and _is_overridden(place) for place in places) or any(
+        map(_is_parameter, session.items)
+    )
+    run.handover.hand_down(settings.pickled())
 
 
 @pytest.fixture(scope="session")
@@ -619,14 +623,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         active = run.settings
     scope = settings.activate(active)
     try:
-        settings.hand_down()
+        run.handover.hand_down(settings.pickled())
         with recording.sink(_reproduction(item, run)) as sink:
             item.stash[_ITEM_SINK] = sink
             return (yield)
     finally:
         run.sink.add(sink.take())  # what came when the last phase had been reported
         settings.deactivate(scope)
-        settings.hand_down()
+        run.handover.hand_down(settings.pickled())
 
 
 _MARK_PROBLEM = pytest.StashKey[str]()
@@ -687,7 +691,7 @@ class _TerminalStream:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    recording.take_back()
+    recording.take_back(item.config.stash[_RUN].handover.handed_back())
     sink = item.stash.get(_ITEM_SINK, None)
     content = None
     recorded = item.stash.setdefault(_RECORDED, [])
@@ -748,9 +752,10 @@ def _keep_examples(item: pytest.Item, error: BaseException, content: dict[str, A
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    recording.take_back()
+    run = session.config.stash[_RUN]
+    recording.take_back(run.handover.handed_back())
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput[_CARRIED] = session.config.stash[_RUN].sink.take()
+        session.config.workeroutput[_CARRIED] = run.sink.take()
 
 
 # ---------------------------------------------------------------------------------------------

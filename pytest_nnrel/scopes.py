@@ -39,6 +39,8 @@ class Scopes(Generic[T]):
             one test.
         """
         outer = self._here()
+        while outer is not self._own.get() and outer.outer is not None and not outer.shared:
+            outer = outer.outer  # found by chance of being the only one: beside it, not in it
         scope = Scope(value, outer, shared=shared)
         with self._changing:
             outer.inner = (*outer.inner, scope)

@@ -90,11 +90,10 @@ def deactivate(scope: Scope[Settings]) -> None:
     _SCOPES.leave(scope)
 
 
-def hand_down() -> None:
-    """Put what is in force in this process within reach of those that it starts."""
-    current = _SCOPES.anywhere()
-    if current is not None:
-        handover.hand_down(pickle.dumps(replace(current, progress=None)))
+def pickled() -> bytes:
+    """Return what is in force in this process, for those that it starts."""
+    current = _SCOPES.anywhere() or _defaults()
+    return pickle.dumps(replace(current, progress=None))
 
 
 def _handed_down() -> Settings | None:

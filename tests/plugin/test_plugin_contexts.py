@@ -213,6 +213,22 @@ def test_what_no_test_is_known_to_have_made_is_reported_of_none(inner, mode):
     jsonschema.validate(results, schema())
 
 
+def test_a_test_that_clears_the_environment_ends_as_any_other(inner):
+    inner.write(
+        test_it="""
+            from encoders import spectrum
+            from pytest_nnrel import PinkNoise, within_consistency
+
+            def test_it(monkeypatch):
+                monkeypatch.delenv("PYTEST_NNREL_RUN")
+                within_consistency(spectrum, PinkNoise(30))
+        """
+    )
+    run = inner.run(*_OPTIONS)
+    run.result.assert_outcomes(passed=1)
+    assert [m["n"] for m in run.results["measurements"].values()] == [CLIPS] * 2
+
+
 def test_two_sessions_in_one_process_have_each_its_own(inner):
     """The second is in a thread pool that the first began, and in a context of the first's."""
     inner.write(

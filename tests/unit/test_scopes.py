@@ -36,7 +36,6 @@ def test_of_several_tests_a_thread_is_in_none_but_each_test_in_itself(scopes):
     scopes.enter("run", shared=True)
     contexts = [contextvars.copy_context() for _ in range(2)]
     first, second = (c.run(scopes.enter, name) for c, name in zip(contexts, ("first", "second")))
-    # Opened in the first's context, the second is not in it: the run's contexts are two.
     assert [c.run(scopes.current) for c in contexts] == ["first", "second"]
     assert _in_a_thread(scopes.current) == "run"
     scopes.leave(first)
