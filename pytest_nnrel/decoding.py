@@ -78,6 +78,8 @@ _MP3_FIRST_FRAME = 4096
 #: Part and bytes of an MP3 that tags at its end may take. What lies behind more is audio.
 _MP3_TAGS_SHARE, _MP3_TAGS_BYTES = 0.01, 4096
 _ID3_BYTES = 10
+#: Channels that a frame of FFmpeg has room for; PyAV reads past it where there are more.
+_MOST_CHANNELS = 8
 
 
 class Stamp(NamedTuple):
@@ -375,12 +377,19 @@ def _av_frames(file: BinaryIO) -> Iterator[tuple[Channels, int]]:
         with av.open(file, mode="r") as container:
             if not container.streams.audio:
                 raise CorpusError("no sound track")
+            channels = container.streams.audio[0].codec_context.layout.nb_channels
+            if channels > _MOST_CHANNELS:
+                raise CorpusError(
+                    f"{channels} channels, and of such formats {_MOST_CHANNELS} are read"
+                )
             # Of the type only: rate and layout stay what they are.
             resampler: Any = av.AudioResampler(format="fltp")
             for frame in container.decode(container.streams.audio[0]):
                 for same in resampler.resample(frame):
-                    channels = np.ascontiguousarray(same.to_ndarray().T, np.float32)
-                    yield channels, int(same.sample_rate)
+                    if same.layout.nb_channels > _MOST_CHANNELS:
+                        raise CorpusError("channels that the header does not name")
+                    block = np.ascontiguousarray(same.to_ndarray().T, np.float32)
+                    yield block, int(same.sample_rate)
     except av.error.FFmpegError as error:
         raise CorpusError(str(error)) from error
 

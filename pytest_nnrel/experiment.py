@@ -11,6 +11,7 @@ import atexit
 import tempfile
 import threading
 import time
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -287,12 +288,13 @@ class Stores:
         """Return a name for an object that holds for this process: the same for the same object.
 
         Transformations and bound methods are made anew all the time; equal ones are the same.
+        Processes that are forked write to the same scratch folder: no name is given twice.
         """
         by_value = isinstance(subject, Transform | MethodType)
         for known, token in self._known:
             if known is subject or (by_value and type(known) is type(subject) and known == subject):
                 return token
-        token = f"object {len(self._known)} of {self._scratch_folder.name}"
+        token = f"object {uuid.uuid4()}"
         self._known.append((subject, token))  # keeps the object alive, so that no other gets its id
         return token
 
@@ -306,16 +308,18 @@ class Stores:
 
 
 _OPEN: dict[tuple[object, float], Stores] = {}
+_OPENING = threading.Lock()
 
 
 def _stores_of(active: settings.Settings) -> Stores:
     """Return the stores of a run; marks that change seed or corpus share them."""
     place = (active.cache_dir, active.cache_gib)
-    if place not in _OPEN:
-        folder = active.cache_dir() if callable(active.cache_dir) else active.cache_dir
-        _OPEN[place] = stores = Stores(folder, active.cache_gib * 2**30)
-        atexit.register(stores.close)  # outside pytest nobody else does
-    return _OPEN[place]
+    with _OPENING:
+        if place not in _OPEN:
+            folder = active.cache_dir() if callable(active.cache_dir) else active.cache_dir
+            _OPEN[place] = stores = Stores(folder, active.cache_gib * 2**30)
+            atexit.register(stores.close)  # outside pytest nobody else does
+        return _OPEN[place]
 
 
 def close_stores(active: settings.Settings) -> None:

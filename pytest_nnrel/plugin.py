@@ -8,29 +8,30 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import pytest
 
-from pytest_nnrel import recording, settings
+from pytest_nnrel import handover, recording, settings
 from pytest_nnrel.errors import CorpusError, NNRelError, SettingError, TransformError
 from pytest_nnrel.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from contextvars import Token
 
     from pytest_nnrel.baselines import Baseline
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.handover import Handover
     from pytest_nnrel.report.results import Collector
     from pytest_nnrel.transforms import Transform
 
@@ -44,6 +45,8 @@ _MARK_HELP = (
 )
 #: Name of the folder that --nnrel-report writes to when it names none.
 _REPORT_DIR = "nnrel-report"
+#: Fixture that projects override to bring their own corpus.
+_CORPUS = "nnrel_corpus"
 #: Name of the file of nnrel_baseline where none is named.
 _BASELINE = "nnrel-baseline.json"
 _OFF = "off"
@@ -134,16 +137,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_RUN] = run = _Run.of(config)
     except SettingError as error:
         raise pytest.UsageError(str(error)) from error
-    run.token = settings.activate(run.settings)
+    run.handover = run.scopes.enter_context(handover.opened())
+    run.sink = run.scopes.enter_context(recording.sink(shared=True))
+    run.scopes.callback(settings.deactivate, settings.activate(run.settings, shared=True))
+    run.handover.hand_down(settings.pickled())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reporter(config, run), "nnrel-reporter")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
-    if run is not None and run.token is not None:
-        settings.deactivate(run.token)
-        run.token = None
+    if run is not None:
+        run.scopes.close()
         if "pytest_nnrel.experiment" in sys.modules:
             sys.modules["pytest_nnrel.experiment"].close_stores(run.settings)
 
@@ -157,15 +162,22 @@ class _Run:
     """What the plugin keeps of a session."""
 
     settings: Settings
-    corpus: str
-    geometry: dict[str, Any]
-    clips: int | None
+    corpus: _NamedCorpus
     grid: str
     report: Path | None
     baseline: Path
     update_baseline: bool
-    token: Token[Settings | None] | None = None
     started: float = field(default_factory=time.time)
+    #: The way to and from processes that the session starts.
+    handover: Handover = field(init=False)
+    #: Whether the project brings its own corpus, to any test.
+    by_fixture: bool = False
+    #: Holds what no single test is known to have recorded.
+    sink: recording.Sink = field(default_factory=recording.Sink)
+    #: What is in force for the length of the session.
+    scopes: ExitStack = field(default_factory=ExitStack)
+    #: Held by a thread that asks for a fixture: pytest sets them up in one at a time.
+    asking: threading.RLock = field(default_factory=threading.RLock)
 
     @classmethod
     def of(cls, config: pytest.Config) -> _Run:
@@ -195,11 +207,14 @@ class _Run:
                 device=values["device"],
                 progress=None,
                 audio_bound=bool(report),
-                grid=partial(_grid_of, grid),
+                corpus=_CorpusOf(config),
+                grid=_GridOf(grid),
             ),
-            corpus=str(values["corpus"]),
-            geometry={key: value for key, value in geometry.items() if value is not None},
-            clips=_number(values, "clips", int, 2),
+            corpus=_NamedCorpus(
+                str(values["corpus"]),
+                {key: value for key, value in geometry.items() if value is not None},
+                _number(values, "clips", int, 2),
+            ),
             grid=grid,
             report=None if report is None else _report_dir(config, report),
             baseline=_baseline_file(config, values["baseline"]),
@@ -209,21 +224,135 @@ class _Run:
             ),
         )
 
-    def open_corpus(self, origin: str | None = None, clips: int | None = None) -> Corpus:
-        """Return the session's corpus, or another in the session's geometry."""
+
+@dataclass(frozen=True, eq=False)
+class _NamedCorpus:
+    """A corpus by its name, which can be opened in any process."""
+
+    name: str
+    geometry: dict[str, Any]
+    clips: int | None = None
+
+    def __call__(self) -> Corpus:
+        return self._opened
+
+    def called(self, name: str) -> _NamedCorpus:
+        """Return another in the same geometry, whole."""
+        return replace(self, name=name, clips=None)
+
+    @cached_property
+    def _opened(self) -> Corpus:
         from pytest_nnrel.corpus import open_corpus
 
-        place = origin or self.corpus
         try:
-            corpus = open_corpus(place, **self.geometry)
+            corpus = open_corpus(self.name, **self.geometry)
         except CorpusError as error:
-            raise CorpusError(f"nnrel corpus {place}: {error}") from error
-        # The run's number of clips is that of the run's corpus, not of a marker's.
-        wanted = clips if clips is not None or origin is not None else self.clips
-        try:
-            return corpus if wanted is None else corpus.subset(wanted)
-        except CorpusError as error:
-            raise CorpusError(f"nnrel clips: {error}") from error
+            raise CorpusError(f"nnrel corpus {self.name}: {error}") from error
+        return _clips_of(corpus, self.clips)
+
+
+def _clips_of(corpus: Corpus, clips: int | None) -> Corpus:
+    if clips is None or clips == len(corpus):
+        return corpus
+    try:
+        return corpus.subset(clips)
+    except CorpusError as error:
+        raise CorpusError(f"nnrel clips: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class _CorpusOf:
+    """The corpus of a test, by its marks; where none is known, the run's.
+
+    What is pickled, for processes that the run starts, opens the same one there, or refuses.
+    """
+
+    config: pytest.Config
+    item: pytest.Item | None = None
+    marked: Corpus | str | os.PathLike[str] | None = None
+    clips: int | None = None
+
+    def __call__(self) -> Corpus:
+        if self.marked is None:
+            corpus = self._of_run()
+        elif isinstance(self.marked, str | os.PathLike):
+            corpus = self.config.stash[_RUN].corpus.called(os.fspath(self.marked))()
+        else:
+            corpus = self.marked
+        return _clips_of(corpus, self.clips)
+
+    def _of_run(self) -> Corpus:
+        run = self.config.stash[_RUN]
+        # Through the fixture, so that a project's own nnrel_corpus is what every assertion takes.
+        request = getattr(self.item, "_request", None)
+        if request:
+            with run.asking, warnings.catch_warnings():
+                # Whoever first measures when a test is over is served too.
+                warnings.simplefilter("ignore", pytest.PytestDeprecationWarning)
+                return request.getfixturevalue(_CORPUS)  # type: ignore[no-any-return]
+        if self._by_fixture():
+            raise SettingError(f"which {_CORPUS} of the project's is meant is known in a test only,"
+                               " and this is measured outside of one, or in a thread while several"
+                               " tests run; pass corpus=")  # fmt: skip
+        return run.corpus()
+
+    def _by_fixture(self) -> bool:
+        """Tell whether the project gives the corpus, to the test; where none is known, to any."""
+        if self.item is None:
+            return self.config.stash[_RUN].by_fixture
+        return _is_parameter(self.item) or _is_overridden(self.item)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        named = self.config.stash[_RUN].corpus
+        if self.marked is None and not self._by_fixture():
+            return _InAnotherProcess, (replace(named), self.clips)
+        if isinstance(self.marked, str | os.PathLike):
+            return _InAnotherProcess, (named.called(os.fspath(self.marked)), self.clips)
+        source = f"the fixture {_CORPUS}" if self.marked is None else f"a mark of {_MARK}"
+        return partial, (_not_there, f"corpus is an object, of {source}", "corpus=")
+
+
+@dataclass(frozen=True, eq=False)
+class _InAnotherProcess:
+    """A corpus by its name, and how many clips of that."""
+
+    corpus: _NamedCorpus
+    clips: int | None
+
+    def __call__(self) -> Corpus:
+        return _clips_of(self.corpus(), self.clips)
+
+
+@dataclass(frozen=True, eq=False)
+class _GridOf:
+    """The grid of a test, or the run's; pickled it is there if it has a name, or refuses."""
+
+    choice: object
+
+    def __call__(self) -> tuple[Transform, ...]:
+        return _grid_of(self.choice)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        if isinstance(self.choice, str):
+            return _GridOf, (self.choice,)
+        return partial, (_not_there, f"grid is a list, of a mark of {_MARK}", "transforms=")
+
+
+def _is_parameter(item: pytest.Item) -> bool:
+    return _CORPUS in getattr(getattr(item, "callspec", None), "params", ())
+
+
+def _is_overridden(node: pytest.Item | pytest.Collector) -> bool:
+    """Tell whether tests see another fixture of the corpus than ours."""
+    fixtures = node.session._fixturemanager
+    return len(fixtures.getfixturedefs(_CORPUS, node) or ()) > 1
+
+
+def _not_there(what: str, argument: str) -> NoReturn:
+    raise SettingError(
+        f"this process was started by a test run whose {what}, and is not handed to other"
+        f" processes; pass {argument}"
+    )
 
 
 _RUN = pytest.StashKey[_Run]()
@@ -407,10 +536,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    run = session.config.stash[_RUN]
+    places = dict.fromkeys(item.parent for item in session.items)
+    run.by_fixture = any(place is not None and _is_overridden(place) for place in places) or any(
+        map(_is_parameter, session.items)
+    )
+    run.handover.hand_down(settings.pickled())
+
+
 @pytest.fixture(scope="session")
 def nnrel_corpus(request: pytest.FixtureRequest) -> Corpus:
     """Corpus of the run (--nnrel-corpus, --nnrel-clips). Override it to bring your own."""
-    return request.config.stash[_RUN].open_corpus()
+    return request.config.stash[_RUN].corpus()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Let --nnrel-clips reach the corpus of a project's own nnrel_corpus."""
+    value = yield
+    if fixturedef.argname != _CORPUS or fixturedef.cached_result is None:
+        return value
+    from pytest_nnrel.corpus import Corpus
+
+    if not isinstance(value, Corpus):  # who measures says so
+        return value
+    fewer = _clips_of(value, request.config.stash[_RUN].corpus.clips)
+    fixturedef.cached_result = (fewer, fixturedef.cached_result[1], None)
+    return fewer
 
 
 @pytest.fixture(scope="session")
@@ -449,37 +604,13 @@ def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
 def _item_settings(item: pytest.Item, run: _Run) -> Settings:
     """Return the run's settings, with what the test's marks change."""
     arguments = _mark_of(item)
-    corpus, clips = arguments.get("corpus"), arguments.get("clips")
-    grid = arguments.get("grid", run.grid)
-
-    def chosen() -> Corpus:
-        if corpus is None and clips is None:
-            return _run_corpus(item, run)
-        base = _run_corpus(item, run) if corpus is None else corpus
-        if isinstance(base, str | os.PathLike):
-            base = run.open_corpus(os.fspath(base), clips)
-        elif clips is not None:
-            base = base.subset(clips)
-        return base
-
     return replace(
         run.settings,
-        corpus=chosen,
+        corpus=_CorpusOf(item.config, item, arguments.get("corpus"), arguments.get("clips")),
         seed=arguments.get("seed", run.settings.seed),
-        grid=partial(_grid_of, grid),
+        grid=_GridOf(arguments.get("grid", run.grid)),
         progress=_progress_stream(item.config),
     )
-
-
-def _run_corpus(item: pytest.Item, run: _Run) -> Corpus:
-    # Through the fixture, so that a project's own nnrel_corpus is what every assertion takes.
-    request = getattr(item, "_request", None)
-    if request is None:
-        return run.open_corpus()
-    with warnings.catch_warnings():
-        # Whoever first measures when a test is over is served too.
-        warnings.simplefilter("ignore", pytest.PytestDeprecationWarning)
-        return request.getfixturevalue("nnrel_corpus")  # type: ignore[no-any-return]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -490,13 +621,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     except SettingError as error:
         item.stash[_MARK_PROBLEM] = str(error)
         active = run.settings
-    token = settings.activate(active)
+    scope = settings.activate(active)
     try:
+        run.handover.hand_down(settings.pickled())
         with recording.sink(_reproduction(item, run)) as sink:
             item.stash[_ITEM_SINK] = sink
             return (yield)
     finally:
-        settings.deactivate(token)
+        run.sink.add(sink.take())  # what came when the last phase had been reported
+        settings.deactivate(scope)
+        run.handover.hand_down(settings.pickled())
 
 
 _MARK_PROBLEM = pytest.StashKey[str]()
@@ -557,6 +691,7 @@ class _TerminalStream:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    recording.take_back(item.config.stash[_RUN].handover.handed_back())
     sink = item.stash.get(_ITEM_SINK, None)
     content = None
     recorded = item.stash.setdefault(_RECORDED, [])
@@ -616,6 +751,13 @@ def _keep_examples(item: pytest.Item, error: BaseException, content: dict[str, A
     content["passed_over"] = [verdict["measurement"] for verdict in passed_over]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    run = session.config.stash[_RUN]
+    recording.take_back(run.handover.handed_back())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_CARRIED] = run.sink.take()
+
+
 # ---------------------------------------------------------------------------------------------
 # Reporting: the controller, or the only process, collects and writes
 
@@ -634,26 +776,40 @@ class _Reporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         carried = getattr(report, _CARRIED, None)
         crashed = report.when not in ("setup", "call", "teardown")  # xdist lost the worker
+        if self._collector is not None or carried is not None or crashed:
+            outcome = "crashed" if crashed else report.outcome
+            self._collected().add(report.nodeid, report.when or "", outcome, carried)
+
+    def _collected(self) -> Collector:
         if self._collector is None:
-            if carried is None and not crashed:
-                return
             from pytest_nnrel.report.results import Collector
 
             self._collector = Collector()
-        self._collector.add(
-            report.nodeid, report.when or "", "crashed" if crashed else report.outcome, carried
-        )
+        return self._collector
+
+    def _collect_outside(self, process: str, content: dict[str, Any] | None) -> None:
+        """Take what a process recorded of no test, if anything."""
+        if content and (content["measurements"] or content["verdicts"]):
+            from pytest_nnrel.report.results import NO_TEST
+
+            held = all(verdict["outcome"] == "holds" for verdict in content["verdicts"])
+            self._collected().add(NO_TEST, process, "passed" if held else "failed", content)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  # of xdist
+        # A worker that crashed has none.
+        output = getattr(node, "workeroutput", {})
+        self._collect_outside(node.gateway.id, output.get(_CARRIED))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._collect_outside("", self._run.sink.take())
         self._write_baselines(session)
         if self._run.report is None or self._config.option.collectonly:
             return
         from pytest_nnrel.report import write_report
-        from pytest_nnrel.report.results import Collector
 
-        collector = self._collector or Collector()
-        results = collector.results(self._about(int(exitstatus)))
+        results = self._collected().results(self._about(int(exitstatus)))
         try:
             write_report(self._run.report, results)
             self._write_summary(self._run.report, results)
@@ -699,11 +855,11 @@ class _Reporter:
         workers = getattr(self._config.option, "numprocesses", None)
         return {
             "settings": {
-                "corpus": run.corpus,
-                "clips": run.clips,
+                "corpus": run.corpus.name,
+                "clips": run.corpus.clips,
                 "grid": run.grid,
                 "seed": run.settings.seed,
-                **run.geometry,
+                **run.corpus.geometry,
             },
             "run": {
                 "command": shlex.join(["pytest", *map(str, invocation.args)]),

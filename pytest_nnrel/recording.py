@@ -1,7 +1,9 @@
 """Measurements as plain values, and the sink that collects them. Standard library only.
 
-Whatever measures or judges records here. The plugin opens a sink for each test and takes what it
-holds to the report; without an open sink nothing is kept.
+Whatever measures or judges records here, in whatever thread or event loop. The plugin opens a sink
+for the run and one for each test, and takes what they hold to the report: what no single test is
+known to have made is the run's. What processes of the run record is handed back to it. Outside a
+run, without an open sink, nothing is kept.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import threading
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_nnrel import handover
 from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Outcome = Literal["holds", "fails", "undecided", "error"]
 #: Significant digits to which two measurements of the same thing agree, wherever they were made.
@@ -156,6 +161,10 @@ class Sink:
     #: Content for baseline files, by their paths.
     baselines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
+    _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    #: A process that is forked has a copy, which nobody takes to the report.
+    _process: int = field(default_factory=os.getpid, repr=False)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the content as builtins, which travel between processes."""
         return {
@@ -165,40 +174,68 @@ class Sink:
             "baselines": self.baselines,
         }
 
+    def add(self, content: dict[str, Any]) -> None:
+        """Keep what another sink held: `as_dict`."""
+        with self._changing:
+            self.measurements |= content["measurements"]
+            self.verdicts += content["verdicts"]
+            self.corpora |= content["corpora"]
+            self.baselines += content["baselines"]
+
     def take(self) -> dict[str, Any]:
         """Return the content, and start anew."""
-        content = self.as_dict()
-        self.measurements, self.verdicts, self.corpora, self.baselines = {}, [], {}, []
+        with self._changing:
+            content = self.as_dict()
+            self.measurements, self.verdicts, self.corpora, self.baselines = {}, [], {}, []
         return content
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it was opened in this process."""
+        return self._process == os.getpid()
 
-_SINK: ContextVar[Sink | None] = ContextVar("pytest_nnrel_sink", default=None)
+
+_SCOPES: Scopes[Sink] = Scopes("pytest_nnrel_sink")
 
 
 @contextmanager
-def sink(reproduction: str = "") -> Iterator[Sink]:
-    """Collect what is recorded while the context is open."""
+def sink(reproduction: str = "", *, shared: bool = False) -> Iterator[Sink]:
+    """Collect what is recorded while the context is open; `shared` where it is a run's."""
     opened = Sink(reproduction)
-    token = _SINK.set(opened)
+    scope = _SCOPES.enter(opened, shared=shared)
     try:
         yield opened
     finally:
-        _SINK.reset(token)
+        _SCOPES.leave(scope)
+
+
+def take_back(contents: Iterable[dict[str, Any]]) -> None:
+    """Keep what processes of the run recorded: nobody can know which of several tests it is of."""
+    current = _SCOPES.anywhere()
+    if current is not None:
+        for content in contents:
+            current.add(content)
+
+
+def _record(**content: Any) -> bool:  # noqa: ANN401
+    """Keep content of a sink, and tell whether there is one that takes it."""
+    whole = {**Sink().as_dict(), **content}
+    current = _SCOPES.current()
+    if current is None or not current.is_here:
+        return handover.hand_back(whole)
+    current.add(whole)
+    return True
 
 
 def record_measurement(measurement: Measurement) -> None:
     """Keep a measurement, if a sink is open."""
-    current = _SINK.get()
-    if current is not None:
-        plain = measurement.as_dict()
-        current.measurements[measurement_key(plain)] = plain
+    plain = measurement.as_dict()
+    _record(measurements={measurement_key(plain): plain})
 
 
 def record_verdict(verdict: Verdict) -> None:
     """Keep a verdict, if a sink is open."""
-    current = _SINK.get()
-    if current is not None:
-        current.verdicts.append(verdict.as_dict())
+    _record(verdicts=[verdict.as_dict()])
 
 
 @contextmanager
@@ -213,22 +250,17 @@ def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[No
 
 def record_corpus(fingerprint: str, listing: dict[str, Any]) -> None:
     """Keep the clips and groups of a corpus, if a sink is open."""
-    current = _SINK.get()
-    if current is not None:
-        current.corpora[fingerprint] = listing
+    _record(corpora={fingerprint: listing})
 
 
 def record_baseline(path: str, content: dict[str, Any]) -> bool:
     """Keep content for a baseline file, to be merged into it; tell whether a sink took it."""
-    current = _SINK.get()
-    if current is not None:
-        current.baselines.append((path, content))
-    return current is not None
+    return _record(baselines=[(path, content)])
 
 
 def reproduction() -> str:
     """Return the command that runs the current test again; empty outside a test."""
-    current = _SINK.get()
+    current = _SCOPES.current()
     return "" if current is None else current.reproduction
 
 

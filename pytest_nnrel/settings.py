@@ -1,15 +1,20 @@
 """What a run is set to: seed, cache, workers, where progress goes. Standard library only.
 
-Every measuring function reads the settings that are active in its context. Outside pytest these
-are the defaults; the plugin activates its own for the length of a session.
+Every measuring function reads the settings that are in force where it is called, in whatever thread
+or event loop. Outside pytest these are the defaults; the plugin puts its own in force for the
+length of a session, and of each test. Processes that are started meanwhile find them too.
 """
 
 from __future__ import annotations
 
 import os
-from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+import pickle
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
+
+from pytest_nnrel import handover
+from pytest_nnrel.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,23 +66,45 @@ class Settings:
     audio_bound: bool = False
 
 
-_ACTIVE: ContextVar[Settings | None] = ContextVar("pytest_nnrel_settings", default=None)
+_SCOPES: Scopes[Settings] = Scopes("pytest_nnrel_settings")
 
 
 def active() -> Settings:
-    """Return the settings of this context, the defaults where none were activated."""
-    settings = _ACTIVE.get()
-    return _defaults() if settings is None else settings
+    """Return the settings in force here, the defaults where there are none.
+
+    Raises
+    ------
+    SettingError
+        In a process that was started by a run which is over.
+    """
+    return _SCOPES.current() or _handed_down() or _defaults()
 
 
-def activate(settings: Settings) -> Token[Settings | None]:
-    """Make `settings` those of this context; give the token to `deactivate`."""
-    return _ACTIVE.set(settings)
+def activate(settings: Settings, *, shared: bool = False) -> Scope[Settings]:
+    """Put settings in force, `shared` where they are a run's; give the scope to `deactivate`."""
+    return _SCOPES.enter(settings, shared=shared)
 
 
-def deactivate(token: Token[Settings | None]) -> None:
+def deactivate(scope: Scope[Settings]) -> None:
     """Undo an `activate`."""
-    _ACTIVE.reset(token)
+    _SCOPES.leave(scope)
+
+
+def pickled() -> bytes:
+    """Return what is in force in this process, for those that it starts."""
+    current = _SCOPES.anywhere() or _defaults()
+    return pickle.dumps(replace(current, progress=None))
+
+
+def _handed_down() -> Settings | None:
+    payload = handover.handed_down()
+    return None if payload is None else _unpickled(payload)
+
+
+@lru_cache(maxsize=1)
+def _unpickled(payload: bytes) -> Settings:
+    # Once for as long as they stay the same: their corpus is opened once.
+    return pickle.loads(payload)  # type: ignore[no-any-return]
 
 
 def available_cores() -> int:

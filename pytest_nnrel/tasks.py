@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -80,8 +81,9 @@ def run_tasks(
 
 @dataclass
 class _Run:
-    """Tasks of one call that run in this process."""
+    """Tasks of one call that run in this process, in the context of the call."""
 
+    context: Context = field(default_factory=copy_context)
     running: int = 0
     ended: bool = False
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -111,7 +113,8 @@ class _Watched(Generic[Part, Result]):
                 return None  # nobody takes it
             run.running += 1
         try:
-            return self.task(part)
+            # A copy each: a context can be entered once at a time.
+            return run.context.copy().run(self.task, part)
         finally:
             with run.changed:
                 run.running -= 1

@@ -31,6 +31,9 @@ CLIPS = ("000", "020", "040", "060", "080", "100", "120", "130")
 #: Modules that inner sessions are given: encoders with known outcomes, and tests that use them.
 INNER = Path(__file__).parent / "plugin" / "inner"
 
+#: Plugins that few inner sessions need, and load by their modules' names.
+_UNUSED = ("-pno:asyncio", "-pno:run-parallel")
+
 _WORKER = "PYTEST_XDIST_WORKER"
 
 # How long an example takes says what else the machine does, not whether a law holds.
@@ -205,7 +208,7 @@ class Inner:
         words = [str(arg) for arg in args]
         interpreter = {
             "python": [sys.executable],
-            "pytest": [sys.executable, "-mpytest", "-pno:cacheprovider"],
+            "pytest": [sys.executable, "-mpytest", "-pno:cacheprovider", *_UNUSED],
         }
         # Not a worker of the outer session, and nothing of its options.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}

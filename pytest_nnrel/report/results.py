@@ -29,6 +29,8 @@ _DISTRIBUTIONS = (
 _SYMBOLS = {"within": "C_W", "audio": "C_W audio", "accuracy": "C_acc", "rho": "C_rho",
             "exemplar": "1-delta", "monotone": "monotonicity"}  # fmt: skip
 
+#: Stands for the test where none is known, such as in a thread while several tests run.
+NO_TEST = "(no test)"
 #: What only a failed Hypothesis test carries.
 _OF_HYPOTHESIS = ("examples", "passed_over")
 

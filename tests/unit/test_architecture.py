@@ -12,8 +12,8 @@ import pytest_nnrel
 ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
-    ("errors", "versions", "compilation", "files", "printing"),
-    ("lanes", "devices"),
+    ("errors", "versions", "compilation", "files", "printing", "scopes"),
+    ("lanes", "devices", "handover"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "decoding", "progress"),
     ("corpus",),
@@ -32,7 +32,8 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
-    "__init__", "errors", "versions", "settings", "recording", "plugin", "printing", "transforms",
+    "__init__", "errors", "files", "versions", "scopes", "handover", "settings", "recording",
+    "plugin", "printing", "transforms",
 )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +25,7 @@ from pytest_nnrel import (
     audio_consistency,
     between_consistency,
     experiment,
+    handover,
     settings,
     within_consistency,
 )
@@ -424,17 +424,29 @@ def test_a_sink_closes_after_an_error():
     assert [m["measure"] for m in outer.measurements.values()] == ["rho"]
 
 
-def test_a_sink_is_that_of_its_context():
+def test_a_sink_takes_what_threads_record():
     with sink() as opened:
         thread = threading.Thread(target=record_measurement, args=(made(),))
         thread.start()
         thread.join()
-    assert opened.measurements == {}
+    assert [m["measure"] for m in opened.measurements.values()] == ["within"]
+
+
+def test_a_sink_takes_no_more_when_it_is_closed():
+    with sink() as outer:
+        with sink() as inner:
+            late = contextvars.copy_context()
+        late.run(record_measurement, made())
+    assert (len(inner.measurements), len(outer.measurements)) == (0, 1)
 
 
 def test_without_a_sink_nobody_takes_a_baseline():
-    with ThreadPoolExecutor(1) as pool:  # a context of its own
-        assert not pool.submit(record_baseline, "file.json", {"entries": []}).result()
+    code = (
+        "from pytest_nnrel.recording import record_baseline\n"
+        "assert not record_baseline('file.json', {'entries': []})"
+    )
+    outside = {name: v for name, v in os.environ.items() if name != handover.VARIABLE}
+    subprocess.run([sys.executable, "-c", code], env=outside, check=True)
 
 
 def test_taking_empties_a_sink():

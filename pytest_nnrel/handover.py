@@ -1,0 +1,114 @@
+"""Between a run and the processes that it starts: a folder that the environment names.
+
+A process that is forked has what its parent had in memory, one that is spawned nothing. Both find
+here what the run is set to, and leave here what they record, for the run to take into its report.
+The folder lasts as long as the run: a process that outlives it, such as a worker that is kept for
+reuse, is told so instead of going on with what held before. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.errors import SettingError
+from pytest_nnrel.files import replace_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Environment variable that names the folder.
+VARIABLE = "PYTEST_NNREL_RUN"
+_SETTINGS = "settings"
+_RECORDED = ".recorded"
+
+
+class Handover:
+    """The folder of a run, as the run itself has it, whatever its tests do to the environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._payload = b""
+
+    def hand_down(self, payload: bytes) -> None:
+        """Leave what the run is set to for the processes that it starts."""
+        if payload != self._payload:
+            self._folder.mkdir(exist_ok=True)
+            replace_bytes(self._folder / _SETTINGS, payload)
+            self._payload = payload
+
+    def handed_back(self) -> Iterator[dict[str, Any]]:
+        """Yield what processes recorded, in the order in which they did; each once."""
+        self._folder.mkdir(exist_ok=True)
+        paths = [
+            Path(entry) for entry in os.scandir(self._folder) if entry.name.endswith(_RECORDED)
+        ]
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
+            yield json.loads(path.read_bytes())
+            path.unlink()
+
+
+@contextmanager
+def opened() -> Iterator[Handover]:
+    """Make the folder of a run, for the length of a ``with`` block."""
+    before = os.environ.get(VARIABLE)
+    with tempfile.TemporaryDirectory(
+        prefix="pytest-nnrel-run-", ignore_cleanup_errors=True
+    ) as name:
+        os.environ[VARIABLE] = name
+        try:
+            yield Handover(Path(name))
+        finally:
+            if before is None:
+                os.environ.pop(VARIABLE, None)
+            else:
+                os.environ[VARIABLE] = before
+
+
+def handed_down() -> bytes | None:
+    """Return what the run that this process belongs to is set to; None where it belongs to none.
+
+    Raises
+    ------
+    SettingError
+        If the run is over.
+    """
+    if VARIABLE not in os.environ:
+        return None
+    try:
+        return (_folder() / _SETTINGS).read_bytes()
+    except OSError as error:
+        raise _over() from error
+
+
+def hand_back(content: dict[str, Any]) -> bool:
+    """Leave what was recorded for the run that this process belongs to; tell if there is one.
+
+    Raises
+    ------
+    SettingError
+        If the run is over.
+    """
+    if VARIABLE not in os.environ:
+        return False
+    try:
+        replace_bytes(_folder() / f"{uuid.uuid4()}{_RECORDED}", json.dumps(content).encode())
+    except OSError as error:
+        raise _over() from error
+    return True
+
+
+def _folder() -> Path:
+    return Path(os.environ[VARIABLE])
+
+
+def _over() -> SettingError:
+    return SettingError(
+        "the test run that started this process is over, and with it what it was set to; end"
+        f" processes with the run, or start them without {VARIABLE} in their environment"
+    )
