@@ -36,7 +36,7 @@ def loud(score, level=0.1, **levels):
 @pytest.fixture(scope="module")
 def sung():
     return voices.Voices.speak(
-        WHEELS, {"female": ("en+f3",), "male": ("en+m3",)}, ("la", "me", "so")
+        WHEELS, {"female": ("en+f1",), "male": ("en+m3",)}, ("la", "me", "so")
     )
 
 
