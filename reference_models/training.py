@@ -31,7 +31,7 @@ from pytest_nnrel.files import replace_text
 from pytest_nnrel.progress import progress
 from pytest_nnrel.store import digest
 from reference_models import checkpoint, evaluation
-from reference_models.datasets import open_data
+from reference_models.datasets import open_data, opencorpus
 from reference_models.errors import TrainingError
 from reference_models.features import WINDOW_SAMPLES, stft
 from reference_models.tasks import build
@@ -466,7 +466,8 @@ def _finish(path: Path, training: TaskTraining, clips: Clips, root: Path) -> Non
     """Score the network on the test clips and write its checkpoint."""
     recipe, network = training.recipe, training.network.eval().cpu()
     scores = {}
-    for part in evaluation.TEST_PARTS[recipe.dataset]:
+    is_open = recipe.dataset == "open"
+    for part in opencorpus.test_parts(root) if is_open else ("test",):
         data = open_data(recipe.dataset, root, recipe.task, part)
         scores[part] = evaluation.scores_on(network, recipe.task, data)
     card = {
@@ -479,6 +480,7 @@ def _finish(path: Path, training: TaskTraining, clips: Clips, root: Path) -> Non
                 "clips": len(clips.validation),
             },
             "labels": list(clips.train.labels),
+            **({"made with": opencorpus.made_with(root)} if is_open else {}),
         },
         "commit": _commit(),
         "curves": training.curves,

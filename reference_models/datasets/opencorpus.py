@@ -105,7 +105,8 @@ def load(root: Path, task: str, part: str, *, verify: bool = False) -> OpenData:
         Auto-encoding has recorded and rendered music, tagging and instruments rendered music, and
         separation the clips that are sung.
     part : {"train", "validation", "test", "test-font"}
-        The last is rendered through a SoundFont that no other part has heard.
+        The last is rendered through a SoundFont that no other part has heard; a corpus that was
+        made with one SoundFont has none.
     verify : bool
         Whether files are compared with their checksums; else their sizes count.
 
@@ -119,6 +120,11 @@ def load(root: Path, task: str, part: str, *, verify: bool = False) -> OpenData:
     if part not in PARTS:
         raise DatasetError(f"there is no part {part!r}; there are {', '.join(PARTS)}")
     entries = [e for e in stored_entries(root) if e.part == part and _serves(e, task)]
+    if not entries and part not in test_parts(root) and part == clips.HELD_OUT_PART:
+        raise DatasetError(
+            f"the open corpus of {root} has no part {part!r}: it was made with one SoundFont; build"
+            " another with Debian's three (data build --soundfonts FOLDER)"
+        )
     if not entries:
         raise DatasetError(f"the open corpus of {root} has no clips for {task!r} in part {part!r}")
     files = [file for entry in entries for file in entry.files]
@@ -191,6 +197,18 @@ def _serves(entry: Entry, task: str) -> bool:
     if task == "vs":
         return entry.voice is not None
     return task == "ae" or entry.instrument is not None
+
+
+def test_parts(root: Path) -> tuple[str, ...]:
+    """Return the parts that a network is scored on: with the held-out SoundFont where there is."""
+    there = {entry.part for entry in stored_entries(root)}
+    return ("test", *({clips.HELD_OUT_PART} & there))
+
+
+def made_with(root: Path) -> dict[str, Any]:
+    """Return the settings of a corpus: what it was made with."""
+    # Without a word of where parts came from it is of the time when there were Debian's only.
+    return {"parts": "debian", **manifest(root)["settings"]}
 
 
 def manifest(root: Path) -> dict[str, Any]:

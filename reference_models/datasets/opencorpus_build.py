@@ -27,13 +27,16 @@ from reference_models.datasets.opencorpus import (
     Entry,
     Stored,
     is_there,
+    made_with,
     manifest,
     parsed,
     stored_entries,
 )
 from reference_models.datasets.recorded import sha256
 from reference_models.datasets.rendered import clips as rendered
+from reference_models.datasets.rendered import parts as rendering
 from reference_models.datasets.rendered import synthesis, voices
+from reference_models.datasets.rendered.fluidsynth import FluidSynth
 from reference_models.datasets.rendered.tags import SAMPLE_RATE
 from reference_models.errors import DatasetError
 
@@ -52,7 +55,9 @@ _SHARES = {"train": 1.0, "validation": 1 / 8, "test": 1 / 8, "test-font": 1 / 16
 #: Clips that are rendered in one go, and lost when a build is interrupted.
 _BLOCK = 100
 _SETTINGS = "settings.json"
-_LIBRARIES = ("numpy", "pedalboard", "pyfluidsynth", "pyworld-prebuilt", "soundfile", "soxr")
+_LIBRARIES = ("numpy", "pedalboard", "pyworld-prebuilt", "soundfile", "soxr")
+#: What an empty folder's corpus is rendered with, unless told.
+_PARTS = "wheels"
 
 
 def build(
@@ -62,7 +67,8 @@ def build(
     clips: int = TRAINING_CLIPS,
     seed: int = 0,
     jobs: int = -1,
-    soundfonts: Path = synthesis.SOUNDFONT_FOLDER,
+    parts: str | None = None,
+    soundfonts: Path | None = None,
 ) -> list[Entry]:
     """Build the corpus, or what is not there yet of it.
 
@@ -79,8 +85,13 @@ def build(
         Of all scores.
     jobs : int
         Processes, see `joblib.Parallel`.
-    soundfonts : Path
-        The folder that SoundFonts are in, or in folders below it.
+    parts : {"wheels", "debian"}, optional
+        Where FluidSynth, espeak-ng and, unless they are named, SoundFonts come from. Where omitted,
+        from where those of the corpus in `out` came; of a new one, from wheels.
+    soundfonts : Path, optional
+        The folder that Debian's SoundFonts are in, or in folders below it. Where omitted, that of
+        Debian, or with ``wheels`` the SoundFont that comes in a wheel: it is the only one, so
+        that there is no part ``test-font``.
 
     Returns
     -------
@@ -101,12 +112,14 @@ def build(
     if clips < 1 or seed < 0:
         raise DatasetError(f"clips must be 1 or more and the seed 0 or more, not {clips}, {seed}")
     tracks = [] if recorded is None else recorded_music.load(recorded)
-    fonts = {font: font.path(soundfonts) for font in (*synthesis.SOUNDFONTS, synthesis.HELD_OUT)}
-    done = _begin(out, _settings(clips, seed, fonts, recorded, tracks))
-    scores = [block for block in _score_blocks(clips) if not _intact(out, done.get(block.name))]
+    found = rendering.find(parts or _begun_with(out) or _PARTS, soundfonts=soundfonts)
+    done = _begin(out, _settings(clips, seed, found, recorded, tracks))
+    scores = [
+        block for block in _score_blocks(clips, found) if not _intact(out, done.get(block.name))
+    ]
     cuts = [block for block in map(_TrackBlock, tracks) if not _intact(out, done.get(block.name))]
-    sung = voices.Voices.speak() if scores else None
-    work = partial(_work, _Workshop(out, seed, fonts, sung, recorded))
+    sung = voices.Voices.speak(found) if scores else None
+    work = partial(_work, _Workshop(out, seed, found, sung, recorded))
     missing: list[_ScoreBlock | _TrackBlock] = [*scores, *cuts]
     with parallel_config(backend="loky"):
         for name, entries in run_tasks(
@@ -133,12 +146,14 @@ class _ScoreBlock:
         """Render the clips."""
         if workshop.voices is None:
             raise ValueError("no voices to sing with")
-        held_out = self.part == "test-font"
+        parts = workshop.parts
+        fonts = parts.held_out if self.part == rendered.HELD_OUT_PART else parts.soundfonts
         with ExitStack() as stack:
             synthesisers = {
-                font.name: stack.enter_context(synthesis.Synthesiser(path, SAMPLE_RATE))
-                for font, path in workshop.fonts.items()
-                if (font == synthesis.HELD_OUT) == held_out
+                name: stack.enter_context(
+                    synthesis.Synthesiser(path, parts.fluidsynth, SAMPLE_RATE)
+                )
+                for name, path in fonts.items()
             }
             for index in range(self.first, self.end):
                 clip = rendered.render_clip(
@@ -185,7 +200,7 @@ class _Workshop:
 
     out: Path
     seed: int
-    fonts: dict[synthesis.SoundFont, Path]
+    parts: rendering.Parts
     voices: voices.Voices | None
     recorded: Path | None
 
@@ -212,9 +227,11 @@ def _work(workshop: _Workshop, block: _ScoreBlock | _TrackBlock) -> tuple[str, l
     return block.name, entries
 
 
-def _score_blocks(clips: int) -> Iterator[_ScoreBlock]:
+def _score_blocks(clips: int, parts: rendering.Parts) -> Iterator[_ScoreBlock]:
     """Yield the blocks of rendered clips."""
     for part, share in _SHARES.items():
+        if part == rendered.HELD_OUT_PART and not parts.held_out:
+            continue
         count = max(1, round(clips * share))
         for first in range(0, count, _BLOCK):
             yield _ScoreBlock(part, first, min(first + _BLOCK, count))
@@ -223,7 +240,7 @@ def _score_blocks(clips: int) -> Iterator[_ScoreBlock]:
 def _settings(
     clips: int,
     seed: int,
-    fonts: dict[synthesis.SoundFont, Path],
+    parts: rendering.Parts,
     recorded: Path | None,
     tracks: Sequence[recorded_music.Track],
 ) -> dict[str, Any]:
@@ -236,23 +253,33 @@ def _settings(
         "seed": seed,
         "clips": clips,
         "recorded music": None if recorded is None else collection,
+        "parts": parts.source,
         "soundfonts": {
-            font.name: {"package": font.package, "file": font.file, "sha256": sha256(path)}
-            for font, path in fonts.items()
+            name: {"package": parts.packages[name], "file": path.name, "sha256": sha256(path)}
+            for name, path in {**parts.soundfonts, **parts.held_out}.items()
         },
         "versions": {
-            **{name: library_version(name) for name in _LIBRARIES},
-            "fluidsynth": synthesis.version(),
-            "espeak-ng": voices.version(),
+            **{name: library_version(name) for name in (*_LIBRARIES, *parts.distributions)},
+            "fluidsynth": FluidSynth(parts.fluidsynth).version,
+            "espeak-ng": voices.version(parts),
         },
     }
+
+
+def _begun_with(out: Path) -> str | None:
+    """Return where the parts of a folder's corpus come from; None where there is none."""
+    if (out / MANIFEST).exists():
+        return str(made_with(out)["parts"])
+    begun = out / UNFINISHED / _SETTINGS
+    # Without a word of where parts came from it is of the time when there were Debian's only.
+    return str(parsed(begun).get("parts", "debian")) if begun.exists() else None
 
 
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, list[Entry]]:
     """Return the blocks that a folder has of a corpus; make it the corpus's where it is empty."""
     records = out / UNFINISHED
     if (out / MANIFEST).exists():
-        _check_same(out, manifest(out)["settings"], settings)
+        _check_same(out, made_with(out), settings)
     elif (records / _SETTINGS).exists():
         _check_same(out, parsed(records / _SETTINGS), settings)
     elif out.exists() and any(out.iterdir()):

@@ -15,21 +15,16 @@ from pytest_nnrel.audio import rms
 from reference_models.__main__ import main
 from reference_models.datasets import opencorpus, opencorpus_build, recorded
 from reference_models.datasets.opencorpus import MANIFEST, PARTS, UNFINISHED
-from reference_models.datasets.rendered import synthesis, voices
+from reference_models.datasets.rendered import parts, voices
 from reference_models.datasets.rendered.tags import TAGS
 from reference_models.errors import DatasetError
 
-ALL_FONTS = (*synthesis.SOUNDFONTS, synthesis.HELD_OUT)
+ALL_FONTS = (*parts.SOUNDFONTS, parts.HELD_OUT)
+WHEELS = parts.find("wheels")
 RATE = 22050
 CLIPS = 8
 #: Fewer of espeak-ng's voices and syllables, as all of them take long.
 FEW = {"female": ("en+f3",), "male": ("en+m3",)}, ("la", "me")
-
-
-needs_sound = pytest.mark.skipif(
-    not (shutil.which("espeak-ng") and list(synthesis.SOUNDFONT_FOLDER.rglob("TimGM6mb.sf2"))),
-    reason="needs apt-get install espeak-ng timgm6mb-soundfont libfluidsynth3",
-)
 
 
 def tree(folder):
@@ -69,15 +64,15 @@ def made_with(tmp_path_factory, collection):
     """Return arguments of builds; the smallest SoundFont is in place of those that load slowly."""
     folder = tmp_path_factory.mktemp("soundfonts")
     for font in ALL_FONTS:
-        (folder / font.file).symlink_to(synthesis.HELD_OUT.path())
+        (folder / font.file).symlink_to(WHEELS.soundfonts["timgm6mb"])
     return {"recorded": collection, "clips": CLIPS, "jobs": 1, "soundfonts": folder}
 
 
 @pytest.fixture(scope="module")
 def few_voices():
-    spoken = voices.Voices.speak(*FEW)
+    spoken = voices.Voices.speak(WHEELS, *FEW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voices.Voices, "speak", lambda: spoken)
+        patch.setattr(voices.Voices, "speak", lambda _parts: spoken)
         yield
 
 
@@ -93,7 +88,6 @@ def copy(corpus, tmp_path):
     return shutil.copytree(corpus, tmp_path / "copy")
 
 
-@needs_sound
 def test_tasks_see_what_serves_them(corpus):
     sizes = {
         (task, part): len(opencorpus.load(corpus, task, part, verify=True))
@@ -108,7 +102,6 @@ def test_tasks_see_what_serves_them(corpus):
         assert sizes["vs", part] == sung
 
 
-@needs_sound
 def test_examples_are_what_the_manifest_tells(corpus):
     told = {entry["id"]: entry for entry in json.loads((corpus / MANIFEST).read_text())["clips"]}
     tagging, leads, sung, coded = (
@@ -131,7 +124,6 @@ def test_examples_are_what_the_manifest_tells(corpus):
     assert len({*coded.groups}) == CLIPS + 1  # the track's clips are of one group
 
 
-@needs_sound
 def test_parts_have_nothing_in_common(corpus):
     of_part = [opencorpus.load(corpus, "ae", part) for part in PARTS]
     for attribute in ("ids", "groups"):
@@ -140,7 +132,6 @@ def test_parts_have_nothing_in_common(corpus):
     assert len({data.fingerprint for data in of_part}) == len(PARTS)
 
 
-@needs_sound
 def test_an_interrupted_build_goes_on_to_the_same_bytes(corpus, made_with, tmp_path, monkeypatch):
     out = tmp_path / "open"
 
@@ -161,7 +152,6 @@ def test_an_interrupted_build_goes_on_to_the_same_bytes(corpus, made_with, tmp_p
     assert tree(out) == tree(corpus)
 
 
-@needs_sound
 def test_what_is_missing_or_changed_is_told_and_made_again(corpus, made_with, copy):
     first, second = sorted(copy.glob("rendered/train/*.flac"))[1:3]
     first.unlink()
@@ -173,7 +163,6 @@ def test_what_is_missing_or_changed_is_told_and_made_again(corpus, made_with, co
     assert tree(copy) == tree(corpus)
 
 
-@needs_sound
 def test_a_changed_file_of_the_same_size_is_found_when_verified(copy):
     path = copy / "rendered" / "test" / "000000.flac"
     content = bytearray(path.read_bytes())
@@ -187,15 +176,13 @@ def test_a_changed_file_of_the_same_size_is_found_when_verified(copy):
         opencorpus.load(copy, "at", "test")[0]
 
 
-@needs_sound
 def test_a_corpus_that_is_whole_is_left_as_it_is(made_with, copy, monkeypatch):
-    monkeypatch.setattr(voices.Voices, "speak", lambda: pytest.fail("nothing is to be sung"))
+    monkeypatch.setattr(voices.Voices, "speak", lambda _parts: pytest.fail("nothing is to be sung"))
     before = tree(copy)
     opencorpus_build.build(copy, **made_with)
     assert tree(copy) == before
 
 
-@needs_sound
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -211,7 +198,6 @@ def test_another_corpus_is_not_built_into(made_with, copy, arguments, message):
     assert tree(copy) == before
 
 
-@needs_sound
 def test_folders_of_something_else_are_refused(tmp_path, made_with):
     (tmp_path / "letter.txt").write_text("Dear")
     with pytest.raises(DatasetError, match="something else than an open corpus"):
@@ -254,8 +240,76 @@ def test_the_command_tells_what_to_install(tmp_path, capsys):
     assert not out.exists()
 
 
-@needs_sound
 def test_the_command_tells_what_was_built(copy, made_with, capsys):
     options = [part for name, value in made_with.items() for part in (f"--{name}", str(value))]
     assert main(["data", "build", "--out", str(copy), *options]) == 0
     assert "train: 8 rendered clips, 2 of them sung; 2 recorded clips" in capsys.readouterr().out
+
+
+# -- rendered with what comes in wheels alone
+
+
+@pytest.fixture(scope="module")
+def of_wheels(tmp_path_factory, few_voices):
+    root = tmp_path_factory.mktemp("wheels") / "open"
+    opencorpus_build.build(root, clips=4, jobs=1)
+    return root
+
+
+def test_one_soundfont_leaves_none_to_hold_out(of_wheels, capsys):
+    assert opencorpus.test_parts(of_wheels) == ("test",)
+    assert not (of_wheels / "rendered" / "test-font").exists()
+    with pytest.raises(DatasetError, match=r"made with one SoundFont.*--soundfonts"):
+        opencorpus.load(of_wheels, "ir", "test-font")
+    assert main(["data", "build", "--out", str(of_wheels), "--clips", "4"]) == 0
+    told = capsys.readouterr().out
+    assert "made with wheels: FluidSynth 2." in told
+    assert "test-font: none" in told
+
+
+def test_the_manifest_tells_what_it_was_made_with(of_wheels, corpus):
+    made = opencorpus.made_with(of_wheels)
+    assert made["parts"] == "wheels"
+    assert made["soundfonts"]["timgm6mb"]["package"] == "pretty_midi"
+    assert {"fluidsynth", "espeak-ng", "pygame-ce", "espeakng-loader"} <= set(made["versions"])
+    assert opencorpus.test_parts(corpus) == ("test", "test-font")
+
+
+@pytest.mark.parametrize(
+    ("recorded_parts", "source"),
+    [("wheels", "wheels"), ("debian", "debian"), (None, "debian")],  # None: there was no choice
+)
+def test_a_corpus_goes_on_with_the_parts_that_it_was_begun_with(
+    tmp_path, of_wheels, monkeypatch, recorded_parts, source
+):
+    class AskedFor(Exception):  # noqa: N818
+        pass
+
+    def find(source, *, soundfonts):
+        raise AskedFor(source)
+
+    monkeypatch.setattr(parts, "find", find)
+    plain = json.loads((of_wheels / MANIFEST).read_text())
+    del plain["settings"]["parts"]
+    if recorded_parts:
+        plain["settings"]["parts"] = recorded_parts
+    (tmp_path / MANIFEST).write_text(json.dumps(plain))
+    with pytest.raises(AskedFor, match=source):
+        opencorpus_build.build(tmp_path, clips=4)
+
+
+def test_parts_of_another_source_are_not_mixed_in(of_wheels, made_with):
+    before = tree(of_wheels)
+    with pytest.raises(DatasetError, match="other soundfonts"):
+        opencorpus_build.build(of_wheels, clips=4, soundfonts=made_with["soundfonts"])
+    assert tree(of_wheels) == before
+
+
+def test_a_network_trains_on_it_and_its_card_tells_what_it_is_made_with(of_wheels, tmp_path):
+    out = tmp_path / "runs"
+    recipe = ["--epochs", "1", "--batch-size", "2", "--workers", "0", "--accelerator", "cpu"]
+    assert main(["train", "ir", "--data", str(of_wheels), "--out", str(out), *recipe]) == 0
+    (card,) = out.rglob("checkpoint.json")
+    plain = json.loads(card.read_text())
+    assert plain["data"]["made with"] == opencorpus.made_with(of_wheels)
+    assert list(plain["scores"]) == ["test"]

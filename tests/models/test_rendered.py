@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
 
-from reference_models.datasets.rendered import clips, synthesis, voices
+from reference_models.datasets.rendered import clips, parts, synthesis, voices
+from reference_models.datasets.rendered.fluidsynth import FluidSynth
 from reference_models.datasets.rendered.instruments import INSTRUMENTS, VOICE
 from reference_models.datasets.rendered.score import Line, Note, compose
 from reference_models.datasets.rendered.tags import TAGS, Sound, tags_of
@@ -19,12 +18,8 @@ from reference_models.errors import DatasetError
 
 SECONDS = 4.0
 RATE = 22050
-
-
-needs_sound = pytest.mark.skipif(
-    not (shutil.which("espeak-ng") and list(synthesis.SOUNDFONT_FOLDER.rglob("TimGM6mb.sf2"))),
-    reason="needs apt-get install espeak-ng timgm6mb-soundfont libfluidsynth3",
-)
+WHEELS = parts.find("wheels")
+(FONT,) = WHEELS.soundfonts.values()
 
 
 def score(seed, instrument=None):
@@ -40,12 +35,14 @@ def loud(score, level=0.1, **levels):
 
 @pytest.fixture(scope="module")
 def sung():
-    return voices.Voices.speak({"female": ("en+f3",), "male": ("en+m3",)}, ("la", "me", "so"))
+    return voices.Voices.speak(
+        WHEELS, {"female": ("en+f1",), "male": ("en+m3",)}, ("la", "me", "so")
+    )
 
 
 @pytest.fixture(scope="module")
 def synthesiser():
-    with synthesis.Synthesiser(synthesis.HELD_OUT.path(), RATE) as made:
+    with synthesis.Synthesiser(FONT, WHEELS.fluidsynth, RATE) as made:
         yield made
 
 
@@ -138,7 +135,6 @@ def heard(samples, notes):
 MELODY = tuple(Note(0.6 * i, 0.6 * i + 0.55, key, 100) for i, key in enumerate((60, 64, 67, 62)))
 
 
-@needs_sound
 @pytest.mark.parametrize("cents", [0.0, 40.0])
 def test_instruments_are_rendered_at_their_pitch(synthesiser, cents):
     flute = Line("lead", "flu", 73, MELODY)
@@ -146,7 +142,6 @@ def test_instruments_are_rendered_at_their_pitch(synthesiser, cents):
     assert abs(100 * np.median(off) - cents) < 10
 
 
-@needs_sound
 @pytest.mark.parametrize(("sex", "octave"), [("female", 0), ("male", -12)])
 def test_voices_sing_the_melody(sung, sex, octave):
     notes = tuple(replace(note, key=note.key + octave) for note in MELODY)
@@ -160,25 +155,22 @@ def test_voices_sing_the_melody(sung, sex, octave):
     assert np.abs(silent).max() < 0.01 * np.abs(samples).max()
 
 
-@needs_sound
 def test_a_line_sounds_the_same_whatever_was_rendered_before(synthesiser):
     sax = Line("lead", "sax", 65, MELODY)
     before = synthesiser.render(sax, SECONDS, swells=(1.0, 0.6))
     drums = Line("drums", "", 0, tuple(Note(0.1 * i, 0.1 * i + 0.05, 38, 110) for i in range(30)))
     synthesiser.render(drums, SECONDS)
     assert np.array_equal(synthesiser.render(sax, SECONDS, swells=(1.0, 0.6)), before)
-    with synthesis.Synthesiser(synthesis.HELD_OUT.path(), RATE) as another:
+    with synthesis.Synthesiser(FONT, WHEELS.fluidsynth, RATE) as another:
         assert np.array_equal(another.render(sax, SECONDS, swells=(1.0, 0.6)), before)
 
 
-@needs_sound
 def test_nothing_is_printed_by_the_synthesiser(capfd):
-    with synthesis.Synthesiser(synthesis.HELD_OUT.path(), RATE) as made:
+    with synthesis.Synthesiser(FONT, WHEELS.fluidsynth, RATE) as made:
         made.render(Line("lead", "sax", 65, MELODY), 1.0)
     assert capfd.readouterr() == ("", "")
 
 
-@needs_sound
 def test_clips_are_of_their_number_alone(synthesiser, sung):
     made = [clips.render_clip(7, "test", index, {"one": synthesiser}, sung) for index in (4, 5)]
     again = clips.render_clip(7, "test", 4, {"one": synthesiser}, sung)
@@ -188,7 +180,6 @@ def test_clips_are_of_their_number_alone(synthesiser, sung):
     assert not np.array_equal(other.mixture, again.mixture)
 
 
-@needs_sound
 @pytest.mark.parametrize("index", [0, 4, 8, 1, 2, 3])
 def test_leads_are_at_their_level_and_nothing_clips(synthesiser, sung, index):
     clip = clips.render_clip(0, "train", index, {"one": synthesiser}, sung)
@@ -204,30 +195,117 @@ def test_leads_are_at_their_level_and_nothing_clips(synthesiser, sung, index):
         assert abs(level - clip.facts["lead_db"]) < 4
 
 
-def test_a_soundfont_that_is_missing_is_told_with_its_package(tmp_path):
-    with pytest.raises(DatasetError, match="apt-get install fluid-soundfont-gm"):
-        synthesis.SOUNDFONTS[0].path(tmp_path)
-
-
-@needs_sound
 def test_what_is_no_soundfont_is_told(tmp_path, capfd):
     path = tmp_path / "broken.sf2"
     path.write_bytes(b"RIFF")
     with pytest.raises(DatasetError, match=r"broken\.sf2 is no SoundFont"):
-        synthesis.Synthesiser(path, RATE)
+        synthesis.Synthesiser(path, WHEELS.fluidsynth, RATE)
     capfd.readouterr()
 
 
-def test_espeak_that_is_missing_is_told_with_its_package(monkeypatch, tmp_path):
-    pytest.importorskip("pyworld")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DatasetError, match="apt-get install espeak-ng"):
-        voices.Voices.speak()
+def test_a_line_can_be_tuned_swell_and_be_drummed(synthesiser):
+    sax = Line("lead", "sax", 65, (Note(0.0, 3.9, 60, 100),))
+    swelling = synthesiser.render(sax, SECONDS, swells=(0.2, 1.0))
+    assert np.abs(swelling[: 2 * RATE]).max() < 0.3 * np.abs(swelling[2 * RATE :]).max()
+    snare = Line("drums", "", 0, (Note(0.0, 0.1, 38, 110),))
+    hit = synthesiser.render(snare, 1.0)
+    assert librosa.feature.spectral_flatness(y=hit[: RATE // 10]).mean() > 0.01
 
 
-@needs_sound
-def test_soundfonts_are_found_in_folders_below(tmp_path):
+def test_voices_are_spoken_the_same_each_time(sung):
+    again = voices.Voices.speak(WHEELS, {"male": ("en+m3",)}, ("so", "la"))
+    begin, end = again.spans["en+m3", "la"]
+    before = slice(*sung.spans["en+m3", "la"])
+    assert np.array_equal(again.envelopes[begin:end], sung.envelopes[before])
+    assert voices.version(WHEELS).startswith("1.")
+
+
+# -- parts that are missing
+
+
+def test_a_soundfont_that_is_missing_is_told_with_its_package(tmp_path):
+    with pytest.raises(DatasetError, match="apt-get install fluid-soundfont-gm"):
+        parts.find("debian", soundfonts=tmp_path)
+
+
+def test_a_library_that_is_missing_is_told_with_its_package(soundfonts, monkeypatch):
+    monkeypatch.setattr(parts, "find_library", {"fluidsynth": "libfluidsynth.so.3"}.get)
+    with pytest.raises(DatasetError, match=r"apt-get install espeak-ng.*--parts wheels"):
+        parts.find("debian", soundfonts=soundfonts)
+    monkeypatch.setattr(parts, "find_library", {}.get)
+    with pytest.raises(DatasetError, match=r"apt-get install libfluidsynth3.*--parts wheels"):
+        parts.find("debian", soundfonts=soundfonts)
+
+
+@pytest.mark.parametrize("missing", ["pygame-ce", "espeakng-loader", "pretty_midi"])
+def test_a_wheel_that_is_missing_is_told_with_its_extra(monkeypatch, missing):
+    files = parts.metadata.files
+
+    def without(distribution):
+        if distribution == missing:
+            raise parts.metadata.PackageNotFoundError(distribution)
+        return files(distribution)
+
+    monkeypatch.setattr(parts.metadata, "files", without)
+    with pytest.raises(DatasetError, match=rf"{missing}: pip install 'pytest-nnrel\[models\]'"):
+        parts.find("wheels")
+
+
+def test_a_wheel_without_the_library_is_told(monkeypatch):
+    monkeypatch.setattr(parts.metadata, "files", lambda _distribution: [])
+    with pytest.raises(DatasetError, match=r"pretty_midi .* has no TimGM6mb\.sf2 .*--parts debian"):
+        parts.find("wheels")
+
+
+def test_parts_of_another_source_are_refused():
+    with pytest.raises(DatasetError, match="from wheels or debian, not from 'conda'"):
+        parts.find("conda")
+
+
+def test_what_is_no_fluidsynth_is_told(tmp_path):
+    with pytest.raises(DatasetError, match=r"libnothing\.so is no FluidSynth"):
+        FluidSynth(str(tmp_path / "libnothing.so"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"espeak": "libnothing.so"}, "libnothing.so.*cannot say 'la'"),
+        ({"espeak_data": "nowhere"}, "finds no data in nowhere"),
+    ],
+)
+def test_an_espeak_that_does_not_work_is_told(change, message):
+    with pytest.raises(DatasetError, match=message):
+        voices.version(replace(WHEELS, **change))
+
+
+def test_a_voice_that_there_is_not_is_told():
+    with pytest.raises(DatasetError, match=r"has no voice en\+nobody"):
+        voices.Voices.speak(WHEELS, {"male": ("en+nobody",)}, ("la",))
+
+
+# -- the two choices
+
+
+@pytest.fixture
+def soundfonts(tmp_path):
+    """Return a folder with Debian's SoundFonts, below it; each is the smallest of them."""
     below = tmp_path / "usr" / "share"
     below.mkdir(parents=True)
-    (below / "TimGM6mb.sf2").symlink_to(synthesis.HELD_OUT.path())
-    assert synthesis.HELD_OUT.path(tmp_path) == Path(below / "TimGM6mb.sf2")
+    for font in (*parts.SOUNDFONTS, parts.HELD_OUT):
+        (below / font.file).symlink_to(FONT)
+    return tmp_path
+
+
+def test_wheels_have_one_soundfont_and_none_to_hold_out():
+    assert list(WHEELS.soundfonts) == ["timgm6mb"]
+    assert WHEELS.packages == {"timgm6mb": "pretty_midi"}
+    assert not WHEELS.held_out
+
+
+def test_soundfonts_of_debian_serve_what_is_of_wheels(soundfonts):
+    found = parts.find("wheels", soundfonts=soundfonts)
+    assert found.fluidsynth == WHEELS.fluidsynth
+    assert list(found.soundfonts) == ["fluid", "musescore"]
+    assert found.held_out == {"timgm6mb": soundfonts / "usr" / "share" / "TimGM6mb.sf2"}
+    assert found.packages["fluid"] == "fluid-soundfont-gm"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SECONDS = 4.0
 #: Parts in the order that seeds are derived in.
 PARTS = ("train", "validation", "test", "test-font")
+#: That which is rendered through a SoundFont that no other part has heard.
+HELD_OUT_PART = PARTS[-1]
 #: Every how many clips the lead is sung.
 _SUNG_EVERY = 4
 #: Level of the lead over its accompaniment, dB: of instruments, and of voices.

@@ -9,19 +9,20 @@ score has, and put together again.
 from __future__ import annotations
 
 import subprocess
-import tempfile
+import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_nnrel.progress import progress
+from reference_models.datasets.rendered import espeak
 from reference_models.errors import DatasetError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from reference_models.datasets.rendered.parts import Parts
     from reference_models.datasets.rendered.score import Line, Note
 
 #: Voices of espeak-ng, by the sex of the speaker.
@@ -69,6 +70,7 @@ class Voices:
     @classmethod
     def speak(
         cls,
+        parts: Parts,
         speakers: dict[str, tuple[str, ...]] = SPEAKERS,
         syllables: tuple[str, ...] = SYLLABLES,
     ) -> Voices:
@@ -76,6 +78,8 @@ class Voices:
 
         Parameters
         ----------
+        parts : Parts
+            Of which espeak-ng is taken.
         speakers : dict
             Voices of espeak-ng by sex.
         syllables : tuple of str
@@ -83,7 +87,7 @@ class Voices:
         Raises
         ------
         DatasetError
-            If espeak-ng or pyworld is not installed, or espeak-ng fails.
+            If pyworld is not installed, or espeak-ng fails.
         """
         world = pyworld()
         wanted = [
@@ -92,14 +96,13 @@ class Voices:
             for speaker in names
             for syllable in syllables
         ]
-        parts, spans, begin = [], {}, 0
-        with tempfile.TemporaryDirectory() as folder:
-            for speaker, syllable in progress(wanted, len(wanted), "voices", "syllable"):
-                parts.append(_taken_apart(world, _spoken(speaker, syllable, Path(folder))))
-                end = begin + len(parts[-1][2])
-                spans[speaker, syllable] = begin, end
-                begin = end
-        envelopes, aperiodicity, voiced = (np.concatenate(part) for part in zip(*parts))
+        apart, spans, begin = [], {}, 0
+        for speaker, syllable in progress(wanted, len(wanted), "voices", "syllable"):
+            apart.append(_taken_apart(world, _spoken(parts, speaker, syllable)))
+            end = begin + len(apart[-1][2])
+            spans[speaker, syllable] = begin, end
+            begin = end
+        envelopes, aperiodicity, voiced = (np.concatenate(part) for part in zip(*apart))
         return cls(
             envelopes.astype(np.float32),
             aperiodicity.astype(np.float32),
@@ -167,39 +170,41 @@ def sing(
     return np.pad(sung[:samples], (0, max(0, samples - len(sung)))).astype(np.float32)
 
 
-def version() -> str:
+def version(parts: Parts) -> str:
     """Return the version of espeak-ng.
 
     Raises
     ------
     DatasetError
-        If it is not installed.
+        If it fails.
     """
-    return _espeak(["--version"]).split("Data at")[0].strip()
+    return _said(parts, SPEAKERS["female"][0], SYLLABLES[0])[1]
 
 
-def _espeak(arguments: list[str]) -> str:
-    """Run espeak-ng and return what it prints."""
-    try:
-        done = subprocess.run(["espeak-ng", *arguments], check=True, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise DatasetError("singing needs espeak-ng: apt-get install espeak-ng") from error
-    except subprocess.CalledProcessError as error:
-        raise DatasetError(
-            f"espeak-ng {' '.join(arguments)} failed: {error.stderr.strip()}"
-        ) from error
-    return done.stdout
+def _said(parts: Parts, speaker: str, syllable: str) -> tuple[int, str, NDArray[np.int16]]:
+    """Return the sample rate, the version, and what espeak-ng says, in a process of its own."""
+    done = subprocess.run(
+        [
+            sys.executable, "-I", "-S", espeak.__file__,
+            parts.espeak, parts.espeak_data, speaker, _WORDS_PER_MINUTE, syllable,
+        ],
+        capture_output=True,
+    )  # fmt: skip
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        told = lines[-1] if lines else f"exit status {done.returncode}"
+        raise DatasetError(f"espeak-ng ({parts.espeak}) cannot say {syllable!r}: {told}")
+    head, _, said = done.stdout.partition(b"\n")
+    rate, version = head.decode().split(maxsplit=1)
+    return int(rate), version, np.frombuffer(said, dtype=np.int16)
 
 
-def _spoken(speaker: str, syllable: str, folder: Path) -> NDArray[np.float64]:
+def _spoken(parts: Parts, speaker: str, syllable: str) -> NDArray[np.float64]:
     """Return a syllable as espeak-ng says it, without silence around it."""
-    import soundfile
-
-    path = folder / "syllable.wav"
-    _espeak(["-v", speaker, "-s", _WORDS_PER_MINUTE, "-w", str(path), syllable])
-    samples, rate = soundfile.read(path)
+    rate, _, said = _said(parts, speaker, syllable)
     if rate != SAMPLE_RATE:
         raise DatasetError(f"espeak-ng voice {speaker} speaks at {rate} Hz, not {SAMPLE_RATE} Hz")
+    samples = said / 2**15
     loud = np.flatnonzero(np.abs(samples) > _AUDIBLE)
     if not loud.size:
         raise DatasetError(f"espeak-ng voice {speaker} says nothing for {syllable!r}")
