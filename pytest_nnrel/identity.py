@@ -330,7 +330,9 @@ class _Walk:
         self._sorted({name: vars(kind)[name] for name in told})
 
     def module(self, module: ModuleType) -> None:
-        self._module(module, frozenset())
+        """Visit a module that an attribute or a container holds: all that may be asked of it."""
+        own = () if _of_library(module.__name__) else vars(module)
+        self._module(module, frozenset(name for name in own if not name.startswith("__")))
 
     def _module(self, module: ModuleType, attributes: frozenset[str]) -> None:
         """Visit what code that names a module and these attributes refers to."""
