@@ -193,6 +193,15 @@ def test_a_module_that_is_not_imported_yet_is_told_by_its_file(project):
     assert "nnrel_pack" not in sys.modules
 
 
+def test_a_module_that_an_object_holds_is_told_whole(project):
+    def of(constant):
+        model = Plain(project(nnrel_help=f"def bands(x):\n    return x[:{constant}]\n"))
+        return told(model), told(model, state=False)
+
+    assert of(3) == of(3)
+    assert not {*of(3)} & {*of(4)}
+
+
 def test_names_that_are_computed_are_told_by_the_modules_file(project):
     main = "import nnrel_help\ndef encode(x):\n    return getattr(nnrel_help, 'ba' + 'nds')(x)\n"
 
