@@ -306,6 +306,15 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
         facts.append(
             ("not finite", f"{details['non_finite']} clips have a NaN or infinite distance: errors")
         )
+    unchanged = transform["checks"].get("unchanged")
+    if unchanged:
+        facts.append(
+            (
+                "unchanged",
+                f"{unchanged['clips']} of {unchanged['of']} clips came back as they were, and"
+                " count as nearest to themselves",
+            )
+        )
     padding = transform["checks"].get("zero_padding")
     if padding:
         facts.append(

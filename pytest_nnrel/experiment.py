@@ -8,17 +8,17 @@ it, and through the folder on disk later runs and other processes do.
 from __future__ import annotations
 
 import atexit
+import math
+import secrets
 import tempfile
 import threading
 import time
-import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from operator import index as as_index
 from pathlib import Path
-from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -37,12 +37,13 @@ from pytest_nnrel.distances import (
 )
 from pytest_nnrel.encoders import Encoder, as_encoder
 from pytest_nnrel.errors import DistanceError, EncoderError, SettingError, TooFewClipsError
+from pytest_nnrel.identity import behaviour_of
+from pytest_nnrel.keys import key_of
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Measurement, record_corpus, record_measurement
 from pytest_nnrel.store import Store, digest
 from pytest_nnrel.tasks import run_tasks
 from pytest_nnrel.transforms import Identity, Transform, as_transform
-from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.consistency import Distances, Exemplars, Matrix
     from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.identity import Behaviour
     from pytest_nnrel.ranks import Pairs, Ranks, Resampled
     from pytest_nnrel.store import Arrays
 
@@ -68,29 +70,19 @@ _RECENT_BYTES = 2**28
 WORST = 5
 #: Clips that a map of embeddings shows, evenly spread over the corpus.
 MAPPED = 200
+#: Check of a transformed clip: whether it is the original still.
+UNCHANGED = "unchanged"
+#: Deviation, against the peak, that a change of gain and back explains in float32.
+UNCHANGED_TOLERANCE = 1e-6
+#: What originals are transformed by.
+ORIGINAL = Identity()
 #: Relative deviation that a change of batch or thread count explains.
 WITNESS_TOLERANCE = 1e-3
-
-#: Modules whose code decides transformed clips, features and distances; their text is part of
-#: every key.
-_CODE = ("audio.py", "decoding.py", "corpus/*.py", "transforms/*.py", "distances/*.py", "lanes.py")
-#: Modules whose code decides bootstraps besides.
-_BOOTSTRAP_CODE = ("consistency.py", "ranks.py")
-
-#: Libraries that decode, resample, measure loudness and take features: their versions are as well.
-_LIBRARIES = ("librosa", "numpy", "pyloudnorm", "scipy", "soundfile", "soxr")
-
-
-@cache
-def code_version(patterns: tuple[str, ...] = _CODE) -> str:
-    """Return a digest of the code, our own and the libraries', that stored values depend on."""
-    root = Path(__file__).parent
-    files = sorted(file for pattern in patterns for file in root.glob(pattern))
-    return digest(
-        [(name, library_version(name)) for name in _LIBRARIES],
-        [file.relative_to(root).as_posix() for file in files],
-        *(file.read_bytes() for file in files),
-    )
+#: Witnesses are so many that a change that moves this share of the clips is missed so rarely.
+WITNESS_SHARE = 0.05
+WITNESS_MISSED = 0.05
+#: Witnesses of further measurements, where state may move within a run.
+FURTHER_WITNESSES = 2
 
 
 # ---------------------------------------------------------------------------------------------
@@ -242,22 +234,22 @@ def experiment_on(corpus: Corpus | None = None, seed: int | None = None) -> Expe
 
 
 class Stores:
-    """The store that outlives the run, the one that does not, and encoders known by sight.
+    """The store that outlives the run, and the one that does not.
 
     Parameters
     ----------
     root : Path or None
         Folder of the lasting store; None keeps everything for the run only.
     cap_bytes : float
+        Size that either is cut back to.
     """
 
     def __init__(self, root: Path | None, cap_bytes: float) -> None:
         self._scratch_folder = tempfile.TemporaryDirectory(
             prefix="pytest-nnrel-", ignore_cleanup_errors=True
         )
-        self.scratch = Store(Path(self._scratch_folder.name))
+        self.scratch = Store(Path(self._scratch_folder.name), cap_bytes=cap_bytes)
         self.lasting = self.scratch if root is None else Store(root, cap_bytes=cap_bytes)
-        self._known: list[tuple[object, str]] = []
         self._distrusted: dict[str, int] = {}
         #: Encoders and corpora of which stored embeddings were found to hold, in this process.
         self.witnessed: set[tuple[str, str]] = set()
@@ -283,20 +275,6 @@ class Stores:
         if self.lasting is not self.scratch:
             self.lasting.prune()
         self._scratch_folder.cleanup()
-
-    def token(self, subject: object) -> str:
-        """Return a name for an object that holds for this process: the same for the same object.
-
-        Transformations and bound methods are made anew all the time; equal ones are the same.
-        Processes that are forked write to the same scratch folder: no name is given twice.
-        """
-        by_value = isinstance(subject, Transform | MethodType)
-        for known, token in self._known:
-            if known is subject or (by_value and type(known) is type(subject) and known == subject):
-                return token
-        token = f"object {uuid.uuid4()}"
-        self._known.append((subject, token))  # keeps the object alive, so that no other gets its id
-        return token
 
     def generation(self, identity: str) -> int:
         """Return how often stored embeddings of an encoder were found not to hold any more."""
@@ -331,11 +309,11 @@ def close_stores(active: settings.Settings) -> None:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where values with a recipe go: the lasting store, or scratch where behaviour is unknown."""
+class _Known:
+    """What keys call an object by, and whether that holds in later runs."""
 
-    store: Store
-    recipe: object
+    told: object
+    lasting: bool
 
 
 # ---------------------------------------------------------------------------------------------
@@ -374,9 +352,11 @@ class Experiment:
         self._stores = stores
         self._active = active
         self._subjects: dict[int, _Subject] = {}
+        self._conditions: dict[int, tuple[Transform, Transform]] = {}
+        self._known: dict[int, tuple[object, _Known]] = {}
         record_corpus(corpus.fingerprint, self.listing())
         # What headers cannot tell is checked once per corpus, not once per run.
-        key = digest(corpus.fingerprint, code_version())
+        key = key_of("checked", corpus=corpus.fingerprint)
         checked = stores.lasting.fetch("checked", key, self._checked)
         corpus.warn_cancelled([corpus.ids[int(i)] for i in np.asarray(checked["cancelled"])])
 
@@ -467,9 +447,8 @@ class Experiment:
         """
         condition = self._condition(transform)
         originals, transformed = self._both(encoder, condition)
-        place = self._embedding_place(self._subject(encoder), Identity())
         plane = self._stores.recently(
-            ("plane", self._corpus_key(place.recipe)),
+            ("plane", self._embeddings_key(self._subject(encoder), ORIGINAL)),
             lambda: consistency.principal_plane(originals),
             lambda found: found.axes.nbytes,
         )
@@ -684,12 +663,19 @@ class Experiment:
     def _checks(
         self, condition: Transform, encoder: Encoder | None, indices: Sequence[int] | None
     ) -> dict[str, Any]:
-        """Return the range of each thing that the transformation verified, and the padding."""
+        """Return the range of each thing that the transformation verified, and what befell clips.
+
+        That is, how many were padded, and how many came back as they were.
+        """
         records = self._rendered(condition, indices)
         ranges: dict[str, Any] = {}
         for name in dict.fromkeys(name for record in records for name in record.checks):
             values = [r.checks[name] for r in records if name in r.checks]
             ranges[name] = {"min": min(values), "max": max(values)}
+        unchanged = int(sum(record.checks[UNCHANGED] for record in records))
+        del ranges[UNCHANGED]
+        if unchanged and not isinstance(condition, Identity):
+            ranges[UNCHANGED] = {"clips": unchanged, "of": len(records)}
         window = self.corpus.window_seconds
         if encoder is not None and encoder.window_seconds is not None:
             window = max(window, encoder.window_seconds)
@@ -702,12 +688,12 @@ class Experiment:
     # -- distances
 
     def _audio_space(self, condition: Transform, distance: Distance, watch: _Stopwatch) -> _Space:
-        place = self._audio_place(condition, distance)
+        store, key = self._distances_place(condition, distance)
 
         @cache
         def features() -> tuple[Features, Features]:
             with watch("transformation"):
-                return self._features(condition), self._features(Identity())
+                return self._features(condition), self._features(ORIGINAL)
 
         blocks = [
             partial(self._audio_rows, condition, distance, features, rows, watch)
@@ -715,15 +701,26 @@ class Experiment:
         ]
 
         def apart(first: int, second: int) -> float:
-            pair = [record.features for record in self._rendered(Identity(), [first, second])]
+            pair = [record.features for record in self._rendered(ORIGINAL, [first, second])]
             return float(pairwise_distances(pair[:1], pair[1:], distance)[0, 0])
 
-        key = self._corpus_key(place.recipe)
-        return _Space("audio", key, place.store, self._distances(blocks), apart)
+        return _Space("audio", key, store, self._distances(blocks), apart)
 
-    def _audio_place(self, condition: Transform, distance: Distance) -> _Place:
-        own = [distance.name, self._stores.token(distance.subject)]
-        return self._place(condition, self._distance_recipe(distance), own)
+    def _distances_place(
+        self, condition: Transform, distance: Distance, rows: slice | None = None
+    ) -> tuple[Store, str]:
+        """Return store and key of distances in audio space: of some rows, or of all that are."""
+        transformed, compared = self._transform(condition), self._distance(distance)
+        key = key_of(
+            "distances",
+            corpus=self.corpus.fingerprint,
+            window=self.corpus.window_seconds,
+            seed=self.seed,
+            transform=transformed.told,
+            distance=compared.told,
+            rows=str(rows),
+        )
+        return self._store(transformed, compared), key
 
     def _audio_rows(
         self,
@@ -734,10 +731,10 @@ class Experiment:
         watch: _Stopwatch,
     ) -> Matrix:
         """Return the distances of some transformed clips to all originals."""
-        places = {}
-        for other in companions(distance):
-            place = self._audio_place(condition, other)
-            places[other.name] = place.store, self._corpus_key([place.recipe, str(rows)])
+        places = {
+            other.name: self._distances_place(condition, other, rows)
+            for other in companions(distance)
+        }
         store, key = places[distance.name]
         stored = store.get("distances", key)
         if stored is None:
@@ -789,12 +786,12 @@ class Experiment:
             )
 
         distances = self._distances([partial(compare, rows) for rows in self._rows()])
-        recipe = self._distance_recipe(distance)
-        if recipe is None:
+        compared = self._distance(distance)
+        if not compared.lasting:
             # One's own function may do otherwise the next time: what it gave is what counts.
             key = digest("latent", *consistency.as_blocks(distances))
             return _Space("latent", key, self._stores.scratch, distances, apart)
-        key = digest("latent", recipe, originals, queries)
+        key = digest("latent", compared.told, originals, queries)
         return _Space("latent", key, self._stores.lasting, distances, apart)
 
     def _rows(self) -> list[slice]:
@@ -807,10 +804,6 @@ class Experiment:
         """Return blocks of rows: one as a matrix, several to be made whenever walked through."""
         n = len(self.corpus)
         return blocks[0]() if len(blocks) == 1 else _RowBlocks(blocks, (n, n))
-
-    def _distance_recipe(self, distance: Distance) -> object:
-        recipe = distance_recipe(distance)
-        return None if recipe is None else [distance.name, recipe]
 
     def _exemplars(self, space: _Space) -> Exemplars:
         return self._stores.recently(
@@ -830,10 +823,15 @@ class Experiment:
 
     def _replicates(self, audio: _Space, latent: _Space, ranked: tuple[Ranks, Ranks]) -> Matrix:
         lasting = audio.store is latent.store is self._stores.lasting
-        key = digest(
-            "rho", audio.key, latent.key, ranked[0].pairs, self.corpus.groups, self.seed,
-            code_version(), code_version(_BOOTSTRAP_CODE),
-        )  # fmt: skip
+        key = key_of(
+            "bootstrap",
+            corpus=self.corpus.fingerprint,
+            audio=audio.key,
+            latent=latent.key,
+            pairs=ranked[0].pairs,
+            groups=self.corpus.groups,
+            seed=self.seed,
+        )
         stored = (self._stores.lasting if lasting else self._stores.scratch).fetch(
             "bootstrap",
             key,
@@ -885,9 +883,8 @@ class Experiment:
         subject = self._subject(encoder)
         if indices is not None:
             return self._embeddings(encoder, subject, condition, indices)
-        place = self._embedding_place(subject, condition)
         return self._stores.recently(
-            ("embeddings", self._corpus_key(place.recipe)),
+            ("embeddings", self._embeddings_key(subject, condition)),
             lambda: self._embeddings(encoder, subject, condition, range(len(self.corpus))),
             lambda rows: rows.nbytes,
         )
@@ -897,7 +894,7 @@ class Experiment:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return the embeddings of originals and of transformed clips, all or some of these."""
         # Originals first: they bear witness to whatever else is stored of the encoder.
-        originals = self.embeddings(encoder, Identity())
+        originals = self.embeddings(encoder, ORIGINAL)
         queries = self.embeddings(encoder, condition, indices)
         if queries.shape[1] != originals.shape[1]:
             raise EncoderError(
@@ -963,32 +960,47 @@ class Experiment:
     def _embedding_keys(
         self, subject: _Subject, condition: Transform, indices: Iterable[int]
     ) -> tuple[Store, dict[int, str]]:
-        place = self._embedding_place(subject, condition)
-        recipe = digest(place.recipe)
-        keys = self.corpus.keys
-        return place.store, {i: digest("embedding", keys[i], recipe) for i in indices}
-
-    def _embedding_place(self, subject: _Subject, condition: Transform) -> _Place:
+        transformed = self._transform(condition)
         lasting = subject.fingerprint is not None
-        place = self._place(condition, subject.identity if lasting else None, subject.identity)
-        return _Place(place.store, [place.recipe, self._stores.generation(subject.identity)])
+        store = self._store(transformed, _Known(subject.identity, lasting))
+        keys = self.corpus.keys
+        return store, {i: self._embedding_key(subject, transformed, keys[i]) for i in indices}
+
+    def _embeddings_key(self, subject: _Subject, condition: Transform) -> str:
+        """Return what the embeddings of all clips are known by within the run."""
+        return self._embedding_key(subject, self._transform(condition), self.corpus.fingerprint)
+
+    def _embedding_key(self, subject: _Subject, transformed: _Known, clip: str) -> str:
+        return key_of(
+            "embeddings",
+            clip=clip,
+            window=self.corpus.window_seconds,
+            seed=self.seed,
+            transform=transformed.told,
+            encoder=subject.identity,
+            generation=self._stores.generation(subject.identity),
+        )
 
     def _subject(self, encoder: Encoder) -> _Subject:
         """Return how an encoder is known to the store, after checking that this still holds.
 
-        Code that a fingerprint does not cover may have changed, or an object's state between two
-        tests. So once per measurement a few originals are encoded anew, or once per run where the
-        fingerprint tells an object's state; where they come out differently, what is stored of
-        the encoder is passed over.
+        No look at code and state sees everything: files that are read, libraries' globals. So
+        some originals, drawn anew each time, are encoded again, and where they come out
+        differently, what is stored of the encoder is passed over. Values of earlier runs get
+        many witnesses, once a run; a state that nobody looked into gets a few in each further
+        measurement; and what cannot be looked into, without anybody to vouch for it, is known for
+        this measurement only.
         """
         known = self._subjects.get(id(encoder))
         if known is not None:
             return known
-        fingerprint = encoder.fingerprint
+        found = encoder.identify()
+        vouched = found.fingerprint is not None
         subject = _Subject(
-            fingerprint,
+            found.fingerprint,
             digest(
-                fingerprint or self._stores.token(encoder.subject),
+                found.fingerprint,
+                found.behaviour.digest if found.behaviour.known or vouched else _once(),
                 encoder.name,
                 encoder.sample_rate,
                 encoder.window_seconds,
@@ -996,30 +1008,30 @@ class Experiment:
             ),
         )
         self._subjects[id(encoder)] = subject
-        told = fingerprint is not None and encoder.tells_its_state
         witnessed = (subject.identity, self.corpus.fingerprint)
-        if told and witnessed in self._stores.witnessed:
+        first = vouched and witnessed not in self._stores.witnessed
+        if encoder.tells_its_state and vouched and not first:
             return subject
-        while stored := self._witnesses(subject):
+        number = witnesses_among(len(self.corpus)) if first else FURTHER_WITNESSES
+        while stored := self._witnesses(subject, number):
             clips = list(stored)
-            windows = self._windows(encoder, Identity(), clips)
-            fresh = self._encode(encoder, Identity(), clips, windows)
+            windows = self._windows(encoder, ORIGINAL, clips)
+            fresh = self._encode(encoder, ORIGINAL, clips, windows)
             if _same_embeddings(fresh, list(stored.values())):
                 break
             self._stores.distrust(subject.identity)
         self._stores.witnessed.add(witnessed)
         return subject
 
-    def _witnesses(self, subject: _Subject) -> dict[int, npt.NDArray[np.generic]]:
-        """Return the first and the last original that the store holds embeddings of."""
-        clips = range(len(self.corpus))
-        store, keys = self._embedding_keys(subject, Identity(), clips)
+    def _witnesses(self, subject: _Subject, number: int) -> dict[int, npt.NDArray[np.generic]]:
+        """Return stored embeddings of some originals, drawn at random."""
+        store, keys = self._embedding_keys(subject, ORIGINAL, range(len(self.corpus)))
         found: dict[int, npt.NDArray[np.generic]] = {}
-        for order in (clips, reversed(clips)):
-            for i in order:
-                entry = store.get("embeddings", keys[i])
-                if entry is not None:
-                    found[i] = entry["embedding"]
+        for i in _ANY_CLIPS.permutation(len(keys)).tolist():
+            entry = store.get("embeddings", keys[i])
+            if entry is not None:
+                found[i] = entry["embedding"]
+                if len(found) == number:
                     break
         return found
 
@@ -1033,10 +1045,10 @@ class Experiment:
         if isinstance(condition, Identity):
             yield from (self.corpus[i] for i in indices)
             return
-        place, keys = self._render_keys(condition)
-        task = _RenderTask(self.corpus, condition, self.seed, place.store)
+        store, keys = self._render_keys(condition)
+        task = _RenderTask(self.corpus, condition, self.seed, store)
         for i in indices:
-            entry: Arrays | None = place.store.get("clips", keys[i])
+            entry: Arrays | None = store.get("clips", keys[i])
             if entry is None:  # evicted, damaged, or the disk is full
                 entry = task.render(i, keys[i])[0]
             samples = np.asarray(entry["samples"], np.float32)
@@ -1048,19 +1060,19 @@ class Experiment:
         """Transform clips, all or some, that are not in the store yet; return their records."""
         if indices is not None:
             return self._render(condition, indices)
-        place, _ = self._render_keys(condition)
+        key = self._render_key(self._transform(condition), self.corpus.fingerprint)
         return self._stores.recently(
-            ("rendered", self._corpus_key(place.recipe)),
+            ("rendered", key),
             lambda: self._render(condition, range(len(self.corpus))),
             lambda records: sum(record.features.nbytes for record in records),
         )
 
     def _render(self, condition: Transform, indices: Sequence[int]) -> list[_Record]:
-        place, keys = self._render_keys(condition)
-        records = {i: _Record.from_entry(place.store.get("features", keys[i])) for i in indices}
+        store, keys = self._render_keys(condition)
+        records = {i: _Record.from_entry(store.get("features", keys[i])) for i in indices}
         missing = [i for i, record in records.items() if record is None]
         if missing:
-            task = _RenderTask(self.corpus, condition, self.seed, place.store)
+            task = _RenderTask(self.corpus, condition, self.seed, store)
             blocks = [missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)]
             for done in run_tasks(
                 task,
@@ -1073,36 +1085,65 @@ class Experiment:
                     records[i] = _Record.from_entry(entry)
         return [record for record in records.values() if record is not None]
 
-    def _render_keys(self, condition: Transform) -> tuple[_Place, list[str]]:
-        place = self._place(condition, "rendered", "rendered")
-        recipe = digest(place.recipe)
-        return place, [digest("clip", key, recipe) for key in self.corpus.keys]
+    def _render_keys(self, condition: Transform) -> tuple[Store, list[str]]:
+        """Return the store of transformed clips, and the key of each, its features' as well."""
+        transformed = self._transform(condition)
+        keys = [self._render_key(transformed, key) for key in self.corpus.keys]
+        return self._store(transformed), keys
 
-    # -- keys
-
-    def _place(self, condition: Transform, recipe: object, fallback: object) -> _Place:
-        """Return store and recipe for values of a condition; scratch where either is unknown."""
-        transform_recipe = condition.recipe()
-        lasting = transform_recipe is not None and recipe is not None
-        return _Place(
-            self._stores.lasting if lasting else self._stores.scratch,
-            [
-                code_version(),
-                self.seed,
-                self.corpus.window_seconds,
-                transform_recipe or [condition.name, self._stores.token(condition)],
-                recipe or fallback,
-            ],
+    def _render_key(self, transformed: _Known, clip: str) -> str:
+        return key_of(
+            "clips",
+            clip=clip,
+            window=self.corpus.window_seconds,
+            seed=self.seed,
+            transform=transformed.told,
         )
 
-    def _corpus_key(self, recipe: object) -> str:
-        return digest("corpus", self.corpus.fingerprint, recipe)
+    # -- what takes part
+
+    def _transform(self, condition: Transform) -> _Known:
+        """Return how a transformation is known, as it was when first asked in this measurement."""
+        return self._known_as(
+            condition, condition.name, condition.recipe, lambda: condition.behaviour()
+        )
+
+    def _distance(self, distance: Distance) -> _Known:
+        recipe = partial(distance_recipe, distance)
+        return self._known_as(
+            distance, distance.name, recipe,
+            lambda: behaviour_of(distance.subject, state=distance.version is None),
+        )  # fmt: skip
+
+    def _known_as(
+        self,
+        subject: object,
+        name: str,
+        recipe: Callable[[], object],
+        behaviour: Callable[[], Behaviour],
+    ) -> _Known:
+        if id(subject) not in self._known:
+            described, done = recipe(), behaviour()
+            lasting = described is not None
+            told = digest(name, described, done.digest if done.known or lasting else _once())
+            self._known[id(subject)] = subject, _Known(told, lasting)
+        return self._known[id(subject)][1]
+
+    def _store(self, *known: _Known) -> Store:
+        """Return the store for values of some things: scratch where one is known for now only."""
+        lasting = all(one.lasting for one in known)
+        return self._stores.lasting if lasting else self._stores.scratch
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng(int(digest(purpose, self.seed, self.corpus.fingerprint), 16))
 
     def _condition(self, transform: Transform) -> Transform:
-        return transform.condition(self.corpus.sample_rate)
+        """Return the condition that a transformation is: one object throughout the measurement."""
+        known = self._conditions.get(id(transform))
+        if known is None:
+            known = transform, transform.condition(self.corpus.sample_rate)
+            self._conditions[id(transform)] = known
+        return known[1]
 
 
 @dataclass(frozen=True)
@@ -1147,15 +1188,17 @@ class _RenderTask:
 
     def render(self, index: int, key: str) -> tuple[Arrays, Arrays]:
         """Transform one clip and store its samples and features."""
-        transformed = self.condition.apply_checked(self.corpus[index], seed=self.seed)
+        original = self.corpus[index]
+        transformed = self.condition.apply_checked(original, seed=self.seed)
         clip = transformed.clip
+        checks = {**transformed.checks, UNCHANGED: float(_is_same_audio(clip, original))}
         window = clip.with_samples(clip.window(self.corpus.window_seconds))
         samples: Arrays = {"samples": clip.samples}
         features: Arrays = {
             "features": audio_features(window),
             "seconds": np.array(clip.seconds),
-            "names": np.array(list(transformed.checks), dtype=str),
-            "values": np.array(list(transformed.checks.values()), dtype=np.float64),
+            "names": np.array(list(checks), dtype=str),
+            "values": np.array(list(checks.values()), dtype=np.float64),
         }
         if not isinstance(self.condition, Identity):
             self.store.put("clips", key, samples)
@@ -1210,6 +1253,14 @@ class _Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
 
 
+def _is_same_audio(clip: Clip, original: Clip) -> bool:
+    """Tell whether a clip came back as it was, but for a gain that loudness restoration undid."""
+    if clip.samples.shape != original.samples.shape:
+        return False
+    tolerance = UNCHANGED_TOLERANCE * float(np.abs(original.samples).max())
+    return bool(np.abs(clip.samples - original.samples).max() <= tolerance)
+
+
 def _one_ahead(load: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
     """Yield what is loaded for each item, while the next is being loaded already."""
     with ThreadPoolExecutor(1) as pool:
@@ -1220,6 +1271,32 @@ def _one_ahead(load: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
                 yield loaded.result()
         if coming is not None:
             yield coming.result()
+
+
+#: Draws witnesses, other ones in each run, so that runs together see more than one does.
+_ANY_CLIPS = np.random.default_rng()
+
+
+def witnesses_among(
+    clips: int, share: float = WITNESS_SHARE, missed: float = WITNESS_MISSED
+) -> int:
+    """Return how many clips are encoded again to see that stored embeddings hold.
+
+    Drawn without replacement, they miss a change that moves a share of the clips with a
+    probability of at most `missed` (hypergeometric): 59 of very many, 46 of 134, 19 of 20.
+    """
+    moved = max(1, math.ceil(share * clips))
+    passed = 1.0
+    for drawn in range(clips):
+        passed *= max(0, clips - moved - drawn) / (clips - drawn)
+        if passed <= missed:
+            return drawn + 1
+    return clips
+
+
+def _once() -> str:
+    """Return a name that nothing else has: of what is known for one measurement only."""
+    return secrets.token_hex(16)
 
 
 def _rate_of(rows: Exemplars) -> dict[str, Any]:

@@ -8,14 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pytest_nnrel.encoders.protocol import DEFAULT_BATCH_SIZE, Encoder
 from pytest_nnrel.encoders.rates import RateTeller, number_of, rates_of_parts, stated_rate
 from pytest_nnrel.encoders.readout import ReadoutEncoder
 from pytest_nnrel.encoders.table import TableEncoder
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +64,6 @@ class TorchEncoder(Encoder):
         *,
         method: str | None,
         before_forward: bool,
-        fixed_fingerprint: str | None,
         rate_asked: bool,
         **options: Any,  # noqa: ANN401
     ) -> None:
@@ -76,7 +72,6 @@ class TorchEncoder(Encoder):
         self._call = call
         self._method = method
         self._before_forward = before_forward
-        self._fixed_fingerprint = fixed_fingerprint
         self._rate = RateTeller(
             getattr(module, _FORWARD) if call is module else call,
             self.name,
@@ -85,17 +80,12 @@ class TorchEncoder(Encoder):
         )
 
     @property
-    def fingerprint(self) -> str | None:
-        """Digest of weights, buffers, structure and code; taken anew each time, as weights move."""
-        if self._fixed_fingerprint is not None:
-            return self._fixed_fingerprint
-        own = None if self._method is None else _torch_fingerprint(self._module)
-        return own if own is None or self._method == _FORWARD else digest(own, self._method)
-
-    @property
     def tells_its_state(self) -> bool:
         """Whether the fingerprint is taken from the module, not given by the user."""
-        return self._fixed_fingerprint is None
+        return self._fingerprint is None
+
+    def _passes_over(self, owner: object, attribute: str) -> bool:
+        return _is_mode(owner, attribute)
 
     def assumptions(self, sample_rate: int) -> list[str]:
         assumed = super().assumptions(sample_rate)
@@ -159,6 +149,9 @@ class HEAREncoder(Encoder):
         self._module = module
         self._model = model
 
+    def _passes_over(self, owner: object, attribute: str) -> bool:
+        return _is_mode(owner, attribute)
+
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         audio: Any = batch
         try:
@@ -220,8 +213,10 @@ def as_encoder(
     name : str, optional
         How reports and baselines call it; the class's or function's where omitted.
     fingerprint : str, optional
-        Changed whenever the encoder gives other embeddings. Taken from a torch module's weights;
-        other encoders without one are encoded anew in every run.
+        Changed whenever the encoder's weights or other state give other embeddings; code is looked
+        at besides. Taken from a torch module's weights; other encoders without one are encoded anew
+        in every run, and in every measurement where they hold what cannot be looked into, such as
+        a session of a C library.
     output : str or int, optional
         Which output is the embedding, where there are several: a key, an attribute or a place.
     pool : {"mean", "max"}, optional
@@ -297,7 +292,6 @@ def _adapted(
         call,
         method=found,
         before_forward=obj is module and method is None and _has_both(module),
-        fixed_fingerprint=options["fingerprint"],
         rate_asked=rate_asked,
         **options,
     )
@@ -418,89 +412,6 @@ def _own_precision(module: Any) -> Any:  # noqa: ANN401
     return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None
 
 
-def _torch_fingerprint(module: Any) -> str | None:  # noqa: ANN401
-    """Return a digest of a module's tensors, attributes, structure and source code.
-
-    Returns
-    -------
-    str or None
-        None where that does not tell the module from others: hooks, compiled scripts, weights
-        that are not there yet, code that cannot be read, or attributes that are anything but
-        tensors, arrays, plain values and torch's own functions.
-    """
-    import torch
-
-    parts: list[object] = [torch.__version__, repr(module)]
-    for path, part in module.named_modules():
-        code = _source_of(type(part))
-        state = None if isinstance(part, torch.jit.ScriptModule) else _module_state(part)
-        if code is None or state is None:
-            return None
-        parts += [path, *code, state]
-    for tensors in (module.named_parameters(), module.named_buffers()):
-        for path, tensor in tensors:
-            state = _tensor_state(tensor)
-            if state is None:
-                return None
-            parts += [path, state]
-    return digest(*parts)
-
-
-def _source_of(kind: type) -> list[object] | None:
-    """Return names and files of a class and its bases, torch's by name only; None if unreadable."""
-    found: list[object] = []
-    for base in kind.__mro__:
-        found.append(f"{base.__module__}.{base.__qualname__}")
-        if base.__module__.partition(".")[0] not in ("torch", "builtins"):
-            try:
-                found.append(Path(inspect.getfile(base)).read_bytes())
-            except (TypeError, OSError):
-                return None
-    return found
-
-
-#: Attributes of every module that are told by its tensors and structure, or do not matter.
-_TOLD_OTHERWISE = frozenset(
-    {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "training"}
-)
-
-
-def _module_state(part: Any) -> object:  # noqa: ANN401
-    """Return a stand-in for a module's own attributes; None where one has none."""
-    return _plain_state({k: v for k, v in vars(part).items() if k not in _TOLD_OTHERWISE})
-
-
-def _tensor_state(tensor: Any) -> object:  # noqa: ANN401
-    """Return a digest of a tensor; None where it has no values yet."""
-    import torch
-
-    if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
-        return None
-    try:
-        values = tensor.detach().to("cpu")
-        values = values.to_dense() if values.layout != torch.strided else values
-        octets = values.contiguous().reshape(-1).view(torch.uint8).numpy()
-    except RuntimeError:  # a layout that has no bytes to look at
-        return None
-    return digest(str(tensor.dtype), str(tensor.layout), list(tensor.shape), octets)
-
-
-def _plain_state(value: Any) -> object:  # noqa: ANN401
-    """Return a JSON-able stand-in for an attribute; None where there is none."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return _tensor_state(value)
-    if isinstance(value, np.ndarray | np.generic):
-        return None if value.dtype.hasobject else digest(np.asarray(value))
-    if value is None or isinstance(value, bool | int | float | str | torch.dtype | torch.device):
-        return [type(value).__name__, repr(value)]
-    if isinstance(value, list | tuple):
-        states = [_plain_state(item) for item in value]
-        return None if None in states else [type(value).__name__, states]
-    if isinstance(value, dict):
-        pairs = [[str(key), _plain_state(item)] for key, item in value.items()]
-        return None if any(state is None for _, state in pairs) else sorted(pairs, key=str)
-    if callable(value) and str(getattr(value, "__module__", "")).partition(".")[0] == "torch":
-        return getattr(value, "__qualname__", None)  # torch.nn.functional.relu and the like
-    return None
+def _is_mode(owner: object, attribute: str) -> bool:
+    """Tell whether an attribute is the mode of a torch module, which is run in evaluation mode."""
+    return attribute == "training" and _is_torch_module(owner)

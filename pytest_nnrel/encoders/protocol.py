@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pytest_nnrel import audio
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.identity import Behaviour, behaviour_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +36,18 @@ _SMALL_FLOATS = ("bfloat", "float")
 #: How to run what takes one window at a time, as a batch of one or without a batch's axis.
 _ONE_ROW = "as_encoder(model, batch_size=1)"
 _NO_ROWS = "as_encoder(lambda batch: np.stack([model(window) for window in batch]))"
+#: Attributes that are no part of what an encoder's object does; keys hold those that matter.
+_TOLD_APART = frozenset(
+    {"name", "subject", "sample_rate", "window_seconds", "batch_size", "device", "_fingerprint"}
+)
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What an encoder is known by: a fingerprint that lasts, if there is one, and what it does."""
+
+    fingerprint: str | None
+    behaviour: Behaviour
 
 
 class Encoder(ABC):
@@ -52,7 +66,7 @@ class Encoder(ABC):
     device : str or None
         Torch device, where it runs on one.
     subject : object
-        The user's object, by which a run knows an encoder without a fingerprint again.
+        The user's object.
     """
 
     #: Whether torch records no gradients where it runs.
@@ -95,11 +109,28 @@ class Encoder(ABC):
     @property
     def fingerprint(self) -> str | None:
         """Digest of all that decides its embeddings; None where that cannot be known."""
-        return self._fingerprint
+        return self.identify().fingerprint if self.tells_its_state else self._fingerprint
 
     @property
     def tells_its_state(self) -> bool:
-        """Whether `fingerprint`, where not None, changes with whatever state the object is in."""
+        """Whether `fingerprint` is taken from the object, not given by its owner."""
+        return False
+
+    def identify(self) -> Identified:
+        """Return what it is known by; looked up anew each time, as code and state may change.
+
+        A fingerprint that its owner gave vouches for the state: then only code is looked at.
+        """
+        own = {name: value for name, value in vars(self).items() if name not in _TOLD_APART}
+        given = None if self.tells_its_state else self.fingerprint
+        behaviour = behaviour_of(
+            type(self), own, state=given is None, passing_over=self._passes_over
+        )
+        taken = behaviour.digest if self.tells_its_state and behaviour.known else None
+        return Identified(given or taken, behaviour)
+
+    def _passes_over(self, owner: object, attribute: str) -> bool:
+        """Tell whether an attribute of something that it runs is no part of what that does."""
         return False
 
     def assumptions(self, sample_rate: int) -> list[str]:

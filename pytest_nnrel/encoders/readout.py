@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pytest_nnrel.encoders.frames import time_axis
-from pytest_nnrel.encoders.protocol import Encoder, to_numpy
+from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder, to_numpy
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.store import digest
 
@@ -84,6 +84,8 @@ class ReadoutEncoder(Encoder):
     @property
     def fingerprint(self) -> str | None:
         """Digest of the object's fingerprint and of what is read out."""
+        if self.tells_its_state:
+            return super().fingerprint
         inner = self._inner.fingerprint
         if inner is None:
             return None
@@ -91,11 +93,16 @@ class ReadoutEncoder(Encoder):
 
     @property
     def tells_its_state(self) -> bool:
-        """Whether the object's fingerprint does."""
+        """Whether the object's fingerprint is taken from the object."""
         return self._inner.tells_its_state
 
     def assumptions(self, sample_rate: int) -> list[str]:
         return self._inner.assumptions(sample_rate)
+
+    def _passes_over(self, owner: object, attribute: str) -> bool:
+        # The options of what runs the object are this encoder's own.
+        told_apart = owner is self._inner and attribute in _TOLD_APART
+        return told_apart or self._inner._passes_over(owner, attribute)
 
     def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         out = self._read(batch, sample_rate)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.encoders.protocol import Encoder
+from pytest_nnrel.encoders.protocol import Encoder, Identified
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.identity import Behaviour
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ class TableEncoder(Encoder):
         super().__init__(**{**options, "device": None})
         self._table = table
         self._row_of = {row: i for i, row in enumerate(rows)}
+
+    def identify(self) -> Identified:
+        """Return what it is known by: the digest of the whole table, taken when it was read."""
+        fingerprint = str(self._fingerprint)
+        return Identified(fingerprint, Behaviour(fingerprint))
 
     def _forward(self, batch: Samples, sample_rate: int) -> Embeddings:
         rows = [self._row_of.get(digest(window)) for window in batch]

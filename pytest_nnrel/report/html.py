@@ -123,16 +123,15 @@ def _content(results: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         "rows": Shown.first(rows, MAX_ROWS),
         "corpora": _corpora(conditions),
         "aliases": sorted(set().union(*(of_corpus.aliases for of_corpus in conditions))),
+        "unchanged": sorted(set().union(*(of_corpus.unchanged for of_corpus in conditions))),
         "engines": _engines(measurements.values()),
         "encoders": _encoders(measurements.values()),
     }
 
 
 def _corpora(conditions: Iterable[Conditions]) -> list[dict[str, Any]]:
-    return [
-        corpus | {"drop": describe_drop(corpus["clips"], corpus["groups"])}
-        for corpus, _, _ in conditions
-    ]
+    corpora = [of_corpus.corpus for of_corpus in conditions]
+    return [c | {"drop": describe_drop(c["clips"], c["groups"])} for c in corpora]
 
 
 def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:

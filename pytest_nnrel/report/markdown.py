@@ -146,9 +146,11 @@ def _comparison(verdict: dict[str, Any]) -> str:
 
 def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
     """Yield, for each corpus, what it is and the smallest drop that it can show."""
-    for corpus, names, _ in conditions_of(measurements):
+    for found in conditions_of(measurements):
+        corpus, names = found.corpus, found.names
         yield (
             f"- {code(corpus['name'])}: {corpus['clips']:,} clips, {len(names)}"
             f" condition{'s' * (len(names) != 1)}; smallest drop of C_W that it can show:"
             f" {describe_drop(corpus['clips'], corpus['groups'])}"
+            + "".join(f"; unchanged under {code(text)} clips" for text in sorted(found.unchanged))
         )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.versions import NOT_INSTALLED, library_version
@@ -225,19 +226,37 @@ def conditions_of(measurements: Iterable[dict[str, Any]]) -> list[Conditions]:
     found: dict[str, Conditions] = {}
     for measurement in measurements:
         corpus, transform = (measurement["details"][key] for key in ("corpus", "transform"))
-        of_corpus = found.setdefault(corpus["fingerprint"], Conditions(corpus, set(), set()))
+        of_corpus = found.setdefault(corpus["fingerprint"], Conditions(corpus))
         of_corpus.names.add(transform["name"])
         if transform["asked"] != transform["name"]:
             of_corpus.aliases.add(f"{transform['asked']} is {transform['name']}")
+        unchanged = transform["checks"].get("unchanged")
+        if unchanged:
+            of_corpus.unchanged.add(
+                f"{transform['name']}: {unchanged['clips']} of {unchanged['of']}"
+            )
     return list(found.values())
 
 
-class Conditions(NamedTuple):
-    """A corpus, the names of its conditions, and the magnitudes that came down to one of these."""
+@dataclass(frozen=True)
+class Conditions:
+    """What was measured on a corpus.
+
+    Attributes
+    ----------
+    corpus : dict
+    names : set of str
+        Conditions.
+    aliases : set of str
+        Magnitudes that came down to one of these.
+    unchanged : set of str
+        How many clips a transformation gave back as they were, of those that did.
+    """
 
     corpus: dict[str, Any]
-    names: set[str]
-    aliases: set[str]
+    names: set[str] = field(default_factory=set)
+    aliases: set[str] = field(default_factory=set)
+    unchanged: set[str] = field(default_factory=set)
 
 
 def assumptions_of(measurements: Iterable[dict[str, Any]]) -> dict[str, list[str]]:

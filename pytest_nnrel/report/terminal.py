@@ -66,10 +66,13 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
 
 
 def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
-    for corpus, names, aliases in conditions_of(measurements):
+    for found in conditions_of(measurements):
+        corpus = found.corpus
         yield (
             f"corpus {corpus['name']}: {corpus['clips']} clips at {corpus['sample_rate']:,} Hz,"
-            f" chance {1 / corpus['clips']:.3g}; conditions: {len(names)}"
-            + (f" ({', '.join(sorted(aliases))})" if aliases else "")
+            f" chance {1 / corpus['clips']:.3g}; conditions: {len(found.names)}"
+            + (f" ({', '.join(sorted(found.aliases))})" if found.aliases else "")
             + f"; smallest drop it can show: {describe_drop(corpus['clips'], corpus['groups'])}"
         )
+        if found.unchanged:
+            yield f"clips that came back unchanged: {', '.join(sorted(found.unchanged))}"

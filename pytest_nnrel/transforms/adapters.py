@@ -11,12 +11,13 @@ from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
     from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip
+    from pytest_nnrel.identity import Behaviour
     from pytest_nnrel.transforms.protocol import Checks
 
 # audiomentations draws from the global generators of random and numpy.
@@ -57,8 +58,9 @@ class FunctionTransform(_Unlisted):
     unit : str
         Unit of `magnitude`.
     version : str, optional
-        Changed whenever `fn` does what it did not do before. Without it, results are kept for the
-        run only, since a function's behaviour cannot be told from outside.
+        Changed whenever what `fn` reads from elsewhere (files, weights) makes it do otherwise; its
+        code is looked at besides. Without it, results are kept for the run only, and where `fn`
+        holds what cannot be looked into, such as an open file, for the measurement only.
     """
 
     name: str
@@ -134,6 +136,14 @@ class Chain(_Unlisted):
         recipes = [step.recipe() for step in self.steps]
         return None if None in recipes else {"transform": self.name, "steps": recipes}
 
+    def behaviour(self) -> Behaviour:
+        from pytest_nnrel.identity import Behaviour
+        from pytest_nnrel.store import digest
+
+        steps = [step.behaviour() for step in self.steps]
+        unknown = tuple(part for step in steps for part in step.unknown)
+        return Behaviour(digest(self.name, [step.digest for step in steps]), unknown)
+
     def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
         from pytest_nnrel import settings
         from pytest_nnrel.store import digest
@@ -198,8 +208,26 @@ class _Audiomentation(_Unlisted):
 
     symbol: ClassVar[str] = "AM"
 
+    def __post_init__(self) -> None:
+        at_random = [
+            f"{type(part).__name__}(p={part.p:g})"
+            for part in _parts_of(self.augment)
+            if getattr(part, "p", 1.0) < 1.0
+        ]
+        if at_random:
+            raise TransformError(
+                f"{self.name}: {', '.join(at_random)} leaves clips unchanged at random, each of"
+                " which counts as nearest to itself; pass p=1.0 (audiomentations' own default is"
+                " 0.5)"
+            )
+
     def recipe(self) -> dict[str, object] | None:
         return None  # parameters may be files and functions; results last for the run
+
+    def behaviour(self) -> Behaviour:
+        from pytest_nnrel.identity import behaviour_of
+
+        return behaviour_of(self, passing_over=_is_drawn_anew)
 
     def _render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
@@ -221,6 +249,18 @@ class _Audiomentation(_Unlisted):
                 random.setstate(python_state)
                 np.random.set_state(numpy_state)
         return out, {"length": float(len(out))}
+
+
+def _parts_of(augment: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Yield an audiomentations transform and, of a composition, those that it is made of."""
+    yield augment
+    for part in getattr(augment, "transforms", ()):
+        yield from _parts_of(part)
+
+
+def _is_drawn_anew(owner: object, attribute: str) -> bool:
+    """Tell whether an attribute holds what an audiomentations transform drew for its last clip."""
+    return attribute == "parameters" and getattr(owner, "are_parameters_frozen", None) is False
 
 
 def as_transform(
@@ -245,7 +285,8 @@ def as_transform(
     Raises
     ------
     TransformError
-        If `obj` is none of these.
+        If `obj` is none of these, or an audiomentations transform with a `p` below 1, which
+        leaves clips unchanged at random.
     """
     if isinstance(obj, Transform):
         return obj

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip
+    from pytest_nnrel.identity import Behaviour
 
     #: What a transformation verified about its own output: lengths in samples, levels in dB.
     Checks = dict[str, float]
@@ -134,6 +135,15 @@ class Transform(ABC):
         if type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
             return None  # its code is in no key; it may override this method
         return {"transform": self.name, **self._engine_recipe()}
+
+    def behaviour(self) -> Behaviour:
+        """Return what it does, as far as can be told; looked up anew, as code and state change.
+
+        A recipe vouches for the state: then only code is looked at.
+        """
+        from pytest_nnrel.identity import behaviour_of
+
+        return behaviour_of(self, state=self.recipe() is None)
 
     def _engine_recipe(self) -> dict[str, object]:
         """Return names, versions and options of the libraries that do the work."""

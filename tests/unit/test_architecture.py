@@ -13,9 +13,9 @@ ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing", "scopes"),
-    ("lanes", "devices", "handover"),
+    ("lanes", "devices", "handover", "identity"),
     ("store", "settings", "recording", "tasks"),
-    ("audio", "decoding", "progress"),
+    ("audio", "decoding", "progress", "keys"),
     ("corpus",),
     ("transforms",),
     ("distances",),

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import joblib
@@ -46,7 +48,12 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.assertions import outcome_of
 from pytest_nnrel.consistency import clips_to_decide, wilson_interval
-from pytest_nnrel.experiment import close_stores, code_version, experiment_on
+from pytest_nnrel.experiment import (
+    FURTHER_WITNESSES,
+    close_stores,
+    experiment_on,
+    witnesses_among,
+)
 from pytest_nnrel.recording import Measurement, sink
 from pytest_nnrel.settings import Settings
 from pytest_nnrel.store import LAYOUT, Store
@@ -54,8 +61,9 @@ from pytest_nnrel.store import LAYOUT, Store
 RATE = 22_050
 #: Drowns the music, so that some clips are told from others and some are not.
 NOISE = PinkNoise(snr_db=0)
-#: Originals that are encoded anew to see that stored embeddings hold: the first and the last.
-WITNESSES = 2
+#: Originals of the corpus of eight that are encoded anew to see that stored embeddings hold: in the
+#: first measurement of a run, of what was known before, and in each further one.
+WITNESSES = witnesses_among(8)
 
 
 @contextmanager
@@ -131,17 +139,39 @@ def roughen(samples, sample_rate):
 
 
 class Counting:
-    """A function that counts: calls and, of encoders, windows."""
+    """A function that counts: calls and, of encoders, windows.
+
+    It does so in a file, as counters in its attributes would be another state after each use.
+    """
+
+    folder: ClassVar[Path]
 
     def __init__(self, fn):
         self.fn = fn
-        self.calls = 0
-        self.windows = 0
+        self.path = self.folder / secrets.token_hex(8)
+        self.forget()
 
     def __call__(self, first, *others):
-        self.calls += 1
-        self.windows += len(first)
+        with self.path.open("a") as file:
+            file.write(f"{len(first)}\n")
         return self.fn(first, *others)
+
+    def forget(self):
+        self.path.write_text("")
+
+    @property
+    def calls(self):
+        return len(self.path.read_text().split())
+
+    @property
+    def windows(self):
+        return sum(map(int, self.path.read_text().split()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counts(tmp_path_factory):
+    """Where functions count their uses."""
+    Counting.folder = tmp_path_factory.mktemp("counts")
 
 
 def margins(*args, **kwargs):
@@ -568,10 +598,11 @@ def test_a_window_is_encoded_once_but_for_witnesses(run, corpus, subject_of):
         return model.counting.windows - before
 
     assert encoded(NOISE) == 16
-    assert encoded(NOISE, distance="cosine") == WITNESSES
-    assert encoded(NOISE) == WITNESSES
-    assert encoded(reverse) == 8 + WITNESSES
-    assert encoded(Identity()) == WITNESSES
+    first = encoded(NOISE, distance="cosine")
+    assert first == FURTHER_WITNESSES
+    assert encoded(NOISE) == FURTHER_WITNESSES
+    assert encoded(reverse) == 8 + FURTHER_WITNESSES
+    assert encoded(Identity()) == FURTHER_WITNESSES
 
 
 def test_a_second_run_transforms_and_encodes_nothing_that_is_known(cache, corpus):
@@ -580,7 +611,8 @@ def test_a_second_run_transforms_and_encodes_nothing_that_is_known(cache, corpus
     transform = FunctionTransform("reversal", fn, version="1")
     results = []
     for _ in range(2):
-        fn.calls = encoder.windows = anonymous.windows = 0
+        for counting in (fn, encoder, anonymous):
+            counting.forget()
         with running(cache):
             results.append(
                 [
@@ -594,7 +626,7 @@ def test_a_second_run_transforms_and_encodes_nothing_that_is_known(cache, corpus
                 ]
             )
     assert fn.calls == 0
-    assert encoder.windows == 2 * WITNESSES
+    assert encoder.windows == WITNESSES + FURTHER_WITNESSES
     assert anonymous.windows == 16
     first, second = results
     assert [plain(m) for m in second] == [plain(m) for m in first]
@@ -604,7 +636,8 @@ def test_what_is_not_versioned_does_not_outlive_the_run(cache, corpus):
     fn = Counting(reverse)
     encoder = Counting(bands)
     for _ in range(2):
-        fn.calls = encoder.windows = 0
+        fn.forget()
+        encoder.forget()
         with running(cache):
             within_consistency(
                 as_encoder(encoder, name="x", fingerprint="1"),
@@ -615,54 +648,65 @@ def test_what_is_not_versioned_does_not_outlive_the_run(cache, corpus):
     assert encoder.windows == 8 + WITNESSES  # the originals are known
 
 
-def test_another_process_finds_what_this_one_stored(cache):
-    corpus = Corpus.bundled().subset(4)
-    with running(cache):
-        expected = within_consistency(
-            as_encoder(bands, name="x", fingerprint="1"),
-            FunctionTransform("reversal", reverse, version="1"),
-            corpus=corpus,
+def test_another_process_finds_what_this_one_stored(cache, tmp_path, monkeypatch):
+    (tmp_path / "nnrel_test_mine.py").write_text(
+        textwrap.dedent(
+            """
+            import sys
+            from pathlib import Path
+
+            import numpy as np
+
+            from pytest_nnrel import Corpus, FunctionTransform, as_encoder, within_consistency
+            from pytest_nnrel import experiment, settings
+
+            USES = Path(__file__).with_name("uses")
+
+            def bands(batch):
+                with open(USES, "a") as file:
+                    print("encoded", len(batch), file=file)
+                spectra = np.abs(np.fft.rfft(batch))
+                parts = np.array_split(spectra, 12, axis=1)
+                return np.stack([part.mean(axis=1) for part in parts], axis=1)
+
+            def reverse(samples, sample_rate):
+                with open(USES, "a") as file:
+                    print("transformed", len(samples), file=file)
+                return samples[::-1]
+
+            def measure(cache):
+                active = settings.Settings(cache_dir=Path(cache), jobs=1)
+                settings.activate(active)
+                measured = within_consistency(
+                    as_encoder(bands, name="x", fingerprint="1"),
+                    FunctionTransform("reversal", reverse, version="1"),
+                    corpus=Corpus.bundled().subset(4),
+                )
+                experiment.close_stores(active)
+                measurement = measured.as_dict()
+                del measurement["timings"]
+                return measurement
+            """
         )
-    script = textwrap.dedent(
-        """
-        import json, sys
-        from pathlib import Path
-
-        import numpy as np
-
-        from pytest_nnrel import Corpus, FunctionTransform, as_encoder, within_consistency
-        from pytest_nnrel import experiment, settings
-
-        encoded = []
-
-        def bands(batch):
-            encoded.append(len(batch))
-            spectra = np.abs(np.fft.rfft(batch))
-            parts = np.array_split(spectra, 12, axis=1)
-            return np.stack([part.mean(axis=1) for part in parts], axis=1)
-
-        def never(samples, sample_rate):
-            raise AssertionError("transformed again")
-
-        active = settings.Settings(cache_dir=Path(sys.argv[1]), jobs=1)
-        settings.activate(active)
-        measured = within_consistency(
-            as_encoder(bands, name="x", fingerprint="1"),
-            FunctionTransform("reversal", never, version="1"),
-            corpus=Corpus.bundled().subset(4),
-        )
-        experiment.close_stores(active)
-        print(json.dumps([encoded, measured.as_dict()]))
-        """
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(cache)], capture_output=True, text=True, timeout=60
+    uses = tmp_path / "uses"
+    script = (
+        f"import json, nnrel_test_mine; print(json.dumps(nnrel_test_mine.measure({str(cache)!r})))"
     )
-    assert done.returncode == 0, done.stderr
-    encoded, measured = json.loads(done.stdout.splitlines()[-1])
-    del measured["timings"]
-    assert encoded == [WITNESSES]
-    assert measured == json.loads(json.dumps(plain(expected)))
+    found, used = [], []
+    for _ in range(2):
+        uses.write_text("")
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+        used.append(uses.read_text().splitlines())
+    assert used[0].count("encoded 4") == 2
+    assert len(used[0]) == 6
+    assert used[1] == [f"encoded {witnesses_among(4)}"]
+    assert found[1] == found[0]
 
 
 def test_without_a_cache_nothing_is_left(tmp_path, corpus, monkeypatch):
@@ -876,19 +920,18 @@ def test_changed_weights_give_new_embeddings(run, corpus):
 def test_witnesses_of_a_module_are_encoded_once_in_a_run(cache, corpus):
     """Its fingerprint tells whatever changes, so that measurements need not look again."""
     torch = pytest.importorskip("torch")
-    seen = []
+    counting = Counting(lambda x: x.reshape(len(x), -1, 105).abs().amax(1))
 
     class Net(torch.nn.Module):
         def forward(self, x):
-            seen.append(len(x))
-            return x.reshape(len(x), -1, 105).abs().amax(1)
+            return counting(x)
 
     for _ in range(2):
         with running(cache):
             for measure in ("rho", "accuracy", "rho"):
                 between_consistency(Net(), NOISE, corpus=corpus, measure=measure)
     # Originals and transformed clips in the first run, one look at what is stored in the second.
-    assert sum(seen) == 16 + WITNESSES
+    assert counting.windows == 16 + WITNESSES
 
 
 def test_changed_code_behind_an_unchanged_fingerprint_is_found(cache, corpus):
@@ -1057,11 +1100,6 @@ def test_a_file_that_changes_is_read_anew(cache, folder, tmp_path, corpus):
     assert after == fresh_margins(encoder, NOISE, corpus=of_folder(copies))
 
 
-def test_the_code_is_part_of_every_key():
-    assert code_version() == code_version()
-    assert len(code_version()) == 32
-
-
 # ---------------------------------------------------------------------------------------------
 # Side by side
 
@@ -1130,37 +1168,46 @@ def ctrl_c():
     signal.signal(signal.SIGINT, handler)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs, ctrl_c):
-    main = threading.main_thread()
-    done, workers = [], set()
-    interrupt = threading.Event()
+class Interrupted:
+    """A reversal during which Ctrl-C comes once, when 18 clips are done."""
 
-    def interrupted(samples, sample_rate):
-        workers.add(threading.current_thread())
-        if len(done) >= 18:  # two threads may pass 18 at once
-            if threading.current_thread() is main:
+    def __init__(self):
+        self.done, self.workers = [], set()
+        self.interrupt = threading.Event()
+        self.over = False
+
+    def __call__(self, samples, sample_rate):
+        here = threading.current_thread()
+        if len(self.done) >= 18 and not self.over:  # two threads may pass 18 at once
+            if here is threading.main_thread():
                 raise KeyboardInterrupt
-            if not interrupt.is_set():
-                interrupt.set()
-                signal.pthread_kill(main.ident, signal.SIGINT)  # as Ctrl-C does
+            if not self.interrupt.is_set():
+                self.interrupt.set()
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # as Ctrl-C does
+            self.workers.add(here)
             time.sleep(0.3)
-        done.append(None)
+        self.done.append(None)
         return samples[::-1]
 
-    transform = FunctionTransform("reversal", interrupted, version="1")
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs, ctrl_c):
+    fn = Interrupted()
+    transform = FunctionTransform("reversal", fn, version="1")
     with pytest.raises(KeyboardInterrupt), running(cache, jobs=jobs):
         within_consistency(MFCCEncoder(), transform, corpus=larger)
-    for worker in workers - {main}:
+    while fn.workers:
+        worker = fn.workers.pop()
         worker.join(timeout=30)
         assert not worker.is_alive()
-    fn = Counting(reverse)
+    fn.over = True
+    done = len(fn.done)
     with running(cache):
         transform = FunctionTransform("reversal", fn, version="1")
         measured = within_consistency(MFCCEncoder(), transform, corpus=larger)
-    assert fn.calls == 20 - len(done)
+    assert len(fn.done) == 20
     if jobs == 1:
-        assert fn.calls == 2
+        assert done == 18
     with running(None):
         expected = within_consistency(
             MFCCEncoder(), FunctionTransform("reversal", reverse, version="1"), corpus=larger

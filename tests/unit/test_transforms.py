@@ -811,11 +811,11 @@ class TestAudiomentations:
 
         return [
             audiomentations.AddGaussianNoise(p=1.0),
-            audiomentations.Compose(
+            audiomentations.OneOf(
                 [
-                    audiomentations.AddGaussianNoise(p=0.5),
-                    audiomentations.LowPassFilter(p=0.5),
-                    audiomentations.ClippingDistortion(p=0.5),
+                    audiomentations.AddGaussianNoise(p=1.0),
+                    audiomentations.LowPassFilter(p=1.0),
+                    audiomentations.ClippingDistortion(p=1.0),
                 ]
             ),
         ]
@@ -832,6 +832,17 @@ class TestAudiomentations:
             assert as_transform(augmentation).apply(music[0], seed=1).samples.tobytes() == first
             others = {transform.apply(music[0], seed=s).samples.tobytes() for s in range(2, 6)}
             assert others - {first}
+
+    @pytest.mark.parametrize("p", [0.0, 0.5, 0.99])
+    @pytest.mark.parametrize("composed", [False, True])
+    def test_a_probability_below_one_is_refused(self, p, composed):
+        import audiomentations
+
+        noise = audiomentations.AddGaussianNoise(p=p)
+        if composed:
+            noise = audiomentations.Compose([audiomentations.OneOf([noise])])
+        with pytest.raises(TransformError, match=rf"AddGaussianNoise\(p={p:g}\) leaves .*pass p=1"):
+            as_transform(noise)
 
     def test_clips_get_noises_of_their_own(self, music):
         transform = as_transform(self.augmentations()[0])
