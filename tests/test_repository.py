@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from markdown_examples import blocks, check_output
+from markdown_examples import check_output
 
 from pytest_nnrel import (
     Corpus,
@@ -52,18 +52,6 @@ def test_the_examples_pass_and_leave_a_report(tmp_path):
     assert (tmp_path / "report" / "index.html").stat().st_size < 5 * 2**20
 
 
-#: The encoder that the README's example imports.
-MY_MODEL = """
-from pytest_nnrel import MFCCEncoder
-
-
-class MyEncoder(MFCCEncoder):
-    @classmethod
-    def load(cls, path):
-        return cls()
-"""
-
-
 def outcomes(folder):
     """Run the tests of a folder on few clips; return the outcomes by test's name."""
     report = folder / "report"
@@ -85,12 +73,9 @@ def outcomes(folder):
 
 @pytest.mark.slow
 def test_the_first_tests_of_the_readme_run_as_they_stand(tmp_path):
-    examples = [block.text for block in blocks(README) if block.language == "python"]
-    (conftest,) = [text for text in examples if "MyEncoder.load" in text]
-    (tests,) = [text for text in examples if "def test_sane" in text]
-    files = {"my_model.py": MY_MODEL, "conftest.py": conftest, "test_encoder.py": tests}
-    for name, text in files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    script = [sys.executable, ROOT / ".ci" / "first_own_test.py", ROOT / "README.md", tmp_path]
+    subprocess.run(script, check=True)
+    tests = (tmp_path / "test_encoder.py").read_text(encoding="utf-8")
     first, second = outcomes(tmp_path), outcomes(tmp_path)
     names = {name.partition("[")[0] for name in first}
     assert names == set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))
@@ -172,7 +157,41 @@ def test_ci_runs_the_test_command_of_the_readme():
     pattern = re.search(r"grep -m1 '(.*)' README.md", script)
     assert pattern is not None
     commands = [line for line in README.splitlines() if re.fullmatch(pattern[1][1:-1], line)]
-    assert commands == ["pip install -c constraints.txt '.[all]' && pytest -n 2"]
+    assert commands == [
+        "pip install -c constraints.txt '.[all]' './reference_models[train]' && pytest -n 2"
+    ]
+
+
+HIDDEN = ("ffmpeg", "ffprobe", "ffplay", "rubberband", "espeak-ng", "fluidsynth", "sox")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the script is one of bash")
+def test_ci_hides_programs_and_caches_that_a_bare_machine_has_not(tmp_path):
+    """With programs on the PATH that fail, none is found; whatever else is there stays."""
+    for name in (*HIDDEN, "harmless"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 7\n")
+        (tmp_path / name).chmod(0o755)
+    looked_for = " ".join((*HIDDEN, "harmless", "bash", "python3"))
+    script = f'for p in {looked_for}; do command -v $p && echo "$p"; done; ls -A "$HOME"; echo end'
+    found = subprocess.run(
+        [ROOT / ".ci" / "bare", "bash", "-c", script],
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert [line for line in found if "/" not in line] == ["harmless", "bash", "python3", "end"]
+    failing = subprocess.run([ROOT / ".ci" / "bare", "false"], check=False)
+    assert failing.returncode == 1
+
+
+def test_both_distributions_are_of_one_version():
+    main, models = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in (".", "reference_models")
+    )
+    assert models["version"] == main["version"]
+    assert f"pytest-nnrel[torch]=={main['version']}" in models["dependencies"]
 
 
 def test_files_that_the_readme_links_exist():

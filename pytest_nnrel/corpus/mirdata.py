@@ -29,7 +29,7 @@ def tracks(
         import mirdata
     except ImportError as error:
         raise CorpusError(
-            'a mirdata corpus needs mirdata: pip install "pytest-nnrel[models]"'
+            'a mirdata corpus needs mirdata: pip install "pytest-nnrel[mirdata]"'
         ) from error
     try:
         dataset = mirdata.initialize(

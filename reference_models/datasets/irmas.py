@@ -75,7 +75,7 @@ def _training_tracks(root: Path) -> tuple[list[str], Mapping[str, Any]]:
         from mirdata.datasets.irmas import INST_DICT
     except ImportError as error:
         raise DatasetError(
-            'IRMAS is read by mirdata: pip install "pytest-nnrel[models]"'
+            'IRMAS is read by mirdata: pip install "pytest-nnrel-models[train]"'
         ) from error
     try:
         tracks = mirdata.initialize("irmas", data_home=str(root)).load_tracks()

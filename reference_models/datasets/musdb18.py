@@ -162,7 +162,7 @@ def _opened(path: Path) -> Iterator[Any]:
         import av
     except ImportError as error:
         raise DatasetError(
-            f'{path} is decoded by PyAV: pip install "pytest-nnrel[models]"'
+            f'{path} is decoded by PyAV: pip install "pytest-nnrel-models[train]"'
         ) from error
     try:
         with av.open(str(path)) as container:

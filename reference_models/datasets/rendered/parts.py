@@ -154,8 +154,8 @@ def _bundled(distribution: str, beginning: str) -> Path:
         files = metadata.files(distribution) or []
     except metadata.PackageNotFoundError as error:
         raise DatasetError(
-            f"rendering needs {distribution}: pip install 'pytest-nnrel[models]', or render with"
-            " Debian's packages (--parts debian)"
+            f"rendering needs {distribution}: pip install 'pytest-nnrel-models[train]', or render"
+            " with Debian's packages (--parts debian)"
         ) from error
     for file in sorted(files, key=str):
         path = Path(str(file.locate()))

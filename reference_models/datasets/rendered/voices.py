@@ -124,7 +124,9 @@ def pyworld() -> Any:  # noqa: ANN401
     try:
         import pyworld as world
     except ImportError as error:
-        raise DatasetError("singing needs pyworld: pip install 'pytest-nnrel[models]'") from error
+        raise DatasetError(
+            "singing needs pyworld: pip install 'pytest-nnrel-models[train]'"
+        ) from error
     return world
 
 
