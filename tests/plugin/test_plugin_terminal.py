@@ -80,6 +80,7 @@ def test_summary_is_printed_without_a_report_too(inner):
     assert _section(run.text) == [
         "corpus clips: 8 clips at 22,050 Hz, chance 0.125; conditions: 1; smallest drop it can"
         " show: 62.5% (5 clips)",
+        "positions: 22,050 Hz, not stated by the encoder",
         "positions  C_W euclidean  1 holds  closest: PinkNoise(snr_db=40) 1.000 [0.676, 1.000]"
         " against 1",
     ]

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from pytest_nnrel import handover
+
 #: What measuring needs, and a run that does not measure must not wait for.
 _HEAVY = {
     "numpy", "hypothesis", "torch", "librosa", "scipy", "numba", "matplotlib", "jinja2", "tqdm",
@@ -104,6 +106,11 @@ def test_strategies_load_hypothesis_and_nothing_else():
     assert not loaded & _HEAVY
 
 
+def outside_of_runs():
+    """Return the environment of a process that no test has started."""
+    return {name: value for name, value in os.environ.items() if name != handover.VARIABLE}
+
+
 def test_measuring_works_without_pytest(clips, tmp_path):
     """No plugin, no settings of a run: the bundled corpus, and the user's cache."""
     code = """
@@ -121,7 +128,7 @@ print(measured.value, measured.n, measured.details["corpus"]["name"], "_pytest" 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path,
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        env={**outside_of_runs(), "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1.0", "8", "bundled", "False"]
