@@ -18,7 +18,7 @@ from pytest_nnrel.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_nnrel.corpus import Clip, Corpus
     from pytest_nnrel.inspection import Finding
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _EXIT_CODES = """\
 exit codes:
   0  done; of compare: the same or better
-  1  of compare alone: worse
+  1  of compare: worse; of baseline merge: both sides changed a condition, each otherwise
   2  the input is wrong, and one line says how; of compare: not comparable, or not all of it
 """
 
@@ -72,6 +72,17 @@ def _parser() -> argparse.ArgumentParser:
         "--partial", action="store_true", help="leave out what the new file does not have"
     )
 
+    baseline = _add(commands, "baseline", None, "merge the versions of a baseline of two branches")
+    merge = _add(
+        baseline.add_subparsers(required=True, metavar="COMMAND", title="commands"),
+        "merge",
+        _merge,
+        "merge two versions of a baseline, condition by condition, as git's merge drivers do",
+    )
+    merge.add_argument("base", type=Path, help="what both come from; an empty file for nothing")
+    merge.add_argument("ours", type=Path, help="one of them, which the result is written to")
+    merge.add_argument("theirs", type=Path, help="the other")
+
     cache = _add(commands, "cache", _cache, "tell or clear what is kept between runs")
     cache.add_argument("--dir", type=Path, help="as --nnrel-cache (default: the user's)")
     cache.add_argument("--clear", action="store_true", help="delete all of it")
@@ -83,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
-    run: object,
+    run: Callable[[argparse.Namespace], int | None] | None,
     summary: str,
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(
@@ -236,6 +247,21 @@ def _compare(chosen: argparse.Namespace) -> int:
     if not complete and not chosen.partial:
         raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
     return 0
+
+
+def _merge(chosen: argparse.Namespace) -> int:
+    from pytest_nnrel.baselines import merge_files
+
+    conflicts = merge_files(chosen.base, chosen.ours, chosen.theirs)
+    for conflict in conflicts:
+        print(f"conflict: {conflict}", file=sys.stderr)
+    if conflicts:
+        print(
+            f"{chosen.ours} is left as it is: measure these on what is merged, with"
+            " pytest --nnrel-update-baseline, or take one side's entries by hand",
+            file=sys.stderr,
+        )
+    return 1 if conflicts else 0
 
 
 def _cache(chosen: argparse.Namespace) -> None:

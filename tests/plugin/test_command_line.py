@@ -1,4 +1,4 @@
-"""``python -m pytest_nnrel show | render | compare | cache | schema``."""
+"""``python -m pytest_nnrel show | render | compare | baseline | cache | schema``."""
 
 from __future__ import annotations
 
@@ -324,7 +324,8 @@ def test_cache_folder_that_is_a_file_is_an_error(inner):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("play",), ("show",), ("show", "x", "y"), ("render",), ("cache", "--all")]
+    "arguments",
+    [(), ("play",), ("show",), ("show", "x", "y"), ("render",), ("baseline",), ("cache", "--all")],
 )
 def test_bad_usage_is_exit_code_2_with_the_usage(inner, arguments):
     done = _run(inner, *arguments)
@@ -333,7 +334,9 @@ def test_bad_usage_is_exit_code_2_with_the_usage(inner, arguments):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["", "show", "render", "compare", "cache", "schema"])
+@pytest.mark.parametrize(
+    "command", ["", "show", "render", "compare", "baseline", "cache", "schema"]
+)
 def test_help_tells_exit_codes(inner, command):
     done = _run(inner, *filter(None, [command]), "--help")
     assert done.returncode == 0
