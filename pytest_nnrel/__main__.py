@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from contextlib import redirect_stdout
+from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from pytest_nnrel import settings
 from pytest_nnrel.errors import (
@@ -34,12 +37,50 @@ exit codes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, or 2 after printing what is wrong with the input."""
-    chosen = _parser().parse_args(arguments)
-    try:
-        return int(chosen.run(chosen) or 0)
-    except (NNRelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with _Output(sys.stdout) as output, redirect_stdout(output):
+        chosen = _parser().parse_args(arguments)
+        try:
+            return int(chosen.run(chosen) or 0)
+        except (NNRelError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+
+
+class _Output(TextIOBase):
+    """Standard output, whose reader, such as ``head``, may leave early.
+
+    What is printed later is then lost, and nothing else: the command is carried out to its end,
+    and its exit code stands.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._silence()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._silence()
+
+    def close(self) -> None:
+        # The stream itself is others' to close.
+        self.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def _silence(self) -> None:
+        # What is still buffered would break the pipe again when the interpreter ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import jsonschema
 import numpy as np
@@ -332,6 +335,22 @@ def test_bad_usage_is_exit_code_2_with_the_usage(inner, arguments):
     assert done.returncode == 2
     assert done.stderr.startswith("usage: python -m pytest_nnrel")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "schema"])
+def test_a_reader_that_leaves_early_changes_neither_deeds_nor_exit_code(inner, clips, command):
+    """A pipe that nobody reads any more, as after ``| head``."""
+    arguments = ("schema",) if command == "schema" else ("show", _CLIP, f"--corpus={clips}")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_nnrel", *arguments],
+        cwd=inner.path, stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    if command == "show":
+        assert len(list((inner.path / "nnrel-clips").iterdir())) == 2
 
 
 @pytest.mark.parametrize(
