@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from contextlib import redirect_stdout
+from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from pytest_nnrel import settings
 from pytest_nnrel.errors import (
@@ -18,7 +21,7 @@ from pytest_nnrel.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_nnrel.corpus import Clip, Corpus
     from pytest_nnrel.inspection import Finding
@@ -27,19 +30,57 @@ if TYPE_CHECKING:
 _EXIT_CODES = """\
 exit codes:
   0  done; of compare: the same or better
-  1  of compare alone: worse
+  1  of compare: worse; of baseline merge: both sides changed a condition, each otherwise
   2  the input is wrong, and one line says how; of compare: not comparable, or not all of it
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, or 2 after printing what is wrong with the input."""
-    chosen = _parser().parse_args(arguments)
-    try:
-        return int(chosen.run(chosen) or 0)
-    except (NNRelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with _Output(sys.stdout) as output, redirect_stdout(output):
+        chosen = _parser().parse_args(arguments)
+        try:
+            return int(chosen.run(chosen) or 0)
+        except (NNRelError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+
+
+class _Output(TextIOBase):
+    """Standard output, whose reader, such as ``head``, may leave early.
+
+    What is printed later is then lost, and nothing else: the command is carried out to its end,
+    and its exit code stands.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._silence()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._silence()
+
+    def close(self) -> None:
+        # The stream itself is others' to close.
+        self.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def _silence(self) -> None:
+        # What is still buffered would break the pipe again when the interpreter ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +113,17 @@ def _parser() -> argparse.ArgumentParser:
         "--partial", action="store_true", help="leave out what the new file does not have"
     )
 
+    baseline = _add(commands, "baseline", None, "merge the versions of a baseline of two branches")
+    merge = _add(
+        baseline.add_subparsers(required=True, metavar="COMMAND", title="commands"),
+        "merge",
+        _merge,
+        "merge two versions of a baseline, condition by condition, as git's merge drivers do",
+    )
+    merge.add_argument("base", type=Path, help="what both come from; an empty file for nothing")
+    merge.add_argument("ours", type=Path, help="one of them, which the result is written to")
+    merge.add_argument("theirs", type=Path, help="the other")
+
     cache = _add(commands, "cache", _cache, "tell or clear what is kept between runs")
     cache.add_argument("--dir", type=Path, help="as --nnrel-cache (default: the user's)")
     cache.add_argument("--clear", action="store_true", help="delete all of it")
@@ -83,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
-    run: object,
+    run: Callable[[argparse.Namespace], int | None] | None,
     summary: str,
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(
@@ -236,6 +288,21 @@ def _compare(chosen: argparse.Namespace) -> int:
     if not complete and not chosen.partial:
         raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
     return 0
+
+
+def _merge(chosen: argparse.Namespace) -> int:
+    from pytest_nnrel.baselines import merge_files
+
+    conflicts = merge_files(chosen.base, chosen.ours, chosen.theirs)
+    for conflict in conflicts:
+        print(f"conflict: {conflict}", file=sys.stderr)
+    if conflicts:
+        print(
+            f"{chosen.ours} is left as it is: measure these on what is merged, with"
+            " pytest --nnrel-update-baseline, or take one side's entries by hand",
+            file=sys.stderr,
+        )
+    return 1 if conflicts else 0
 
 
 def _cache(chosen: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from pytest_nnrel.corpus import Clip, Corpus, reopen
 from pytest_nnrel.distances import audio_features, pairwise_distances
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.progress import progress
-from pytest_nnrel.report.results import kind_of, load_results, subject_of
+from pytest_nnrel.report.results import kind_of, load_results, subject_of, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -93,7 +93,8 @@ def findings_of(path: Path, clip_id: str, transform: str | None = None) -> list[
     """
     results = load_results(path)
     try:
-        found = [f for m in results["measurements"].values() for f in _found(m, clip_id, results)]
+        measurements = told_apart(results)["measurements"].values()
+        found = [f for m in measurements for f in _found(m, clip_id, results)]
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ResultsError(
             f"{path} is incomplete or was changed: {type(error).__name__} {error}; run the tests"

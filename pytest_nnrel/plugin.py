@@ -375,6 +375,8 @@ def _value(config: pytest.Config, option: _Option) -> str | None:
     if given in (None, ""):
         return option.default
     named = str(given)
+    if option.name == "cache" and named == "0":  # the word for "none" elsewhere
+        raise SettingError("nnrel cache: 0 is the name of a folder here; write 'off', or ./0")
     if option.metavar in ("DIR", "FILE") and named != _OFF:
         return _anchored(config, named, in_ini=in_ini)
     if option.name == "corpus" and in_ini and named != "bundled" and ":" not in named:

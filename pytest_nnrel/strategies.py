@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.errors import InvalidArgument
+from hypothesis.errors import FailedHealthCheck, InvalidArgument
 
 from pytest_nnrel.transforms import (
     FAMILIES,
@@ -61,6 +62,10 @@ _PAPER_SNR_DB = -15.0
 _PAPER_KBPS = 8
 #: Severity of a chain whose steps are all as strong as their bounds allow.
 _FULL_SEVERITY = 100
+#: The profile whose deadline is Hypothesis's own, wherever nobody chose another.
+_UNCHOSEN = "default"
+#: That deadline: a measurement of a corpus takes longer.
+_DEADLINE = timedelta(milliseconds=200)
 #: Steps of a chain where no number is given, if there are as many families.
 _CHAIN_STEPS = 3
 
@@ -405,13 +410,37 @@ def _ladders(families: tuple[type[Transform], ...], bounds: dict[str, Any]) -> l
 # What is drawn. Composed rather than mapped, so that a failure shows PitchShift(...), not a number.
 
 
+def _check_deadline() -> None:
+    """Refuse a deadline that nobody chose, before time is spent on shrinking what exceeds it.
+
+    Raises
+    ------
+    FailedHealthCheck
+        As Hypothesis does of tests that generate too slowly: it ends the test at once.
+    """
+    active = settings()  # of the test that draws
+    # A deadline that was set, even to the same, is an object of its own.
+    chosen = active.deadline is not settings.get_profile(_UNCHOSEN).deadline
+    # ``find`` and ``example()`` suppress all health checks, and measure nothing by themselves.
+    suppressed = set(HealthCheck) <= set(active.suppress_health_check)
+    if active.deadline == _DEADLINE and not chosen and not suppressed:
+        raise FailedHealthCheck(
+            f"this test has Hypothesis's own deadline of {_DEADLINE.total_seconds() * 1e3:g} ms an"
+            " example, which measurements exceed: have conftest.py call"
+            ' hypothesis.settings.load_profile("nnrel"), or set @settings(deadline=None) on the'
+            " test; a deadline of your own, such as @settings(deadline=60_000), is kept"
+        )
+
+
 @st.composite
 def _rungs(draw: DrawFn, ladder: _Ladder) -> Transform:
+    _check_deadline()
     return ladder.on(draw(st.integers(ladder.first, ladder.last)))
 
 
 @st.composite
 def _chain(draw: DrawFn, ladders: list[_Ladder], min_steps: int, max_steps: int) -> Transform:
+    _check_deadline()
     # A list, from which shrinking can take any step and leave the others what they are (of a list
     # of unique values it could not); and as many turns whatever the steps, so that the shorter of
     # two sequences of draws is the one with fewer steps.
@@ -435,6 +464,7 @@ def _from(place: int, places: int) -> Iterator[int]:
 
 @st.composite
 def _clip(draw: DrawFn, corpus: Corpus | None) -> Clip:
+    _check_deadline()
     if corpus is None:
         from pytest_nnrel.experiment import run_corpus
 

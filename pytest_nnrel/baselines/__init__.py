@@ -8,6 +8,7 @@ many conditions do not bring many false alarms; tests of single conditions only 
 
 from pytest_nnrel.baselines.changes import Change, Comparison, compare, compare_records
 from pytest_nnrel.baselines.check import Baseline
+from pytest_nnrel.baselines.merge import merge, merge_files
 from pytest_nnrel.baselines.records import (
     Clips,
     Entry,
@@ -20,5 +21,5 @@ from pytest_nnrel.baselines.records import (
 
 __all__ = [
     "Baseline", "Change", "Clips", "Comparison", "Entry", "Key", "Records", "compare",
-    "compare_records", "load_baseline", "load_records", "write_baseline",
+    "compare_records", "load_baseline", "load_records", "merge", "merge_files", "write_baseline",
 ]  # fmt: skip

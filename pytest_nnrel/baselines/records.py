@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 FORMAT = "pytest-nnrel baseline"
+#: Merges two versions of a baseline, condition by condition.
+MERGE = "python -m pytest_nnrel baseline merge BASE OURS THEIRS"
 #: Raised whenever a reader of the old schema would misread the new one.
 SCHEMA_VERSION = 1
 #: Conditions and clips that messages list by name.
@@ -26,6 +29,8 @@ LISTED = 8
 _DECIMALS = 4
 #: Decimals of values in it.
 VALUE_DECIMALS = 6
+#: What git and others write into a file that they could not merge, at the start of lines.
+_CONFLICT = re.compile(r"^(<{7,}|\|{7,}|={7,}|>{7,})(?= |$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,12 @@ class Key:
     transform: str
     corpus: str
     seed: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.transform} of {self.encoder} ({self.measure}, {self.distance}, corpus"
+            f" {self.corpus}, seed {self.seed})"
+        )
 
 
 @dataclass(frozen=True)
@@ -216,8 +227,16 @@ class Records:
     def of_baseline(cls, plain: dict[str, Any]) -> Records:
         """Return the content of a baseline file."""
         corpora = {k: Clips.of(listing) for k, listing in plain["corpora"].items()}
-        entries = [Entry.from_dict(e, corpora[e["corpus"]].ids) for e in plain["entries"]]
-        return cls({entry.key: entry for entry in entries}, corpora)
+        entries: dict[Key, Entry] = {}
+        for one in plain["entries"]:
+            entry = Entry.from_dict(one, corpora[one["corpus"]].ids)
+            if entry.key in entries:  # which of them counted would hang on their order
+                raise BaselineError(
+                    f"two entries for {entry.key}, as a merge by lines leaves them: take out the"
+                    f" one that is wrong, or merge both sides anew with {MERGE}"
+                )
+            entries[entry.key] = entry
+        return cls(entries, corpora)
 
     @classmethod
     def of_results(cls, plain: dict[str, Any]) -> Records:
@@ -226,10 +245,20 @@ class Records:
         measured = [m for m in plain["measurements"].values() if m["measure"] == "within"]
         found = cls({}, corpora)
         for one in measured:
-            if one["details"]["identity"]["corpus"] in corpora:
-                entry = Entry.of(one)
-                found = found.joined(cls({entry.key: entry}))
+            entry = Entry.of(one)
+            clips = corpora.get(entry.key.corpus)
+            if clips is None:
+                raise ValueError(f"the clips of {entry.key} are not listed")
+            if len(entry.outcomes) != len(clips.ids):
+                raise ValueError(
+                    f"{entry.key} has {len(entry.outcomes)} outcomes of {len(clips.ids)} clips"
+                )
+            found = found.joined(cls({entry.key: entry}))
         return found
+
+    def text(self) -> str:
+        """Return the text of a baseline file."""
+        return json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -259,13 +288,11 @@ def load_records(path: Path) -> Records:
 
 def _load(path: Path) -> tuple[str, Records]:
     """Return the format of a file, and what it holds."""
+    text = _text_of(path)
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BaselineError(
-            f"{path} cannot be read: {error.strerror or error}; name a baseline or the results.json"
-            " of a run"
-        ) from error
+        plain = json.loads(text, object_pairs_hook=_once_each)
+    except BaselineError as error:
+        raise BaselineError(f"{path}: {error}") from error
     except ValueError as error:
         raise BaselineError(
             f"{path} is no JSON: {error}; restore it from version control"
@@ -283,11 +310,51 @@ def _load(path: Path) -> tuple[str, Records]:
         )
     try:
         return named, readers[named](plain)
+    except BaselineError as error:
+        raise BaselineError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BaselineError(
             f"{path} was changed or damaged: {type(error).__name__} {error}; restore it from"
-            " version control"
+            " version control, or run the tests again"
         ) from error
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file, unless it is one that waits for a merge to be settled."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin with a byte order mark
+    except OSError as error:
+        raise BaselineError(
+            f"{path} cannot be read: {error.strerror or error}; name a baseline or the results.json"
+            " of a run"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BaselineError(
+            f"{path} is no UTF-8: byte {error.object[error.start]:#04x} at {error.start}; save it"
+            " as UTF-8, or restore it from version control"
+        ) from error
+    marker = _CONFLICT.search(text)
+    if marker is not None:
+        line = text.count("\n", 0, marker.start()) + 1
+        raise BaselineError(
+            f"{path} is an unresolved merge: line {line} is the conflict marker"
+            f" {marker.group()}; take one side whole (git checkout --ours, or --theirs), or"
+            f" merge both with {MERGE}"
+        )
+    return text
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, which a merge by lines can leave with two values of one name."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BaselineError(
+            f"{twice!r} stands twice in one object, as a merge by lines leaves it: take out the one"
+            f" that is wrong, or merge both sides anew with {MERGE}"
+        )
+    return found
 
 
 def load_baseline(path: Path) -> Records:
@@ -325,9 +392,8 @@ def write_baseline(path: Path, newer: Records) -> None:
         locks = Store(Path(tempfile.gettempdir()) / "pytest-nnrel")
     with locks.lock(digest(str(path))):
         kept = load_baseline(path) if path.exists() else Records()
-        text = json.dumps(kept.merged(newer).as_dict(), indent=1, ensure_ascii=False) + "\n"
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_text(path, text)
+        replace_text(path, kept.merged(newer).text())
 
 
 def _numbers(values: Iterable[float]) -> str:

@@ -154,8 +154,9 @@ class Corpus:
             once each. A `CorpusWarning` names what else looks like audio and is passed over;
             `passed_over` counts by reason.
         segments : int
-            Source segments per file, evenly spread and not overlapping; a file too short for as
-            many gives fewer. Silent stretches are passed over. Segments of a file are one group.
+            Source segments per file, evenly spread and not overlapping. Silent stretches are passed
+            over. Segments of a file are one group. A file that is too short for as many gives
+            fewer, which a `CorpusWarning` tells.
         name : str, optional
             The folder's name where omitted.
         sample_rate, source_seconds, window_seconds
@@ -349,13 +350,18 @@ class Corpus:
             raise CorpusError(f"segments must be a whole number of 1 or more, not {segments!r}")
         sources: list[Source] = []
         problems: list[str] = []
+        short: list[str] = []
         for id_, path in files.items():
             try:
-                sources += segments_of(
+                found = segments_of(
                     id_, path, segments, source_seconds, window_seconds, (labels or {}).get(id_, {})
                 )
             except CorpusError as error:
                 problems.append(str(error))
+                continue
+            sources += found
+            if len(found) < segments:
+                short.append(id_)
         raise_all(name, problems)
         corpus = cls(
             name,
@@ -367,6 +373,15 @@ class Corpus:
             segments=segments,
         )
         corpus._warn_upsampled()
+        if short:
+            more = f" and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
+            warnings.warn(
+                f"corpus {name!r}: fewer than {segments} segments of {source_seconds:g} s come from"
+                f" {len(short)} of {len(files)} files, which are too short or silent in part"
+                f" ({', '.join(short[:_NAMED])}{more}); the corpus has {len(corpus)} clips",
+                CorpusWarning,
+                stacklevel=3,
+            )
         return corpus
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
-from pytest_nnrel.report.results import conditions_of
+from pytest_nnrel.report.results import conditions_of, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +63,7 @@ def render_page(results: dict[str, Any], folder: Path | None = None) -> str:
         "number": _number,
         "shortened": _shortened,
     }
-    return page.get_template("page.html").render(_content(results, folder))
+    return page.get_template("page.html").render(_content(told_apart(results), folder))
 
 
 def environment(package: str) -> Environment:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.files import replace_text
 from pytest_nnrel.report.findings import Row, headline, rows_of, tally
-from pytest_nnrel.report.results import assumptions_of, conditions_of
+from pytest_nnrel.report.results import assumptions_of, conditions_of, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +47,7 @@ def summary_text(results: dict[str, Any]) -> str:
         not be measured; baselines; the smallest drop that the run could see. Names stand in code
         spans, so that nothing in them is markup.
     """
+    results = told_apart(results)
     rows = rows_of(results)
     parts = ["## pytest-nnrel", headline(tally(rows))]
     for outcome, heading in _HEADINGS.items():

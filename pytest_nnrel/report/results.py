@@ -206,6 +206,35 @@ def _without_volatile(value: Any, node: dict[str, Any], root: dict[str, Any]) ->
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
+#: Characters of a fingerprint that tell namesakes apart; as many as "no fingerprint" has.
+_MARK_LENGTH = 14
+
+
+def told_apart(results: dict[str, Any]) -> dict[str, Any]:
+    """Return results in which encoders that share a name bear a piece of their fingerprint too.
+
+    Otherwise views, which go by names, would draw several encoders as one. Those without a
+    fingerprint cannot be told from each other.
+    """
+    known: dict[str, set[str | None]] = {}
+    for measurement in results["measurements"].values():
+        if encoder := measurement["details"].get("encoder"):
+            known.setdefault(encoder["name"], set()).add(encoder["fingerprint"])
+    shared = {name for name, fingerprints in known.items() if len(fingerprints) > 1}
+    if not shared:
+        return results
+    measurements = {}
+    for key, measurement in results["measurements"].items():
+        details = measurement["details"]
+        encoder = details.get("encoder")
+        if encoder and encoder["name"] in shared:
+            mark = (encoder["fingerprint"] or "no fingerprint")[:_MARK_LENGTH]
+            named = {**encoder, "name": f"{encoder['name']} ({mark})"}
+            measurement = {**measurement, "details": {**details, "encoder": named}}
+        measurements[key] = measurement
+    return {**results, "measurements": measurements}
+
+
 def subject_of(measurement: dict[str, Any]) -> str:
     """Return the encoder's name; for audio space, that."""
     encoder = measurement["details"].get("encoder")

@@ -12,6 +12,7 @@ from pytest_nnrel.report.results import (
     describe_fully,
     kind_of,
     subject_of,
+    told_apart,
 )
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def summary_lines(results: dict[str, Any]) -> list[str]:
     """Return the lines of the summary; none where nothing was measured."""
-    measurements = results["measurements"]
+    measurements = told_apart(results)["measurements"]
     verdicts = [verdict for test in results["tests"] for verdict in test["verdicts"]]
     lines = list(_corpora(measurements.values()))
     judged: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)

@@ -1,9 +1,12 @@
-"""``python -m pytest_nnrel show | render | compare | cache | schema``."""
+"""``python -m pytest_nnrel show | render | compare | baseline | cache | schema``."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import jsonschema
 import numpy as np
@@ -324,7 +327,8 @@ def test_cache_folder_that_is_a_file_is_an_error(inner):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("play",), ("show",), ("show", "x", "y"), ("render",), ("cache", "--all")]
+    "arguments",
+    [(), ("play",), ("show",), ("show", "x", "y"), ("render",), ("baseline",), ("cache", "--all")],
 )
 def test_bad_usage_is_exit_code_2_with_the_usage(inner, arguments):
     done = _run(inner, *arguments)
@@ -333,7 +337,25 @@ def test_bad_usage_is_exit_code_2_with_the_usage(inner, arguments):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["", "show", "render", "compare", "cache", "schema"])
+@pytest.mark.parametrize("command", ["show", "schema"])
+def test_a_reader_that_leaves_early_changes_neither_deeds_nor_exit_code(inner, clips, command):
+    """A pipe that nobody reads any more, as after ``| head``."""
+    arguments = ("schema",) if command == "schema" else ("show", _CLIP, f"--corpus={clips}")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_nnrel", *arguments],
+        cwd=inner.path, stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    if command == "show":
+        assert len(list((inner.path / "nnrel-clips").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "command", ["", "show", "render", "compare", "baseline", "cache", "schema"]
+)
 def test_help_tells_exit_codes(inner, command):
     done = _run(inner, *filter(None, [command]), "--help")
     assert done.returncode == 0

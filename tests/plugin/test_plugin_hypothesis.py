@@ -246,6 +246,45 @@ def test_given_with_the_profile_of_the_plugin(inner):
         assert transform["severity"] == round(transform["magnitude"] / 0.05)
 
 
+def test_a_profile_that_was_forgotten_is_told_before_anything_is_measured(inner):
+    """Fails at the first draw; a deadline that was chosen stays, be it Hypothesis's own."""
+    inner.write(
+        conftest="""
+            from hypothesis import settings
+            settings.load_profile("default")  # in CI, Hypothesis loads one without a deadline
+        """,
+        test_deadlines="""
+            from hypothesis import find, given, settings, strategies as st
+            from pytest_nnrel import PinkNoise, strategies as nn
+
+            @given(nn.pitch_shifts())
+            def test_forgotten(transform): raise KeyError
+            @settings(max_examples=5)
+            @given(nn.chains())
+            def test_forgotten_chain(chain): raise KeyError
+            @given(st.data())
+            def test_forgotten_data(data): data.draw(nn.clips())
+            @given(...)
+            def test_forgotten_type(transform: PinkNoise): raise KeyError
+
+            @settings(deadline=200, max_examples=5)
+            @given(nn.pitch_shifts())
+            def test_chosen(transform): pass
+            @settings(deadline=None, max_examples=5)
+            @given(nn.pitch_shifts())
+            def test_none(transform): pass
+            def test_find(): find(nn.pitch_shifts(), bool)
+            @given(st.integers())
+            def test_of_others(number): pass
+        """,
+    )
+    done = inner.execute("pytest", "-pno:cacheprovider", "test_deadlines.py")
+    assert "4 failed, 4 passed" in done.stdout, done.stdout
+    words = 'load_profile("nnrel"), or set @settings(deadline=None) on the test'
+    assert len(re.findall(f"E .*FailedHealthCheck: .*{re.escape(words)}", done.stdout)) == 4
+    assert "KeyError" not in done.stdout.replace("raise KeyError", "")
+
+
 @pytest.mark.parametrize(
     "strategy, breaks, expected",
     [

@@ -172,6 +172,7 @@ _BAD_VALUES = [
     ("seed", "lucky", "0 or more"),
     ("jobs", "0", "1 or more"),
     ("cache", "test_trivial.py", "'off'"),
+    ("cache", "0", "write 'off', or ./0"),
     ("report", "full", "--nnrel-report=DIR"),
     ("report", "test_trivial.py", "--nnrel-report=DIR"),
 ]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +35,7 @@ from pytest_nnrel.baselines import (
     compare,
     compare_records,
     load_records,
+    merge,
     write_baseline,
 )
 from pytest_nnrel.recording import sink
@@ -266,6 +271,9 @@ def test_content_does_not_depend_on_the_order_of_writing(tmp_path):
     "text, problem",
     [
         ("{", "is no JSON"),
+        ("{}\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n", "unresolved merge: line 2 is .* <<<<<<<;"),
+        ("{\n||||||| base\n}", "unresolved merge"),
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', "'b' stands twice .* baseline merge"),
         ("[]", "neither a baseline nor"),
         ('{"format": "other"}', "neither a baseline nor"),
         ('{"format": "pytest-nnrel baseline", "schema_version": 99}', "schema version 99"),
@@ -308,6 +316,198 @@ def test_damage_is_told(tmp_path, damage):
     path.write_text(json.dumps(plain))
     with pytest.raises(BaselineError, match="changed or damaged"):
         load_records(path)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_two_entries_of_one_condition_are_refused_by_name(tmp_path, swapped):
+    path = tmp_path / "file.json"
+    sides = [records(entry([1, 0, 1])).as_dict(), records(entry([0, 0, 1])).as_dict()]
+    mine, theirs = sides[::-1] if swapped else sides
+    path.write_text(json.dumps({**mine, "entries": [*mine["entries"], *theirs["entries"]]}))
+    with pytest.raises(BaselineError) as caught:
+        load_records(path)
+    assert str(caught.value).startswith(
+        f"{path}: two entries for PinkNoise(snr_db=0) of mine (within, euclidean, corpus cafe,"
+        " seed 0), as a merge by lines leaves them"
+    )
+    assert "python -m pytest_nnrel baseline merge" in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path):
+    path = tmp_path / "file.json"
+    write_baseline(path, records(entry([1, 0, 1])))
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(load_records(path).entries) == 1
+
+
+def test_text_of_another_encoding_is_told(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text("{}", encoding="utf-16")
+    with pytest.raises(BaselineError, match=r"file\.json is no UTF-8: byte 0xff at 0; save it"):
+        load_records(path)
+
+
+@pytest.mark.parametrize(
+    "damage, problem",
+    [
+        (lambda plain: plain["corpora"].clear(), r"clips of PinkNoise\(.* are not listed"),
+        (lambda plain: plain["measurements"]["k"].update(outcomes="10"), "2 outcomes of 3 clips"),
+    ],
+)
+def test_results_that_lack_clips_are_damaged(tmp_path, damage, problem):
+    path = tmp_path / "results.json"
+    measured = {
+        "measure": "within",
+        "value": 2 / 3,
+        "outcomes": "101",
+        "details": {
+            "identity": {
+                "corpus": "cafe", "seed": 0, "latent_distance": "euclidean",
+                "encoder_fingerprint": None,
+            },
+            "encoder": {"name": "mine"},
+            "transform": {"name": "PinkNoise(snr_db=0)", "recipe": None},
+            "relative_margins": [0.5, -0.5, 0.5],
+        },
+    }  # fmt: skip
+    plain = {
+        "format": "pytest-nnrel results",
+        "schema_version": 1,
+        "corpora": {"cafe": clips(3).as_dict()},
+        "measurements": {"k": measured},
+    }
+    path.write_text(json.dumps(plain))
+    assert [e.outcomes for e in load_records(path).entries.values()] == [(True, False, True)]
+    damage(plain)
+    path.write_text(json.dumps(plain))
+    with pytest.raises(BaselineError, match=f"changed or damaged: ValueError .*{problem}"):
+        load_records(path)
+
+
+# -- two versions of one file
+
+ONE, OTHER = entry([1, 0, 1]), entry([0, 0, 1])
+RHO = replace(rho_entry([0.25, float("nan")]), recipe={"v": None})  # NaN is not equal to itself
+
+
+@pytest.mark.parametrize(
+    "base, ours, theirs, merged",
+    [
+        ([ONE, RHO], [ONE, RHO], [ONE, RHO], [ONE, RHO]),
+        ([ONE], [OTHER], [ONE], [OTHER]),
+        ([ONE], [ONE], [OTHER], [OTHER]),
+        ([ONE], [OTHER], [OTHER], [OTHER]),
+        ([ONE, RHO], [RHO], [ONE, RHO], [RHO]),
+        ([ONE, RHO], [ONE, RHO], [RHO], [RHO]),
+        ([ONE], [], [], []),
+        ([], [ONE], [RHO], [ONE, RHO]),
+        ([], [RHO], [RHO], [RHO]),
+        ([RHO], [RHO], [ONE, RHO], [ONE, RHO]),
+    ],
+)
+def test_what_one_side_changed_is_taken_from_it(base, ours, theirs, merged):
+    found, conflicts = merge(*(records(*side, corpus=clips(3)) for side in (base, ours, theirs)))
+    assert not conflicts
+    assert sorted(map(repr, found.entries.values())) == sorted(map(repr, merged))
+    assert found.corpora == ({"cafe": clips(3)} if merged else {})
+
+
+@pytest.mark.parametrize(
+    "base, ours, theirs, words",
+    [
+        ([], [ONE], [OTHER], "changed by ours, changed by theirs"),
+        ([entry([1, 1, 1])], [ONE], [OTHER], "changed by ours, changed by theirs"),
+        ([ONE], [OTHER], [], "changed by ours, deleted by theirs"),
+        ([ONE], [], [OTHER], "deleted by ours, changed by theirs"),
+    ],
+)
+def test_what_both_sides_changed_is_a_conflict(tmp_path, capsys, base, ours, theirs, words):
+    paths = []
+    for name, side in (("base", base), ("ours", ours), ("theirs", theirs)):
+        paths.append(tmp_path / name)
+        write_baseline(paths[-1], records(*side, RHO, corpus=clips(3)))
+    before = paths[1].read_bytes()
+    assert main(["baseline", "merge", *map(str, paths)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == (
+        "conflict: PinkNoise(snr_db=0) of mine (within, euclidean, corpus cafe, seed 0): " + words
+    )
+    assert len(told) == 2
+    assert "ours is left as it is" in told[1]
+    assert paths[1].read_bytes() == before
+
+
+def test_clips_that_differ_under_one_fingerprint_are_a_conflict():
+    one, other = records(ONE), records(RHO, corpus=clips(3, per_group=3))
+    assert merge(Records(), one, other)[1] == [
+        "the clips of corpus cafe differ, though its fingerprint is the same"
+    ]
+
+
+def test_a_merge_with_what_is_no_baseline_touches_nothing(tmp_path, capsys):
+    for name in ("ours", "theirs"):
+        write_baseline(tmp_path / name, records(ONE))
+    before = (tmp_path / "ours").read_bytes()
+    (tmp_path / "base").write_text("[]")
+    paths = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+    assert main(["baseline", "merge", *paths]) == 2
+    assert "base is neither a baseline nor" in capsys.readouterr().err
+    assert (tmp_path / "ours").read_bytes() == before
+    (tmp_path / "base").write_text("")
+    assert main(["baseline", "merge", *paths]) == 0
+    assert (tmp_path / "ours").read_bytes() == before
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Return git in a new repository, whose merge driver of baselines is ours."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+    def git(*arguments):
+        command = ["git", "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    git("init", "--initial-branch=main")
+    driver = f"{shlex.quote(sys.executable)} -m pytest_nnrel baseline merge %O %A %B"
+    settings = {"user.name": "a", "user.email": "a@b", "merge.nnrel.driver": driver}
+    for name, value in settings.items():
+        git("config", name, value)
+    (tmp_path / ".gitattributes").write_text("nnrel-baseline.json merge=nnrel\n")
+    return git
+
+
+def test_git_merges_branches_by_condition(repository, tmp_path):
+    path = tmp_path / "nnrel-baseline.json"
+    third = entry([1, 1, 0], "MP3(kbps=8)")
+
+    def commit(branch, start, *entries):
+        repository("checkout", "-B", branch, start)
+        path.unlink(missing_ok=True)
+        write_baseline(path, records(*entries, corpus=clips(3)))
+        repository("add", "-A")
+        assert repository("commit", "-m", branch).returncode == 0
+
+    repository("add", "-A")
+    repository("commit", "-m", "start")
+    commit("main", "main", ONE)
+    commit("one", "main", ONE, RHO)
+    commit("other", "main", OTHER, third)
+    commit("third", "main", entry([0, 0, 0]))
+    done = repository("merge", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = repository("merge", "other")
+    assert done.returncode == 1  # the third branch changed the condition too, otherwise
+    assert f"conflict: {OTHER.key}: changed by ours, changed by theirs" in done.stderr + done.stdout
+    repository("merge", "--abort")
+    repository("checkout", "one")
+    done = repository("-c", "merge.nnrel.driver=false", "merge", "other")
+    assert done.returncode == 1, done.stdout + done.stderr
+    done = repository("checkout", "--merge", path.name)  # the merge again, by the driver
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(map(repr, load_records(path).entries.values())) == set(
+        map(repr, (OTHER, RHO, third))
+    )
 
 
 # -- two files

@@ -218,7 +218,8 @@ def test_segments_of_a_file_are_a_group_named_by_when_they_start(tmp_path):
     whole = hiss(0, 30.0)
     write(tmp_path / "a.wav", whole, subtype="FLOAT")
     write(tmp_path / "b.wav", hiss(1, 3.0), subtype="FLOAT")
-    corpus = Corpus.from_directory(tmp_path, segments=3)
+    with pytest.warns(CorpusWarning, match="fewer than 3 segments"):
+        corpus = Corpus.from_directory(tmp_path, segments=3)
     assert corpus.groups == ("a.wav",) * 3 + ("b.wav",)
     starts = stretches(corpus, "a.wav", whole)
     assert corpus.ids[:3] == tuple(f"a.wav@{start / RATE:.2f}s" for start in starts)
@@ -227,9 +228,22 @@ def test_segments_of_a_file_are_a_group_named_by_when_they_start(tmp_path):
     assert corpus.describe()["segments"] == 3
 
 
-def test_a_file_too_short_for_the_segments_asked_gives_fewer(tmp_path):
-    write(tmp_path / "short.wav", hiss(0, 9.0))
-    assert len(Corpus.from_directory(tmp_path, segments=5)) == 2
+def test_files_too_short_for_the_segments_asked_give_fewer_and_are_told(tmp_path):
+    write(tmp_path / "long.wav", hiss(0, 20.0))
+    for name, seconds in (("short.wav", 9.0), ("shorter.wav", 3.0)):
+        write(tmp_path / name, hiss(len(name), seconds))
+    for build in (
+        Corpus.from_directory,
+        lambda p, **o: Corpus.from_files(sorted(p.iterdir()), **o),
+    ):
+        with pytest.warns(CorpusWarning) as caught:
+            assert len(build(tmp_path, segments=5)) == 5 + 2 + 1
+        (warning,) = caught
+        assert str(warning.message).endswith(
+            ": fewer than 5 segments of 4 s come from 2 of 3 files, which are too short or silent"
+            " in part (short.wav, shorter.wav); the corpus has 8 clips"
+        )
+        assert warning.filename == __file__
 
 
 def test_silent_stretches_are_passed_over(tmp_path):
@@ -238,7 +252,8 @@ def test_silent_stretches_are_passed_over(tmp_path):
     write(tmp_path / "mostly silent.wav", whole, subtype="FLOAT")
     middle = Corpus.from_directory(tmp_path)
     assert audio.loudness(middle[0].window(2.0), RATE) > -40
-    two = Corpus.from_directory(tmp_path, segments=6)
+    with pytest.warns(CorpusWarning, match="silent in part"):
+        two = Corpus.from_directory(tmp_path, segments=6)
     assert [id_.split("@")[1] for id_ in two.ids] == ["16.00s", "20.00s"]
 
 

@@ -107,8 +107,10 @@ def measured(value, *, encoder="mine", transform="MP3(kbps=64)", clips=100, grou
                 "name": "music", "fingerprint": f"corpus of {clips}", "clips": clips,
                 "groups": groups, "sample_rate": 22050,
             },
-            "transform": {"name": transform, "asked": transform, "family": "MP3"},
-            "encoder": {"name": encoder},
+            "transform": {
+                "name": transform, "asked": transform, "family": "MP3", "checks": {},
+            },
+            "encoder": {"name": encoder, "fingerprint": "f00d"},
         },
     ).as_dict()  # fmt: skip
 

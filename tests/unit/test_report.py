@@ -44,7 +44,9 @@ from pytest_nnrel.report import (
     write_report,
 )
 from pytest_nnrel.report.html import render_page
-from pytest_nnrel.report.results import Collector, load_results
+from pytest_nnrel.report.markdown import summary_text
+from pytest_nnrel.report.results import Collector, load_results, told_apart
+from pytest_nnrel.report.terminal import summary_lines
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -109,6 +111,28 @@ def folder(results, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_encoders_of_one_name_are_told_apart(results):
+    both = copy.deepcopy(results)
+    for key, measured in results["measurements"].items():
+        if "encoder" in measured["details"]:
+            other = copy.deepcopy(measured)
+            other["details"]["encoder"]["fingerprint"] = "0123456789abcdef0123"
+            both["measurements"][f"other {key}"] = other
+    (own,) = {
+        m["details"]["encoder"]["fingerprint"]
+        for m in results["measurements"].values() if "encoder" in m["details"]
+    }  # fmt: skip
+    names = {f"mfcc ({own[:14]})", "mfcc (0123456789abcd)"}
+    apart = told_apart(both)["measurements"]
+    assert {s.encoder for s in curves.sections_of(apart, (), None)} == names
+    shown = render_page(both)
+    assert all(name in shown for name in names)
+    assert f"mfcc ({own[:14]})" in "\n".join(summary_lines(both))
+    assert f"mfcc ({own[:14]})" in summary_text(both)
+    assert told_apart(results) is results  # one encoder of a name keeps it
+    assert "mfcc (" not in render_page(results)
 
 
 def _verdicts(results):
