@@ -96,12 +96,16 @@ class Exemplars:
         Distance to it.
     non_finite : bool[k]
         Whether any of the distances is not finite.
+    ranks : int[k]
+        How many other originals are nearer than the own one. As in `errors`, one that is as near,
+        or whose distance is not finite, counts as nearer, so that a rank of 0 is no error.
     """
 
     own: Matrix
     neighbour: npt.NDArray[np.intp]
     nearest: Matrix
     non_finite: Flags
+    ranks: npt.NDArray[np.intp]
 
     @property
     def margins(self) -> Matrix:
@@ -178,17 +182,77 @@ def exemplars_among(distances: Matrix, own: npt.NDArray[np.intp]) -> Exemplars:
     neighbour = np.argmin(others, axis=1)
     # Where every other distance is infinite, argmin may have picked the own original.
     neighbour = np.where(neighbour == own, (own + 1) % distances.shape[1], neighbour)
+    to_own = distances[rows, own]
+    with np.errstate(invalid="ignore"):
+        beyond = distances - to_own[:, None]
+        farther = np.isfinite(beyond) & (beyond > 0.0)
+        farther &= beyond > TIE_TOLERANCE * np.abs(to_own)[:, None]
+    farther[rows, own] = True
     return Exemplars(
-        own=distances[rows, own],
+        own=to_own,
         neighbour=neighbour,
         nearest=others[rows, neighbour],
         non_finite=np.asarray(~np.isfinite(distances).all(axis=1)),
+        ranks=np.asarray(np.sum(~farther, axis=1)),
     )
 
 
 def within_consistency(distances: Distances) -> float:
     """Return C_W (paper eq. 10): the share of transformed clips whose own original is nearest."""
     return float(np.mean(~exemplars(distances).errors))
+
+
+def chances_among(ranks: npt.NDArray[np.intp], clips: int, n: int) -> Matrix:
+    """Return how likely each transformed clip's own original is the nearest of n.
+
+    The n - 1 others are drawn from all that there are, without return; the chance that none of
+    those nearer is among them is hypergeometric. The mean is C_W (paper eq. 10) as it is among n
+    clips, averaged over all choices of n.
+
+    Parameters
+    ----------
+    ranks : int[k]
+        See `Exemplars`.
+    clips : int
+        Originals that the ranks are among.
+    n : int
+        From 2 to `clips`.
+
+    Returns
+    -------
+    float64[k]
+
+    Raises
+    ------
+    TooFewClipsError
+        If there are not as many clips, or `n` is below 2.
+    """
+    if not 2 <= n <= clips:
+        raise TooFewClipsError(
+            f"C_W among {n} clips does not follow from ranks among {clips}; ask for a whole number"
+            f" from 2 to {clips}"
+        )
+    nearer = np.arange(clips - 1)
+    # Each further original that is nearer must be one of those not drawn. At 0 it stays.
+    factors = np.maximum(clips - n - nearer, 0) / (clips - 1 - nearer)
+    chances = np.concatenate([[1.0], np.cumprod(factors)])
+    return np.asarray(chances[ranks], dtype=np.float64)
+
+
+def interval_of_mean(
+    chances: Matrix, groups: Sequence[str], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a mean of chances, float64[k], over groups of clips.
+
+    Where all chances are equal the bootstrap is blind, and Wilson's interval of as many groups
+    stands in for it: never of zero width.
+    """
+    replicates = proportion_replicates(chances, drawn(groups, rng, REPLICATES))
+    low, high = percentile_interval(replicates)
+    if np.ptp(chances) > 0.0:
+        return low, high
+    count = len(set(groups))
+    return wilson_interval(float(chances[0]) * count, count)
 
 
 def agreements(audio: Exemplars, latent: Exemplars) -> Flags:
@@ -209,12 +273,12 @@ def agreements(audio: Exemplars, latent: Exemplars) -> Flags:
     return np.asarray(audio.errors == latent.errors)
 
 
-def proportion_replicates(outcomes: Flags, weights: npt.NDArray[np.int32]) -> Matrix:
+def proportion_replicates(outcomes: Flags | Matrix, weights: npt.NDArray[np.int32]) -> Matrix:
     """Return bootstrap replicates of a proportion.
 
     Parameters
     ----------
-    outcomes : bool[n]
+    outcomes : bool[n], or chances of them, float64[n]
     weights : int32[replicates, n]
         How often each clip is drawn, see `drawn`.
 
@@ -243,12 +307,14 @@ def percentile_interval(replicates: Matrix) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int) -> tuple[float, float]:
     """Return the 95 % score interval of a proportion (Wilson 1927).
 
     Parameters
     ----------
-    successes, n : int
+    successes : float
+        Not whole where it is of a mean of chances.
+    n : int
 
     Returns
     -------

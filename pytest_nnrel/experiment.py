@@ -574,6 +574,7 @@ class Experiment:
             "chance": 1.0 / len(self.corpus),
             "margins": rows.margins.tolist(),
             "relative_margins": rows.relative_margins.tolist(),
+            "ranks": rows.ranks.tolist(),
             "ties": int(rows.ties.sum()),
             "non_finite": int(rows.non_finite.sum()),
         }
@@ -809,7 +810,7 @@ class Experiment:
         return self._stores.recently(
             ("exemplars", space.key),
             lambda: consistency.exemplars(space.distances),
-            lambda rows: 4 * rows.own.nbytes,
+            lambda rows: 5 * rows.own.nbytes,
         )
 
     def _ranks(self, space: _Space, pairs: Pairs) -> Ranks:

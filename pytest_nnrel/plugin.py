@@ -95,6 +95,8 @@ _OPTIONS = (
     _Option("baseline", f"outcomes to compare with (default: {_BASELINE})", None, "FILE"),
     _Option("segments", "clips of each file of a folder (default: 1)", None, "N",
             on_command_line=False),
+    _Option("groups", 'files of one track: "folder", or a regular expression with one group',
+            None, "RULE", on_command_line=False),
 )  # fmt: skip
 
 
@@ -195,6 +197,7 @@ class _Run:
             "source_seconds": _number(values, "source-seconds", float, 0.0),
             "window_seconds": _number(values, "window-seconds", float, 0.0),
             "segments": _number(values, "segments", int, 1),
+            "groups": values["groups"],
         }
         grid = str(values["grid"])
         _check_grid(grid)

@@ -18,15 +18,33 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_nnrel import handover
-from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.errors import CorpusError, NNRelError, UndefinedMeasureError
 from pytest_nnrel.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Outcome = Literal["holds", "fails", "undecided", "error"]
 #: Significant digits to which two measurements of the same thing agree, wherever they were made.
 _DIGITS = 6
+
+
+@dataclass(frozen=True)
+class AmongClips:
+    """C_W as it would be among fewer clips, see `Measurement.at`.
+
+    Attributes
+    ----------
+    n : int
+        Clips.
+    value : float
+    ci : (float, float)
+        95 % bootstrap interval, over the clips measured or their groups.
+    """
+
+    n: int
+    value: float
+    ci: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,86 @@ class Measurement:
     worst: tuple[dict[str, Any], ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """How many originals are nearer than its own, per clip in the corpus's order.
+
+        One that is as near counts as nearer, as it does in the measure (paper eq. 9). Of the latent
+        space for ``"accuracy"``; empty for ``"rho"``, and for what was measured before 0.2.
+        """
+        return tuple(self.details.get("ranks", ()))
+
+    @property
+    def mean_rank(self) -> float:
+        """Share of the other originals that are nearer than the own one, mean over clips.
+
+        0 is best, about .5 is chance. Unlike C_W it does not depend on the number of clips.
+
+        Raises
+        ------
+        UndefinedMeasureError
+            If there are no ranks of all clips, as for ``"rho"`` and ``"exemplar"``.
+        """
+        return sum(self._ranks_of_all()) / self.n / (self.n - 1)
+
+    def at(self, n: int, *, groups: Sequence[str] | None = None) -> AmongClips:
+        """Return C_W as it would be among n clips of the corpus, the mean over all choices of n.
+
+        It is exact: the chance that none of n - 1 others, drawn without return, is nearer than the
+        own original follows from the clip's rank. So corpora of different sizes can be compared.
+
+        Parameters
+        ----------
+        n : int
+            From 2 to the number of clips measured.
+        groups : sequence of str, optional
+            `Corpus.groups`, over which the interval is bootstrapped; needed where clips share one.
+
+        Returns
+        -------
+        AmongClips
+
+        Raises
+        ------
+        UndefinedMeasureError
+            If the measure is no C_W.
+        TooFewClipsError
+            If fewer than `n` clips were measured, or `n` is below 2.
+        CorpusError
+            If clips share groups, which are not given, or are of another corpus.
+        """
+        import numpy as np
+
+        from pytest_nnrel import consistency
+
+        if self.measure not in ("within", "audio"):
+            raise UndefinedMeasureError(
+                f"at(n) is of C_W ('within', 'audio'); what ranks say of {self.measure!r} among"
+                " fewer clips is not defined"
+            )
+        ranks = np.asarray(self._ranks_of_all(), dtype=np.intp)
+        chances = consistency.chances_among(ranks, self.n, n)
+        count = self.details["corpus"]["groups"]
+        if groups is None and count == self.n:
+            groups = [str(clip) for clip in range(self.n)]
+        if groups is None or len(groups) != self.n or len(set(groups)) != count:
+            given = "none are given" if groups is None else f"{len(set(groups))} are given"
+            raise CorpusError(
+                f"{self.n} clips of {count} groups were measured, and {given}; the interval is over"
+                " groups: pass groups=corpus.groups"
+            )
+        rng = np.random.default_rng(self.details["identity"]["seed"])
+        interval = consistency.interval_of_mean(chances, groups, rng)
+        return AmongClips(n, float(chances.mean()), interval)
+
+    def _ranks_of_all(self) -> tuple[int, ...]:
+        if len(self.ranks) != self.n or self.n < 2:
+            raise UndefinedMeasureError(
+                f"{len(self.ranks)} ranks of {self.n} clips are known of this measurement"
+                f" ({self.measure!r}); they come with C_W of a corpus, from version 0.2 on"
+            )
+        return self.ranks
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measurement as builtins that JSON can hold; no NaN among them."""

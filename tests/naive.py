@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -61,6 +62,14 @@ def within(distances):
     """C_W, paper eq. 10."""
     errors = deltas(distances)
     return (len(errors) - sum(errors)) / len(errors)
+
+
+def among(distances, n):
+    """C_W among n clips: its mean over all corpora of n of them."""
+    corpora = list(combinations(range(len(distances)), n))
+    return sum(
+        within([[distances[p][q] for q in corpus] for p in corpus]) for corpus in corpora
+    ) / len(corpora)
 
 
 def accuracy(audio, latent):

@@ -9,6 +9,7 @@ from pytest_nnrel.corpus.corpus import (
     Corpus,
 )
 from pytest_nnrel.corpus.opening import open_corpus, reopen
+from pytest_nnrel.corpus.selection import ClipFacts
 
 __all__ = [
     "BUNDLED",
@@ -16,6 +17,7 @@ __all__ = [
     "SOURCE_SECONDS",
     "WINDOW_SECONDS",
     "Clip",
+    "ClipFacts",
     "Corpus",
     "open_corpus",
     "reopen",

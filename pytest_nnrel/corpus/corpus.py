@@ -11,31 +11,35 @@ import math
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from importlib import resources
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cachetools import LRUCache
 
 from pytest_nnrel import audio
-from pytest_nnrel.corpus import folder, mirdata
+from pytest_nnrel.corpus import folder, grouping, mirdata, selection
 from pytest_nnrel.corpus.clip import Clip
 from pytest_nnrel.corpus.files import distinct_names, segments_of
+from pytest_nnrel.corpus.selection import ClipFacts
 from pytest_nnrel.corpus.source import InMemory, Source, raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.grouping import GroupRule
+    from pytest_nnrel.corpus.selection import Selection
     from pytest_nnrel.transforms import Transform
 
 #: Rate at which the paper transforms and compares (section 4).
@@ -70,9 +74,12 @@ class Corpus:
     window_seconds : float
         Centre of it that distances and, unless they ask otherwise, encoders see.
     origin : str or None
-        What `open_corpus` makes it from again; None where it was made of arrays or single files.
+        What `open_corpus` makes it from again; None where it was made of arrays or single files,
+        or grouped by a function.
     segments : int
         Segments asked of each file.
+    grouping : str or None
+        ``"folder"`` or the pattern that files were grouped by.
     passed_over : dict of str to int
         Files of a folder that are in no clip, by reason.
     """
@@ -87,11 +94,13 @@ class Corpus:
         window_seconds: float,
         origin: str | None = None,
         segments: int = 1,
+        grouping: str | None = None,
     ) -> None:
         _check_geometry(sample_rate, source_seconds, window_seconds)
         self.name = name
         self.origin = origin
         self.segments = segments
+        self.grouping = grouping
         self.passed_over: dict[str, int] = {}
         #: Level of the mono mix against its channels, of the clips that were decoded.
         self._mixed: dict[int, float] = {}
@@ -117,7 +126,7 @@ class Corpus:
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers elsewhere decode what they need.
-        left = ("_decoded", "_decoded_lock")
+        left = ("_decoded", "_decoded_lock", "facts")  # read-only mappings are not pickled
         return {name: value for name, value in vars(self).items() if name not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -139,6 +148,7 @@ class Corpus:
         path: str | Path,
         *,
         segments: int = 1,
+        groups: GroupRule | None = None,
         name: str | None = None,
         sample_rate: int = SAMPLE_RATE,
         source_seconds: float = SOURCE_SECONDS,
@@ -157,6 +167,11 @@ class Corpus:
             Source segments per file, evenly spread and not overlapping. Silent stretches are passed
             over. Segments of a file are one group. A file that is too short for as many gives
             fewer, which a `CorpusWarning` tells.
+        groups : "folder", str or callable, optional
+            Which files are of one track: those of one folder; those in whose path below `path`,
+            with forward slashes, a regular expression with one group finds the same; or those for
+            which a function of that path gives the same. Each file for itself where omitted, or
+            where the function gives None.
         name : str, optional
             The folder's name where omitted.
         sample_rate, source_seconds, window_seconds
@@ -165,8 +180,8 @@ class Corpus:
         Raises
         ------
         CorpusError
-            If the folder is missing or holds no audio, or for any file that cannot be used; one
-            error names them all.
+            If the folder is missing or holds no audio, or for any file that cannot be used or is
+            in no group; one error names them all.
         """
         if not isinstance(path, str | PathLike):
             raise CorpusError(f"Corpus.from_directory takes the path of a folder, not {path!r}")
@@ -178,7 +193,7 @@ class Corpus:
         files, passed = folder.audio_files(root)
         corpus = cls._from_named_files(
             files, name or root.resolve().name, segments, sample_rate, source_seconds,
-            window_seconds, origin=str(root),
+            window_seconds, groups=groups, relative={id_: id_ for id_ in files}, origin=str(root),
         )  # fmt: skip
         corpus.passed_over = passed.reasons()
         if left_out := passed.warning():
@@ -194,6 +209,7 @@ class Corpus:
         *,
         labels: Mapping[str, Mapping[str, str]] | None = None,
         segments: int = 1,
+        groups: GroupRule | None = None,
         name: str = "files",
         sample_rate: int = SAMPLE_RATE,
         source_seconds: float = SOURCE_SECONDS,
@@ -206,8 +222,9 @@ class Corpus:
         paths : iterable of path-like, or mapping of clip id to path-like
             Without ids, file names serve, with as much of the folder as tells them apart.
         labels : mapping of clip id to mapping, optional
-        segments, name, sample_rate, source_seconds, window_seconds
-            As in `from_directory`.
+        segments, groups, name, sample_rate, source_seconds, window_seconds
+            As in `from_directory`; groups are by the paths below the deepest folder that holds all
+            of the files.
 
         Raises
         ------
@@ -227,7 +244,7 @@ class Corpus:
         if not named:
             raise CorpusError("Corpus.from_files got an empty list of files; give two or more")
         return cls._from_named_files(
-            named, name, segments, sample_rate, source_seconds, window_seconds, labels
+            named, name, segments, sample_rate, source_seconds, window_seconds, labels, groups
         )
 
     @classmethod
@@ -303,6 +320,7 @@ class Corpus:
         *,
         version: str = "default",
         segments: int = 1,
+        groups: GroupRule | None = None,
         sample_rate: int = SAMPLE_RATE,
         source_seconds: float = SOURCE_SECONDS,
         window_seconds: float = WINDOW_SECONDS,
@@ -317,8 +335,8 @@ class Corpus:
             Where the dataset lies; mirdata's own default where omitted.
         version : str
             The dataset's version, in mirdata's words.
-        segments, sample_rate, source_seconds, window_seconds
-            As in `from_directory`. Labels are the track's attributes that are plain text.
+        segments, groups, sample_rate, source_seconds, window_seconds
+            As in `from_files`. Labels are the track's attributes that are plain text.
 
         Raises
         ------
@@ -328,7 +346,7 @@ class Corpus:
         paths, labels = mirdata.tracks(name, data_home, version)
         return cls._from_named_files(
             paths, f"mirdata:{name}", segments, sample_rate, source_seconds, window_seconds, labels,
-            origin=mirdata.PREFIX
+            groups, origin=mirdata.PREFIX
             + (name if version == "default" else f"{name}:{version}")
             + ("" if data_home is None else f"@{data_home}"),
         )  # fmt: skip
@@ -343,19 +361,27 @@ class Corpus:
         source_seconds: float,
         window_seconds: float,
         labels: Mapping[str, Mapping[str, str]] | None = None,
+        groups: GroupRule | None = None,
+        relative: Mapping[str, str] | None = None,
         origin: str | None = None,
     ) -> Corpus:
+        """Return a corpus of files by id; `relative` has the paths that groups are told by."""
         _check_geometry(sample_rate, source_seconds, window_seconds)
         if not isinstance(segments, Integral) or isinstance(segments, bool) or segments < 1:
             raise CorpusError(f"segments must be a whole number of 1 or more, not {segments!r}")
+        group_of: Mapping[str, str | None] = {}
+        if groups is not None:
+            paths = relative or grouping.below_common_folder(files)
+            group_of = grouping.group_of_each(paths, groups, name)
         sources: list[Source] = []
         problems: list[str] = []
         short: list[str] = []
         for id_, path in files.items():
             try:
                 found = segments_of(
-                    id_, path, segments, source_seconds, window_seconds, (labels or {}).get(id_, {})
-                )
+                    id_, path, segments, source_seconds, window_seconds,
+                    (labels or {}).get(id_, {}), group_of.get(id_),
+                )  # fmt: skip
             except CorpusError as error:
                 problems.append(str(error))
                 continue
@@ -369,8 +395,10 @@ class Corpus:
             sample_rate=sample_rate,
             source_seconds=source_seconds,
             window_seconds=window_seconds,
-            origin=origin,
+            # Words cannot repeat a function: opened again, the groups would be others.
+            origin=None if callable(groups) else origin,
             segments=segments,
+            grouping=grouping.named(groups),
         )
         corpus._warn_upsampled()
         if short:
@@ -427,6 +455,7 @@ class Corpus:
             return "Corpus.bundled()"
         options: dict[str, tuple[object, object]] = {
             "segments": (self.segments, 1),
+            "groups": (self.grouping, None),
             "sample_rate": (self.sample_rate, SAMPLE_RATE),
             "source_seconds": (self.source_seconds, SOURCE_SECONDS),
             "window_seconds": (self.window_seconds, WINDOW_SECONDS),
@@ -491,31 +520,65 @@ class Corpus:
         """
         return self[self.index(clip_id)]
 
-    def subset(self, clips: int) -> Corpus:
-        """Return `clips` clips, evenly spread over the order of the corpus.
+    @cached_property
+    def facts(self) -> tuple[ClipFacts, ...]:
+        """What is known of each clip without decoding it."""
+        return tuple(
+            ClipFacts(s.id, MappingProxyType(dict(s.labels)), s.group, s.seconds)
+            for s in self._sources
+        )
+
+    def subset(self, clips: Selection) -> Corpus:
+        """Return a part of the corpus, in its order. Nothing is decoded.
+
+        Parameters
+        ----------
+        clips : int, iterable of str, or callable
+            So many clips, evenly spread over the order of the corpus; those of these ids; or those
+            of which a predicate holds, such as ``lambda clip: clip.labels["genre"] == "rock"``. It
+            is given a `ClipFacts`: id, labels, group and seconds.
 
         Raises
         ------
         CorpusError
-            If there are not as many, or `clips` is below 1.
+            If there are not as many, an id is unknown or there twice, or the predicate holds of no
+            clip.
         """
-        if not isinstance(clips, Integral) or not 1 <= clips <= len(self):
-            raise CorpusError(
-                f"{clips} clips asked of corpus {self.name!r}, which holds {len(self)}; ask for a"
-                f" whole number from 1 to {len(self)}"
-            )
-        picked = np.linspace(0, len(self) - 1, clips).round().astype(int)
         part = Corpus(
             self.name,
-            [self._sources[i] for i in picked],
+            [self._sources[i] for i in self._picked(clips)],
             sample_rate=self.sample_rate,
             source_seconds=self.source_seconds,
             window_seconds=self.window_seconds,
             origin=self.origin,
             segments=self.segments,
+            grouping=self.grouping,
         )
         part.passed_over = self.passed_over
         return part
+
+    def _picked(self, clips: Selection) -> list[int]:
+        if isinstance(clips, Integral) and not isinstance(clips, bool):
+            return selection.spread(int(clips), len(self), self.name)
+        if callable(clips):
+            return selection.meeting(clips, self.facts, self.name)
+        if isinstance(clips, str) or not isinstance(clips, Iterable):
+            raise CorpusError(
+                f"Corpus.subset takes a number of clips, a list of ids or a predicate, not"
+                f" {clips!r}"
+            )
+        picked = [self.index(id_) for id_ in clips]
+        if not picked:
+            raise CorpusError(
+                f"no clip asked of corpus {self.name!r}, which holds {len(self)}; give ids of some"
+            )
+        repeated = [self.ids[i] for i, times in Counter(picked).items() if times > 1]
+        if repeated:
+            raise CorpusError(
+                f"corpus {self.name!r}: {repeated[:_NAMED]} asked for more than once; give each id"
+                " once"
+            )
+        return picked
 
     def windows(
         self,
@@ -635,6 +698,7 @@ class Corpus:
             "window_seconds": self.window_seconds,
             "origin": self.origin,
             "segments": self.segments,
+            "grouping": self.grouping,
             "passed_over": self.passed_over,
         }
 

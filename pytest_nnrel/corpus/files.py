@@ -29,8 +29,11 @@ def segments_of(
     source_seconds: float,
     window_seconds: float,
     labels: Mapping[str, str],
+    group: str | None = None,
 ) -> list[Source]:
     """Return the sources of one file: `segments` slots spread evenly, silent ones passed over.
+
+    Without a `group` of its own, several are the file's.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def segments_of(
     return [
         Source(
             id=id_ if segments == 1 else f"{id_}@{start / own_rate:.2f}s",
-            group=None if segments == 1 else id_,
+            group=id_ if group is None and segments > 1 else group,
             labels=labels,
             seconds=length / own_rate,
             own_rate=own_rate,

@@ -22,6 +22,7 @@ def open_corpus(
     origin: str,
     *,
     segments: int = 1,
+    groups: str | None = None,
     sample_rate: int = SAMPLE_RATE,
     source_seconds: float = SOURCE_SECONDS,
     window_seconds: float = WINDOW_SECONDS,
@@ -33,7 +34,7 @@ def open_corpus(
     origin : str
         ``bundled``, a folder, or ``mirdata:NAME``, ``mirdata:NAME@FOLDER`` or
         ``mirdata:NAME:VERSION@FOLDER``.
-    segments, sample_rate, source_seconds, window_seconds
+    segments, groups, sample_rate, source_seconds, window_seconds
         As in `Corpus.from_directory`. The bundled clips have the defaults.
 
     Raises
@@ -43,6 +44,11 @@ def open_corpus(
     """
     geometry = (segments, sample_rate, source_seconds, window_seconds)
     if origin == BUNDLED:
+        if groups is not None:
+            raise CorpusError(
+                f"the bundled clips are each of another track; groups={groups!r} needs a corpus of"
+                " your own (--nnrel-corpus=FOLDER)"
+            )
         if geometry != (1, SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS):
             raise CorpusError(
                 f"the bundled clips are {SOURCE_SECONDS:g} s at {SAMPLE_RATE:,} Hz, compared over"
@@ -53,12 +59,12 @@ def open_corpus(
     if origin.startswith(mirdata.PREFIX):
         name, version, home = mirdata.parsed(origin)
         return Corpus.from_mirdata(
-            name, home, version=version, segments=segments,
+            name, home, version=version, segments=segments, groups=groups,
             sample_rate=sample_rate, source_seconds=source_seconds, window_seconds=window_seconds,
         )  # fmt: skip
     return Corpus.from_directory(
-        origin, segments=segments, sample_rate=sample_rate, source_seconds=source_seconds,
-        window_seconds=window_seconds,
+        origin, segments=segments, groups=groups, sample_rate=sample_rate,
+        source_seconds=source_seconds, window_seconds=window_seconds,
     )  # fmt: skip
 
 
@@ -78,4 +84,9 @@ def reopen(described: Mapping[str, Any], **geometry: float) -> Corpus:
         If it cannot be opened any more.
     """
     own = ("sample_rate", "source_seconds", "window_seconds", "segments")
-    return open_corpus(described["origin"], **{name: described[name] for name in own} | geometry)
+    groups = described.get("grouping")  # not told by results of 0.1
+    return open_corpus(
+        described["origin"],
+        groups=groups,
+        **{name: described[name] for name in own} | geometry,
+    )

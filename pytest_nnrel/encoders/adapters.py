@@ -177,7 +177,7 @@ def as_encoder(
     *,
     sample_rate: int | None = None,
     window_seconds: float | None = None,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     device: str | None = None,
     name: str | None = None,
     fingerprint: str | None = None,
@@ -205,8 +205,8 @@ def as_encoder(
         then say.
     window_seconds : float, optional
         Window that it wants; its attribute of that name, or the corpus's, where omitted.
-    batch_size : int
-        Windows that it gets at a time.
+    batch_size : int, optional
+        Windows that it gets at a time; 32 where omitted.
     device : str, optional
         Torch device; the run's (``--nnrel-device``), or the module's own, where omitted. A torch
         module or HEAR model is moved there; other objects run where they choose to.
@@ -231,13 +231,14 @@ def as_encoder(
     Raises
     ------
     EncoderError
-        If `obj` is none of these, states several sample rates, or an option cannot be.
+        If `obj` is none of these, states several sample rates, or an option cannot be; and for any
+        option of what is an `Encoder` already.
     """
     from pytest_nnrel import settings
 
     if isinstance(obj, Encoder):
-        asked = (sample_rate, window_seconds, device, name, fingerprint, output, pool, pool_axis,
-                 method)  # fmt: skip
+        asked = (sample_rate, window_seconds, batch_size, device, name, fingerprint, output, pool,
+                 pool_axis, method)  # fmt: skip
         if any(option is not None for option in asked):
             raise EncoderError(f"{obj!r} is an encoder already; give the options where it is made")
         return obj
@@ -248,7 +249,7 @@ def as_encoder(
         "window_seconds": (
             number_of(obj, "window_seconds") if window_seconds is None else window_seconds
         ),
-        "batch_size": batch_size,
+        "batch_size": DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
         "device": device or settings.active().device,
         "name": name,
         "fingerprint": fingerprint or _own_fingerprint(obj),

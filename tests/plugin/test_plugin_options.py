@@ -34,6 +34,7 @@ _DUMP = """
             "source_seconds": nnrel_corpus.source_seconds,
             "window_seconds": nnrel_corpus.window_seconds,
             "segments": nnrel_corpus.segments,
+            "grouping": nnrel_corpus.grouping,
         }))
 """
 _MEASURING = """
@@ -65,6 +66,7 @@ def test_defaults(inner, default_cache):
         "source_seconds": 4.0,
         "window_seconds": 2.0,
         "segments": 1,
+        "grouping": None,
     }
 
 
@@ -80,6 +82,7 @@ _INI = (
     "nnrel_source_seconds = 1.5",
     "nnrel_window_seconds = 0.75",
     "nnrel_segments = 2",
+    "nnrel_groups = ^(..)",
 )
 _OF_INI = {
     "seed": 3,
@@ -92,6 +95,7 @@ _OF_INI = {
     "source_seconds": 1.5,
     "window_seconds": 0.75,
     "segments": 2,
+    "grouping": "^(..)",
 }
 
 
@@ -151,7 +155,8 @@ def test_help_lists_options_and_ini_keys(inner):
     for option in ("report", "corpus", "clips", "grid", "seed", "cache", "jobs", "device"):
         assert f"--nnrel-{option}" in text
         assert f"nnrel_{option} " in text
-    for key in ("sample_rate", "source_seconds", "window_seconds", "segments", "cache_gib"):
+    geometry = ("sample_rate", "source_seconds", "window_seconds", "segments", "groups")
+    for key in (*geometry, "cache_gib"):
         assert f"nnrel_{key} " in text
     (group,) = (part for part in text.split("\n\n") if "(pytest-nnrel):" in part)
     heading, *lines = group.splitlines()

@@ -13,14 +13,14 @@ ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing", "scopes"),
-    ("lanes", "devices", "handover", "identity"),
+    ("lanes", "devices", "handover", "identity", "consistency"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "decoding", "progress", "keys"),
     ("corpus",),
     ("transforms",),
     ("distances",),
     ("encoders",),
-    ("consistency", "comparison"),
+    ("comparison",),
     ("ranks",),
     ("experiment",),
     ("assertions", "strategies", "examples"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import naive
 import numpy as np
 import pytest
@@ -53,6 +55,57 @@ def test_exemplar_errors_follow_equation_9_where_distances_are_not_finite(distan
     exemplars = consistency.exemplars(distances)
     assert exemplars.errors.tolist() == [bool(error) for error in naive.deltas(distances)]
     assert (exemplars.neighbour != np.arange(len(distances))).all()
+
+
+@given(matrices(odd_values))
+def test_a_rank_counts_the_originals_that_make_it_an_error(distances):
+    rows = consistency.exemplars(distances)
+    n = len(distances)
+    assert rows.ranks.tolist() == [
+        sum(naive.delta(distances[p][p], [distances[p][q]]) for q in range(n) if q != p)
+        for p in range(n)
+    ]
+    assert (rows.ranks == 0).tolist() == (~rows.errors).tolist()
+
+
+@given(matrices(odd_values), st.data())
+def test_consistency_among_n_clips_is_the_mean_over_all_choices_of_them(distances, data):
+    clips = len(distances)
+    n = data.draw(st.integers(2, clips))
+    chances = consistency.chances_among(consistency.exemplars(distances).ranks, clips, n)
+    assert chances.mean() == pytest.approx(naive.among(distances, n), abs=1e-12)
+
+
+def test_chances_among_many_clips_are_finite_and_fall_with_rank_and_size():
+    ranks = np.arange(5000)
+    assert consistency.chances_among(ranks, 5000, 5000).tolist() == [1.0] + 4999 * [0.0]
+    np.testing.assert_allclose(consistency.chances_among(ranks, 5000, 2), 1 - ranks / 4999)
+    falling = [consistency.chances_among(ranks, 5000, n) for n in (2, 50, 2500, 4999)]
+    for fewer, more in pairwise(falling):
+        assert (np.diff(more) <= 0).all()
+        assert (more <= fewer + 1e-15).all()
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1, 6])
+def test_sizes_that_ranks_say_nothing_of_are_refused(n):
+    with pytest.raises(TooFewClipsError, match=rf"among {n} clips.*ranks among 5.*2 to 5"):
+        consistency.chances_among(np.zeros(5, dtype=int), 5, n)
+
+
+def test_the_interval_of_a_mean_is_over_groups_and_never_of_zero_width():
+    chances = np.repeat(np.linspace(0, 1, 12), 4)
+    alone, grouped = (
+        consistency.interval_of_mean(chances, groups, np.random.default_rng(0))
+        for groups in ([str(i) for i in range(48)], [str(i // 4) for i in range(48)])
+    )
+    # Four copies of each clip: the interval of the groups is twice as wide.
+    widths = [high - low for low, high in (alone, grouped)]
+    assert widths[1] == pytest.approx(2 * widths[0], rel=0.15)
+    for chance in (0.0, 0.25, 1.0):
+        found = consistency.interval_of_mean(
+            np.full(8, chance), list("aabbccdd"), np.random.default_rng(0)
+        )
+        assert found == consistency.wilson_interval(4 * chance, 4)
 
 
 @given(matrices(odd_values), st.integers(1, 9))

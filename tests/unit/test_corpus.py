@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nnrel import Clip, Corpus, audio
-from pytest_nnrel.corpus import open_corpus
+from pytest_nnrel.corpus import open_corpus, reopen
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.transforms import TempoShift
 
@@ -352,7 +352,7 @@ def test_the_bundled_corpus_opens_by_its_word_and_in_its_own_geometry_only(bundl
         open_corpus("bundled", sample_rate=44_100)
 
 
-# Parts of a corpus, and windows
+# Parts of a corpus
 
 
 @given(st.integers(1, 134))
@@ -381,6 +381,164 @@ def test_a_subset_keeps_clips_and_geometry_and_has_a_fingerprint_of_its_own(bund
 def test_a_subset_of_a_size_that_does_not_exist_is_refused(bundled, clips):
     with pytest.raises(CorpusError, match=rf"{clips} clips asked of corpus 'bundled'.*134"):
         bundled.subset(clips)
+
+
+def test_a_subset_of_ids_has_these_clips_in_the_order_of_the_corpus(bundled):
+    wanted = [bundled.ids[i] for i in (90, 3, 41)]
+    for ids in (wanted, tuple(wanted), iter(wanted), np.asarray(wanted)):
+        part = bundled.subset(ids)
+        assert part.ids == (wanted[1], wanted[2], wanted[0])
+        assert part.keys == tuple(bundled.keys[i] for i in (3, 41, 90))
+
+
+def test_a_subset_by_a_predicate_has_the_clips_of_which_it_holds(bundled):
+    part = bundled.subset(lambda clip: clip.labels["source_package"] == "hyperrogue-music")
+    assert 1 < len(part) < len(bundled)
+    assert {clip.labels["source_package"] for clip in part} == {"hyperrogue-music"}
+    assert set(part.ids) == {
+        clip.id for clip in bundled if clip.labels["source_package"] == "hyperrogue-music"
+    }
+
+
+def test_a_predicate_sees_id_labels_group_and_length_and_nothing_is_decoded(tmp_path):
+    for i in range(3):
+        write(tmp_path / f"{i}.wav", hiss(i, 9.0))
+    files = {name: tmp_path / f"{i}.wav" for i, name in enumerate("abc")}
+    corpus = Corpus.from_files(files, labels={"b": {"genre": "folk"}}, segments=2)
+    for path in files.values():
+        path.write_bytes(b"")  # whoever decodes from here on, fails
+    seen = []
+    corpus.subset(lambda clip: seen.append(clip) or True)
+    assert [(clip.id[0], clip.group, dict(clip.labels), clip.seconds) for clip in seen] == [
+        (name, name, {"genre": "folk"} if name == "b" else {}, 4.0) for name in "aabbcc"
+    ]
+    with pytest.raises(TypeError):
+        seen[0].labels["genre"] = "rock"
+    assert corpus.subset(lambda clip: clip.group != "b").groups == ("a", "a", "c", "c")
+
+
+BAD_SELECTIONS = [
+    (lambda c: "000", r"number of clips, a list of ids or a predicate, not '000'"),
+    (lambda c: True, r"not True"),
+    (lambda c: 2.5, r"not 2\.5"),
+    (lambda c: None, r"not None"),
+    (lambda c: [], r"no clip asked of corpus 'bundled', which holds 134"),
+    (lambda c: [c.ids[0], "000_battle"], r"no clip '000_battle'; did you mean 000_battle-theme"),
+    (lambda c: [3], r"has no clip 3"),
+    (lambda c: [c.ids[1], c.ids[1]], r"\['001_boss-theme'\] asked for more than once"),
+    (lambda c: lambda clip: False, r"none of the 134 clips.*labels:.*licence: CC-BY-SA-3.0 \(\d+"),
+    (lambda c: lambda clip: clip.labels["genre"], r"KeyError\('genre'\) at clip.*'licence'"),
+]
+
+
+@pytest.mark.parametrize(
+    "make, message", BAD_SELECTIONS, ids=[message for _, message in BAD_SELECTIONS]
+)
+def test_a_subset_that_there_is_not_is_refused_with_what_there_is(bundled, make, message):
+    with pytest.raises(CorpusError, match=f"(?s){message}"):
+        bundled.subset(make(bundled))
+
+
+def test_a_subset_keeps_what_the_corpus_was_opened_with(folder):
+    corpus = Corpus.from_directory(folder, groups="(.)")
+    part = corpus.subset(corpus.ids[:2])
+    assert part.expression == corpus.expression
+    assert part.grouping == corpus.grouping == "(.)"
+
+
+# Groups of files
+
+
+@pytest.fixture
+def albums(tmp_path):
+    """Two albums of two files each, one of them deeper."""
+    names = ["one/01_a.wav", "one/02_a.wav", "two/01_b.wav", "two/sub/02_b.wav"]
+    for i, name in enumerate(names):
+        write(tmp_path / "albums" / name, hiss(i, 9.0))
+    return tmp_path / "albums"
+
+
+RULES = [
+    ("folder", ["one", "one", "two", "two/sub"]),
+    (r"^(\w+)/", ["one", "one", "two", "two"]),
+    (r"(?i)_(?P<track>[A-Z])\.wav", ["a", "a", "b", "b"]),
+    (lambda path: path.split("/")[-1][:2], ["01", "02", "01", "02"]),
+    (lambda path: "x" if path.startswith("one") else None, ["x", "x", None, None]),
+]
+
+
+@pytest.mark.parametrize("rule, groups", RULES, ids=["folder", "top", "named", "function", "none"])
+def test_files_are_grouped_by_a_rule(albums, rule, groups):
+    corpus = Corpus.from_directory(albums, groups=rule)
+    assert [clip.group for clip in corpus] == groups
+    assert corpus.groups == tuple(g or id_ for g, id_ in zip(groups, corpus.ids))
+    cut = Corpus.from_directory(albums, groups=rule, segments=2)
+    # Segments of a file that is in no group are the file's, as without a rule.
+    assert [clip.group for clip in cut][::2] == [g or id_ for g, id_ in zip(groups, corpus.ids)]
+    listed = {f"{i}": path for i, path in enumerate(sorted(albums.rglob("*.wav")))}
+    assert [clip.group for clip in Corpus.from_files(listed, groups=rule)] == groups
+
+
+def test_groups_do_not_depend_on_where_the_folder_lies(albums, tmp_path):
+    moved = tmp_path / "elsewhere" / "deep"
+    moved.parent.mkdir()
+    shutil.copytree(albums, moved)
+    for make in (
+        lambda root: Corpus.from_directory(root, groups="folder"),
+        lambda root: Corpus.from_files(sorted(root.rglob("*.wav")), groups="folder"),
+    ):
+        assert make(albums).fingerprint == make(moved).fingerprint
+    ungrouped = Corpus.from_directory(albums)
+    assert Corpus.from_directory(albums, groups="folder").fingerprint != ungrouped.fingerprint
+    assert Corpus.from_directory(albums, groups="folder").keys == ungrouped.keys
+
+
+@pytest.mark.parametrize("rule", ["folder", r"^(\w+)/"])
+def test_a_rule_that_has_words_is_repeated_by_origin_expression_and_description(albums, rule):
+    corpus = Corpus.from_directory(albums, groups=rule)
+    again = eval(corpus.expression, {"Corpus": Corpus})
+    assert again.fingerprint == corpus.fingerprint
+    assert reopen(corpus.describe()).fingerprint == corpus.fingerprint
+    assert open_corpus(corpus.origin, groups=rule).fingerprint == corpus.fingerprint
+    told_before_grouping = {k: v for k, v in corpus.describe().items() if k != "grouping"}
+    assert reopen(told_before_grouping).fingerprint == Corpus.from_directory(albums).fingerprint
+
+
+def test_a_rule_that_is_a_function_is_not_said_to_be_repeatable(albums):
+    corpus = Corpus.from_directory(albums, groups=lambda path: path[:3])
+    assert (corpus.origin, corpus.expression, corpus.grouping) == (None, None, None)
+    assert corpus[0].expression is None
+
+
+def raising(path):
+    raise ValueError(f"what is {path}?")
+
+
+BAD_RULES = [
+    (3, r"groups takes \"folder\", a regular expression with one group, or a function.*not 3"),
+    ("(", r"not '\(': missing \)"),
+    (r"\d+", r"which has 0 groups; put what names the track in parentheses"),
+    (r"(\d)(\d)", r"which has 2 groups"),
+    (r"sub/(\d)", r"one/01_a\.wav: groups='sub/\(\\\\d\)' finds no group.*two/01_b"),
+    (r"one|(two)", r"one/02_a\.wav: .* finds no group in it"),
+    (lambda path: 7, r"groups=<lambda> gave 7, no name of a group"),
+    (raising, r"one/01_a\.wav: groups=raising raised ValueError\('what is one"),
+    (r"(_).\.wav$", r"puts all 4 files into one group, '_'"),
+]
+
+
+@pytest.mark.parametrize("rule, message", BAD_RULES, ids=[message for _, message in BAD_RULES])
+def test_a_rule_that_groups_nothing_is_refused_with_the_files(albums, rule, message):
+    with pytest.raises(CorpusError, match=f"(?s){message}"):
+        Corpus.from_directory(albums, groups=rule)
+
+
+def test_the_bundled_clips_have_no_groups_to_ask_for():
+    with pytest.raises(CorpusError, match=r"each of another track; groups='folder'.*FOLDER"):
+        open_corpus("bundled", groups="folder")
+
+
+# Windows
 
 
 def test_windows_are_the_centres_of_the_clips(bundled):

@@ -154,8 +154,16 @@ def test_a_registered_distance_is_known_by_its_name():
     register_distance("test-chebyshev", chebyshev, space="latent", version="1")
     assert pairwise_distances([[0.0, 0.0]], [[3.0, 4.0]], "test-chebyshev")[0, 0] == 4.0
     assert distance_recipe(resolve_distance("test-chebyshev")) == "1"
-    with pytest.raises(DistanceError, match="registered already"):
-        register_distance("test-chebyshev", chebyshev, space="latent")
+    register_distance("test-chebyshev", chebyshev, space="latent", version="1")  # as it is
+    others = [
+        {"fn": chebyshev, "space": "latent"},
+        {"fn": chebyshev, "space": "latent", "version": "2"},
+        {"fn": chebyshev, "space": "audio", "version": "1"},
+        {"fn": lambda a, b: chebyshev(a, b), "space": "latent", "version": "1"},
+    ]
+    for other in others:
+        with pytest.raises(DistanceError, match="registered already, in latent space, version '1'"):
+            register_distance("test-chebyshev", **other)
 
 
 good = [np.ones((60, 4), dtype=np.float32)]

@@ -190,7 +190,7 @@ def test_a_folder_without_the_dataset_is_named(irmas, tmp_path):
 
 def test_without_mirdata_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mirdata", None)
-    with pytest.raises(CorpusError, match=r'pip install "pytest-nnrel\[models\]"'):
+    with pytest.raises(CorpusError, match=r'pip install "pytest-nnrel\[mirdata\]"'):
         Corpus.from_mirdata("irmas")
 
 

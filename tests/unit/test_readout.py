@@ -293,9 +293,13 @@ def test_options_that_cannot_be(options, match):
         as_encoder(frames, **options)
 
 
-def test_an_encoder_is_read_out_where_it_is_made():
-    with pytest.raises(EncoderError, match="is an encoder already"):
-        as_encoder(as_encoder(frames), pool="mean")
+@pytest.mark.parametrize("option", [{"pool": "mean"}, {"batch_size": 1}, {"batch_size": 32}])
+def test_an_encoder_is_told_what_to_do_where_it_is_made(option):
+    encoder = as_encoder(frames)
+    assert as_encoder(encoder) is encoder
+    assert encoder.batch_size == 32
+    with pytest.raises(EncoderError, match="is an encoder already; give the options where"):
+        as_encoder(encoder, **option)
 
 
 def test_frames_that_are_not_finite_are_told_by_their_windows(windows):
