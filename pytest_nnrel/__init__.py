@@ -28,6 +28,7 @@ _HOMES = {
         "DistanceError",
         "EncoderError",
         "EngineError",
+        "FamilyError",
         "MagnitudeError",
         "NNRelError",
         "NNRelWarning",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import DistanceError as DistanceError
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
+    from pytest_nnrel.errors import FamilyError as FamilyError
     from pytest_nnrel.errors import MagnitudeError as MagnitudeError
     from pytest_nnrel.errors import NNRelError as NNRelError
     from pytest_nnrel.errors import NNRelWarning as NNRelWarning

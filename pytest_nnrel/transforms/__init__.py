@@ -5,8 +5,8 @@ Importing this package needs nothing but the standard library.
 
 from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform
 from pytest_nnrel.transforms.grids import (
-    FAMILIES,
     GRIDS,
+    PAPER_FAMILIES,
     conditions,
     grid,
     imperceptible,
@@ -15,15 +15,17 @@ from pytest_nnrel.transforms.grids import (
     parse_transform,
     quick_grid,
 )
+from pytest_nnrel.transforms.ladders import even_steps
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
 from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
+from pytest_nnrel.transforms.registry import families
 from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
 
 __all__ = [
-    "FAMILIES",
     "GRIDS",
     "MP3",
+    "PAPER_FAMILIES",
     "Chain",
     "EnvironmentalNoise",
     "FunctionTransform",
@@ -35,6 +37,8 @@ __all__ = [
     "Transformed",
     "as_transform",
     "conditions",
+    "even_steps",
+    "families",
     "grid",
     "imperceptible",
     "ladder",
