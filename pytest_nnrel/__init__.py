@@ -43,6 +43,7 @@ _HOMES = {
         "between_consistency",
         "within_consistency",
     ),
+    "pytest_nnrel.families": ("check_family",),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.recording": ("Measurement",),
     "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
@@ -115,6 +116,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment import audio_consistency as audio_consistency
     from pytest_nnrel.experiment import between_consistency as between_consistency
     from pytest_nnrel.experiment import within_consistency as within_consistency
+    from pytest_nnrel.families import check_family as check_family
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
     from pytest_nnrel.recording import Measurement as Measurement
     from pytest_nnrel.sanity import Finding as Finding

@@ -82,7 +82,7 @@ _OPTIONS = (
     _Option("clips", "only N clips of it, evenly spread (default: all)", None, "N"),
     _Option(
         "grid",
-        "magnitudes: quick (default), imperceptible, paper, a family",
+        "quick (default), imperceptible, paper, or a family",
         "quick",
         "GRID",
     ),

@@ -26,7 +26,7 @@ DB_PER_RUNG = 0.5
 SNR_TOLERANCE_DB = 0.01
 
 
-class _Noise(Transform):
+class AdditiveNoise(Transform):
     """What additive noises share: the ratio, and the ladder."""
 
     snr_db: float
@@ -66,7 +66,7 @@ class _Noise(Transform):
 
 
 @dataclass(frozen=True)
-class PinkNoise(_Noise):
+class PinkNoise(AdditiveNoise):
     """Add 1/f noise (the paper's PN).
 
     Parameters
@@ -113,7 +113,7 @@ def pink_noise(length: int, rng: np.random.Generator) -> Samples:
 
 
 @dataclass(frozen=True)
-class EnvironmentalNoise(_Noise):
+class EnvironmentalNoise(AdditiveNoise):
     """Add a random crop of a recorded environment (the paper's EN: a bar).
 
     Parameters

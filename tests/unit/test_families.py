@@ -22,6 +22,7 @@ from pytest_nnrel import (
     assert_monotone,
     assert_unbroken_until,
     breaking_magnitude,
+    check_family,
     settings,
     within_consistency,
 )
@@ -387,3 +388,63 @@ def test_an_installed_package_that_cannot_be_loaded_is_named(tmp_path):
     )
     assert done.stdout.startswith("updown declares families in updown, which cannot be loaded")
     assert "no_such_engine" in done.stdout
+
+
+# The trial
+
+
+class Wrong:
+    """Renderings that break a promise each, with what they are told."""
+
+    def unsteady(self, samples, rate, rng):
+        return samples + np.random.standard_normal(len(samples)) / self.snr_db
+
+    def short(self, samples, rate, rng):
+        return samples[10:]
+
+    def infinite(self, samples, rate, rng):
+        return samples / 0.0
+
+    def idle(self, samples, rate, rng):
+        return samples
+
+    def backward(self, samples, rate, rng):
+        return samples + np.abs(samples).max() * 10 ** (self.snr_db / 20 - 2) * rng.uniform(
+            -1, 1, len(samples)
+        )
+
+
+@pytest.mark.parametrize(
+    "changes, match",
+    [
+        ({"render": Wrong.unsteady}, "is not deterministic"),
+        ({"render": Wrong.short}, "samples instead of"),
+        ({"render": Wrong.infinite}, "NaN or infinite|silent"),
+        ({"render": Wrong.idle}, r"Hum\(snr_db=40\) changes nothing"),
+        ({"render": Wrong.backward}, "graver is not further"),
+        ({"__post_init__": lambda self: None}, "it takes -21, out of its bounds, -20 to 40"),
+        ({"name": property(lambda self: "Drone()")}, "its name does not make it again"),
+        ({"name": property(lambda self: "Hum(12)")}, r"the name Hum\(12\) makes"),
+        ({"severity": property(lambda self: 2.0)}, "made for severity 1, has severity 2"),
+        ({"hz": ...}, "hz"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_the_trial_tells_what_is_wrong(corpus, changes, match):
+    with pytest.raises(FamilyError, match=rf"Hum is not what a family promises:(.|\n)*{match}"):
+        check_family(hum_family(**changes), clips=list(corpus)[:2])
+
+
+def test_a_family_that_keeps_its_promises_passes(hum, corpus):
+    check_family(hum, clips=list(corpus)[:2])
+
+
+@pytest.mark.parametrize("family", list(families().values()), ids=lambda family: family.__name__)
+def test_all_of_ours_keep_their_promises(family):
+    check_family(family)
+
+
+@pytest.mark.parametrize("what", [Identity, Chain, 3, PinkNoise(12)])
+def test_the_trial_is_for_families(what):
+    with pytest.raises(FamilyError, match="is no family: pass a class"):
+        check_family(what)
