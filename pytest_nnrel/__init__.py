@@ -49,6 +49,15 @@ _HOMES = {
     "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
+        "Clipping",
+        "Dropout",
+        "Gain",
+        "HighPass",
+        "LowPass",
+        "Quantization",
+        "Speed",
+        "TimeShift",
+        "WhiteNoise",
         "MP3",
         "Chain",
         "EnvironmentalNoise",
@@ -59,6 +68,7 @@ _HOMES = {
         "TempoShift",
         "Transform",
         "as_transform",
+        "field_grid",
         "imperceptible",
         "paper_grid",
         "quick_grid",
@@ -128,14 +138,24 @@ if TYPE_CHECKING:
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
     from pytest_nnrel.transforms import MP3 as MP3
     from pytest_nnrel.transforms import Chain as Chain
+    from pytest_nnrel.transforms import Clipping as Clipping
+    from pytest_nnrel.transforms import Dropout as Dropout
     from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise
     from pytest_nnrel.transforms import FunctionTransform as FunctionTransform
+    from pytest_nnrel.transforms import Gain as Gain
+    from pytest_nnrel.transforms import HighPass as HighPass
     from pytest_nnrel.transforms import Identity as Identity
+    from pytest_nnrel.transforms import LowPass as LowPass
     from pytest_nnrel.transforms import PinkNoise as PinkNoise
     from pytest_nnrel.transforms import PitchShift as PitchShift
+    from pytest_nnrel.transforms import Quantization as Quantization
+    from pytest_nnrel.transforms import Speed as Speed
     from pytest_nnrel.transforms import TempoShift as TempoShift
+    from pytest_nnrel.transforms import TimeShift as TimeShift
     from pytest_nnrel.transforms import Transform as Transform
+    from pytest_nnrel.transforms import WhiteNoise as WhiteNoise
     from pytest_nnrel.transforms import as_transform as as_transform
+    from pytest_nnrel.transforms import field_grid as field_grid
     from pytest_nnrel.transforms import imperceptible as imperceptible
     from pytest_nnrel.transforms import paper_grid as paper_grid
     from pytest_nnrel.transforms import quick_grid as quick_grid

@@ -40,9 +40,9 @@ _MARK_ARGUMENTS = ("corpus", "grid", "seed", "clips")
 _MARK_HELP = (
     f"{_MARK}(corpus=None, grid=None, seed=None, clips=None): set these for what a test measures:"
     " corpus, a Corpus, 'bundled', a folder or 'mirdata:NAME'; grid, 'quick', 'imperceptible',"
-    " 'paper', a family's name or a list of transformations, which nnrel_transform runs through;"
-    " seed; and clips, how many of the corpus. What is left out is the run's (--nnrel-corpus and"
-    " so on)."
+    " 'paper', 'field', a family's name or a list of transformations, which nnrel_transform runs"
+    " through; seed; and clips, how many of the corpus. What is left out is the run's"
+    " (--nnrel-corpus and so on)."
 )
 #: Name of the folder that --nnrel-report writes to when it names none.
 _REPORT_DIR = "nnrel-report"
@@ -82,7 +82,7 @@ _OPTIONS = (
     _Option("clips", "only N clips of it, evenly spread (default: all)", None, "N"),
     _Option(
         "grid",
-        "quick (default), imperceptible, paper, or a family",
+        "quick (default), imperceptible, paper, field, a family",
         "quick",
         "GRID",
     ),

@@ -1,4 +1,4 @@
-"""The grids of magnitudes: the paper's 94, its imperceptible ones, and a quick one."""
+"""The grids of magnitudes: the paper's, its imperceptible ones, a quick one, and the field's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import MagnitudeError, SettingError
+from pytest_nnrel.transforms import field
 from pytest_nnrel.transforms.adapters import Chain
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
@@ -81,7 +82,17 @@ def quick_grid() -> tuple[Transform, ...]:
     )
 
 
-GRIDS = {"quick": quick_grid, "imperceptible": imperceptible, "paper": paper_grid}
+def field_grid() -> tuple[Transform, ...]:
+    """Return the field's families at three magnitudes each: hardly audible, plain, grave."""
+    return tuple(transform for name in field.__all__ for transform in _points(families()[name]))
+
+
+GRIDS = {
+    "quick": quick_grid,
+    "imperceptible": imperceptible,
+    "paper": paper_grid,
+    "field": field_grid,
+}
 
 
 def grid(name: str) -> tuple[Transform, ...]:
@@ -102,6 +113,10 @@ def grid(name: str) -> tuple[Transform, ...]:
         )
     if not family.points:
         raise SettingError(f"{name} is no grid: the family declares no points")
+    return _points(family)
+
+
+def _points(family: type[Transform]) -> tuple[Transform, ...]:
     return tuple(family(point) for point in family.points)  # type: ignore[call-arg]
 
 

@@ -1287,7 +1287,9 @@ def test_grids_go_by_name():
     assert grid("paper") == paper_grid()
     assert grid("quick") == quick_grid()
     assert grid("imperceptible") == imperceptible()
-    with pytest.raises(SettingError, match=r"one of quick, imperceptible, paper, .*not 'huge'"):
+    with pytest.raises(
+        SettingError, match=r"one of quick, imperceptible, paper, field or .*not 'huge'"
+    ):
         grid("huge")
 
 
