@@ -3,7 +3,7 @@
 Importing this package needs nothing but the standard library.
 """
 
-from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform
+from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform, modules_of
 from pytest_nnrel.transforms.field import (
     Clipping,
     Dropout,
@@ -64,6 +64,7 @@ __all__ = [
     "grid",
     "imperceptible",
     "ladder",
+    "modules_of",
     "paper_grid",
     "parse_transform",
     "quick_grid",

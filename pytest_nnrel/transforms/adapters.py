@@ -232,6 +232,17 @@ class _Audiomentation(_Unlisted):
                 np.random.set_state(numpy_state)
 
 
+def modules_of(transform: Transform) -> list[str]:
+    """Return the modules of families that are not of this package, of a chain those of its steps.
+
+    Importing them makes the name of the transformation one that can be parsed.
+    """
+    steps = transform.steps if isinstance(transform, Chain) else (transform,)
+    ours = __name__.partition(".")[0]
+    modules = dict.fromkeys(type(step).__module__ for step in steps)
+    return [module for module in modules if module.partition(".")[0] != ours]
+
+
 def _parts_of(augment: Any) -> Iterator[Any]:  # noqa: ANN401
     """Yield an audiomentations transform and, of a composition, those that it is made of."""
     yield augment

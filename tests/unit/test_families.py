@@ -18,15 +18,18 @@ from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument, NoSuchExample
 
 from pytest_nnrel import (
+    Corpus,
     MFCCEncoder,
     assert_monotone,
     assert_unbroken_until,
+    assert_within_consistency,
     breaking_magnitude,
     check_family,
     settings,
     within_consistency,
 )
 from pytest_nnrel import strategies as nn
+from pytest_nnrel.__main__ import main
 from pytest_nnrel.errors import (
     CacheWarning,
     FamilyError,
@@ -388,6 +391,25 @@ def test_an_installed_package_that_cannot_be_loaded_is_named(tmp_path):
     )
     assert done.stdout.startswith("updown declares families in updown, which cannot be loaded")
     assert "no_such_engine" in done.stdout
+
+
+def test_a_clip_is_heard_under_a_family_whose_module_is_named(tmp_path, capsys, monkeypatch):
+    (tmp_path / "upsides.py").write_text(_MODULE)
+    monkeypatch.chdir(tmp_path)
+    show = ["show", "000_battle-theme", "--transform", "Upside(2)", "--against", "001_boss-theme"]
+    assert main(show) == 2
+    assert "'Upside(2)' is no transformation" in capsys.readouterr().err
+    assert main([*show, "--import", "upside"]) == 2
+    assert "--import=upside cannot be imported" in capsys.readouterr().err
+    assert main([*show, "--import", "upsides"]) == 0
+    assert len(list(tmp_path.glob("nnrel-clips/*.wav"))) == 3
+    monkeypatch.delitem(sys.modules, "upsides")
+
+
+def test_a_failure_says_which_module_to_import_to_hear_it(hum, run):
+    chain = Chain(hum(-20), PinkNoise(0))
+    with pytest.raises(AssertionError, match=rf"listen: .* --import {__name__} --against"):
+        assert_within_consistency(MFCCEncoder(), chain, min=1, corpus=Corpus.bundled().subset(5))
 
 
 # The trial
