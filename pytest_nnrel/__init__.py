@@ -28,6 +28,7 @@ _HOMES = {
         "DistanceError",
         "EncoderError",
         "EngineError",
+        "FamilyError",
         "MagnitudeError",
         "NNRelError",
         "NNRelWarning",
@@ -42,11 +43,21 @@ _HOMES = {
         "between_consistency",
         "within_consistency",
     ),
+    "pytest_nnrel.families": ("check_family",),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.recording": ("Measurement",),
     "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
+        "Clipping",
+        "Dropout",
+        "Gain",
+        "HighPass",
+        "LowPass",
+        "Quantization",
+        "Speed",
+        "TimeShift",
+        "WhiteNoise",
         "MP3",
         "Chain",
         "EnvironmentalNoise",
@@ -57,6 +68,7 @@ _HOMES = {
         "TempoShift",
         "Transform",
         "as_transform",
+        "field_grid",
         "imperceptible",
         "paper_grid",
         "quick_grid",
@@ -102,6 +114,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import DistanceError as DistanceError
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
+    from pytest_nnrel.errors import FamilyError as FamilyError
     from pytest_nnrel.errors import MagnitudeError as MagnitudeError
     from pytest_nnrel.errors import NNRelError as NNRelError
     from pytest_nnrel.errors import NNRelWarning as NNRelWarning
@@ -113,6 +126,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment import audio_consistency as audio_consistency
     from pytest_nnrel.experiment import between_consistency as between_consistency
     from pytest_nnrel.experiment import within_consistency as within_consistency
+    from pytest_nnrel.families import check_family as check_family
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
     from pytest_nnrel.recording import Measurement as Measurement
     from pytest_nnrel.sanity import Finding as Finding
@@ -124,14 +138,24 @@ if TYPE_CHECKING:
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
     from pytest_nnrel.transforms import MP3 as MP3
     from pytest_nnrel.transforms import Chain as Chain
+    from pytest_nnrel.transforms import Clipping as Clipping
+    from pytest_nnrel.transforms import Dropout as Dropout
     from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise
     from pytest_nnrel.transforms import FunctionTransform as FunctionTransform
+    from pytest_nnrel.transforms import Gain as Gain
+    from pytest_nnrel.transforms import HighPass as HighPass
     from pytest_nnrel.transforms import Identity as Identity
+    from pytest_nnrel.transforms import LowPass as LowPass
     from pytest_nnrel.transforms import PinkNoise as PinkNoise
     from pytest_nnrel.transforms import PitchShift as PitchShift
+    from pytest_nnrel.transforms import Quantization as Quantization
+    from pytest_nnrel.transforms import Speed as Speed
     from pytest_nnrel.transforms import TempoShift as TempoShift
+    from pytest_nnrel.transforms import TimeShift as TimeShift
     from pytest_nnrel.transforms import Transform as Transform
+    from pytest_nnrel.transforms import WhiteNoise as WhiteNoise
     from pytest_nnrel.transforms import as_transform as as_transform
+    from pytest_nnrel.transforms import field_grid as field_grid
     from pytest_nnrel.transforms import imperceptible as imperceptible
     from pytest_nnrel.transforms import paper_grid as paper_grid
     from pytest_nnrel.transforms import quick_grid as quick_grid

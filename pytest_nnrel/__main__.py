@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -160,6 +161,14 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help='such as "PitchShift(2)" (default: that of --results under which it fared worst)',
     )
     show.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="module that defines transformations of one's own, found from here; may be repeated",
+    )
+    show.add_argument(
         "--results", type=Path, metavar="FILE", help="results.json of a run that measured it"
     )
     show.add_argument(
@@ -190,6 +199,8 @@ def _show(chosen: argparse.Namespace) -> None:
     }
     if chosen.seed is not None and chosen.seed < 0:
         raise SettingError(f"--seed takes a whole number of 0 or more, not {chosen.seed}")
+    for module in chosen.modules:
+        _import(module)
     transform = None if chosen.transform is None else parse_transform(chosen.transform)
     findings: list[Finding] = []
     if chosen.results is not None:
@@ -207,6 +218,16 @@ def _show(chosen: argparse.Namespace) -> None:
     problem = inspection.play(files) if chosen.play else ""
     if problem:
         print(f"note: {problem}", file=sys.stderr)
+
+
+def _import(module: str) -> None:
+    sys.path.insert(0, os.getcwd())
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise SettingError(f"--import={module} cannot be imported: {error}") from error
+    finally:
+        sys.path.remove(os.getcwd())
 
 
 def _clips_to_hear(

@@ -19,7 +19,7 @@ from pytest_nnrel.corpus import (
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError, SettingError
 from pytest_nnrel.recording import Measurement, Verdict, record_verdict
-from pytest_nnrel.transforms import as_transform, parse_transform
+from pytest_nnrel.transforms import as_transform, modules_of, parse_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -356,8 +356,9 @@ def _hearing(measurement: Measurement) -> list[str]:
     clip = measurement.worst[0]
     transform = measurement.details["transform"]["name"]
     corpus = measurement.details["corpus"]
+    modules: list[str] = []
     try:
-        parse_transform(transform)
+        modules = modules_of(parse_transform(transform))
     except MagnitudeError:
         corpus = {**corpus, "origin": None}
     if corpus["origin"] is None:
@@ -366,6 +367,8 @@ def _hearing(measurement: Measurement) -> list[str]:
             f" ID {clip['id']!r}"
         ]
     command = ["python", "-m", "pytest_nnrel", "show", clip["id"], "--transform", transform]
+    for module in modules:
+        command += ["--import", module]
     command += ["--against", clip["neighbour"]]
     defaults = {
         "origin": BUNDLED,

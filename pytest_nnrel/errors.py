@@ -27,6 +27,10 @@ class EngineError(TransformError):
     """A transformation engine that is not installed or does not work here."""
 
 
+class FamilyError(TransformError):
+    """A family of transformations that is declared wrongly, or does not do what it declares."""
+
+
 class EncoderError(NNRelError, ValueError):
     """An encoder whose output is no embedding matrix.
 

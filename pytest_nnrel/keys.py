@@ -42,6 +42,7 @@ NOT_IN_KEYS = (
     "comparison.py",
     "errors.py",
     "examples.py",
+    "families.py",
     "files.py",
     "inspection.py",
     "monotonicity.py",

@@ -40,8 +40,9 @@ _MARK_ARGUMENTS = ("corpus", "grid", "seed", "clips")
 _MARK_HELP = (
     f"{_MARK}(corpus=None, grid=None, seed=None, clips=None): set these for what a test measures:"
     " corpus, a Corpus, 'bundled', a folder or 'mirdata:NAME'; grid, 'quick', 'imperceptible',"
-    " 'paper' or a list of transformations, which nnrel_transform runs through; seed; and clips,"
-    " how many of the corpus. What is left out is the run's (--nnrel-corpus and so on)."
+    " 'paper', 'field', a family's name or a list of transformations, which nnrel_transform runs"
+    " through; seed; and clips, how many of the corpus. What is left out is the run's"
+    " (--nnrel-corpus and so on)."
 )
 #: Name of the folder that --nnrel-report writes to when it names none.
 _REPORT_DIR = "nnrel-report"
@@ -79,7 +80,12 @@ _OPTIONS = (
     _Option("corpus", "audio: bundled (default), FOLDER, mirdata:NAME[@FOLDER]", "bundled",
             "CORPUS"),
     _Option("clips", "only N clips of it, evenly spread (default: all)", None, "N"),
-    _Option("grid", "magnitudes: quick (default), imperceptible, paper", "quick", "GRID"),
+    _Option(
+        "grid",
+        "quick (default), imperceptible, paper, field, a family",
+        "quick",
+        "GRID",
+    ),
     _Option("seed", "of noise, crops and bootstraps (default: 0)", "0", "SEED"),
     _Option("cache", "kept between runs, or off (default: the user's cache)", None, "DIR"),
     _Option("cache-gib", "size that the cache is cut back to (default: 10 GiB)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import partial
 from numbers import Integral, Real
@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FailedHealthCheck, InvalidArgument
 
+from pytest_nnrel.errors import NNRelError
 from pytest_nnrel.transforms import (
-    FAMILIES,
     MP3,
     Chain,
     EnvironmentalNoise,
@@ -30,9 +30,13 @@ from pytest_nnrel.transforms import (
     PitchShift,
     TempoShift,
     Transform,
+    families,
 )
+from pytest_nnrel.transforms.grids import reach
+from pytest_nnrel.transforms.ladders import severity_of
 from pytest_nnrel.transforms.mp3 import BITRATES
 from pytest_nnrel.transforms.noise import DB_PER_RUNG, INAUDIBLE_SNR_DB
+from pytest_nnrel.transforms.registry import follow
 from pytest_nnrel.transforms.rubberband import RATE_PER_RUNG, SEMITONES_PER_RUNG
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ __all__ = [
     "chains",
     "clips",
     "environmental_noises",
+    "magnitudes",
     "mp3s",
     "pink_noises",
     "pitch_shifts",
@@ -162,16 +167,44 @@ def mp3s(*, min_kbps: int = _PAPER_KBPS, max_kbps: int | None = None) -> SearchS
     return _rungs(_mp3_ladder(min_kbps, max_kbps))
 
 
-def transforms(*families: type[Transform], **bounds: Any) -> SearchStrategy[Transform]:  # noqa: ANN401
+def magnitudes(
+    family: type[Transform],
+    *,
+    min: float | None = None,
+    max: float | None = None,
+    **options: Any,  # noqa: ANN401
+) -> SearchStrategy[Transform]:
+    """Generate a family on the rungs of its ladder; shrinks toward its identity.
+
+    Parameters
+    ----------
+    family : class
+        Any family, such as one of your own.
+    min, max : float, optional
+        In its unit. Where omitted, as far as `breaking_magnitude` goes on this side.
+    **options
+        Its other fields.
+
+    Raises
+    ------
+    InvalidArgument
+        For what is no family, for bounds out of order or out of the family's, and for options
+        that it does not take.
+    """
+    return _rungs(_ladder_of(family, min, max, options))
+
+
+def transforms(*kinds: type[Transform], **bounds: Any) -> SearchStrategy[Transform]:  # noqa: ANN401
     """Generate transformations of several families; shrinks toward the first family's mildest.
 
     Parameters
     ----------
-    *families : class
-        `PitchShift`, `TempoShift`, `PinkNoise`, `EnvironmentalNoise`, `MP3`; all of them, in this
-        order, where omitted.
+    *kinds : class
+        Families. Where omitted, all that are known: `PitchShift`, `TempoShift`, `PinkNoise`,
+        `EnvironmentalNoise`, `MP3`, then the others in the order in which they were defined.
     **bounds
-        Keywords of the families' own strategies, such as ``max_semitones`` of `pitch_shifts`. One
+        Keywords of the families' own strategies, such as ``max_semitones`` of `pitch_shifts`; of
+        one without, ``min_`` and ``max_`` with the name of its magnitude, such as ``min_hz``. One
         that several families know, such as ``min_snr_db``, bounds them all.
 
     Raises
@@ -179,11 +212,11 @@ def transforms(*families: type[Transform], **bounds: Any) -> SearchStrategy[Tran
     InvalidArgument
         For what is no family, for a keyword that none of them knows, and for bad bounds.
     """
-    return st.one_of(*(_rungs(ladder) for ladder in _ladders(families, bounds)))
+    return st.one_of(*(_rungs(ladder) for ladder in _ladders(kinds, bounds)))
 
 
 def chains(
-    *families: type[Transform],
+    *kinds: type[Transform],
     min_steps: int = 2,
     max_steps: int | None = None,
     **bounds: Any,  # noqa: ANN401
@@ -201,7 +234,7 @@ def chains(
 
     Parameters
     ----------
-    *families : class
+    *kinds : class
         As in `transforms`.
     min_steps : int
     max_steps : int, optional
@@ -215,7 +248,7 @@ def chains(
         As `transforms` does, and for numbers of steps that are out of order, below 2 or above the
         number of families.
     """
-    ladders = _ladders(families, bounds)
+    ladders = _ladders(kinds, bounds)
     _check_whole(min_steps=min_steps)
     most = max(min_steps, min(_CHAIN_STEPS, len(ladders))) if max_steps is None else max_steps
     _check_whole(max_steps=most)
@@ -381,29 +414,76 @@ _OWN: dict[
 }
 
 
-def _ladders(families: tuple[type[Transform], ...], bounds: dict[str, Any]) -> list[_Ladder]:
+def _ladder_of(
+    family: type[Transform],
+    low: float | None,
+    high: float | None,
+    options: Mapping[str, Any],
+) -> _Ladder:
+    """Return the rungs of any family between two magnitudes."""
+    _check_family(family)
+    given = {name: bound for name, bound in (("min", low), ("max", high)) if bound is not None}
+    _check_numbers(**given)
+    at: dict[str, float] = dict(zip(("downward", "upward"), reach(family)))
+    rises = family.ladder[0] > family.identity
+    for name, bound in given.items():
+        least, most = family.bounds
+        if bound != family.identity and not least <= bound <= most:
+            raise InvalidArgument(
+                f"{name}={bound!r}: {family.__name__} has {least:g} to {most:g} {family.unit}"
+            )
+        side = "upward" if (name == "max") == rises else "downward"
+        at[side] = severity_of(bound, family.identity, family.ladder, family.negative_ladder)
+    ladder = replace(_Ladder.between(family, at["downward"], at["upward"]), options=options)
+    try:
+        ladder.on(ladder.first or ladder.last)
+    except (TypeError, NNRelError) as error:
+        raise InvalidArgument(f"{family.__name__}: {error}") from error
+    return ladder
+
+
+def _check_family(family: object) -> None:
+    known = _families()
+    if family not in known:
+        names = ", ".join(other.__name__ for other in known)
+        raise InvalidArgument(f"{family!r} is no family: pass some of {names}")
+
+
+def _families() -> tuple[type[Transform], ...]:
+    """Return all families, the paper's first."""
+    return tuple(dict.fromkeys((*_OWN, *families().values())))
+
+
+def _bounded(family: type[Transform]) -> tuple[dict[str, Any], Callable[..., _Ladder]]:
+    """Return the keywords that bound a family, with their defaults, and its ladder of them."""
+    if family in _OWN:
+        strategy, ladder = _OWN[family]
+        parameters = inspect.signature(strategy).parameters.values()
+        return {parameter.name: parameter.default for parameter in parameters}, ladder
+    least, most = (f"{end}_{fields(family)[0].name}" for end in ("min", "max"))  # type: ignore[arg-type]
+    return {least: None, most: None}, lambda **bounds: _ladder_of(
+        family, bounds[least], bounds[most], {}
+    )
+
+
+def _ladders(kinds: tuple[type[Transform], ...], bounds: dict[str, Any]) -> list[_Ladder]:
     """Return the ladders of families, all where none is given, each within its own bounds."""
-    names = ", ".join(family.__name__ for family in _OWN)
-    for family in families:
-        if family not in FAMILIES:
-            raise InvalidArgument(f"{family!r} is no family: pass some of {names}")
-        if families.count(family) > 1:
+    for family in kinds:
+        _check_family(family)
+        if kinds.count(family) > 1:
             raise InvalidArgument(f"{family.__name__} is given more than once")
-    chosen = families or FAMILIES
-    signatures = {family: inspect.signature(_OWN[family][0]) for family in chosen}
-    known = {name for signature in signatures.values() for name in signature.parameters}
+    bounded = [_bounded(family) for family in kinds or _families()]
+    known = {name for keywords, _ in bounded for name in keywords}
     unknown = bounds.keys() - known
     if unknown:
         raise InvalidArgument(
             f"no family here has {', '.join(sorted(unknown))}; bounds are"
             f" {', '.join(sorted(known))}"
         )
-    ladders = []
-    for family, signature in signatures.items():
-        own = signature.bind(**{k: v for k, v in bounds.items() if k in signature.parameters})
-        own.apply_defaults()
-        ladders.append(_OWN[family][1](**own.arguments))
-    return ladders
+    return [
+        ladder(**{name: bounds.get(name, default) for name, default in keywords.items()})
+        for keywords, ladder in bounded
+    ]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -476,12 +556,15 @@ def _is_of(family: type[Transform], transform: Transform) -> bool:
     return isinstance(transform, family)
 
 
+def _register_type(family: type[Transform]) -> None:
+    # The identity belongs to every ladder, but a test that asks for a family wants one.
+    st.register_type_strategy(family, lambda _: magnitudes(family).filter(partial(_is_of, family)))
+
+
 def _register() -> None:
     """Tell Hypothesis how to generate transformations, and of the profiles ``nnrel...``."""
-    for family, (strategy, _) in _OWN.items():
-        # The identity belongs to every ladder, but a test that asks for a family wants one.
-        st.register_type_strategy(family, strategy().filter(partial(_is_of, family)))
-    st.register_type_strategy(Transform, transforms())
+    follow(_register_type)
+    st.register_type_strategy(Transform, lambda _: transforms())
     patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("nnrel", patient)
     # No database outlives a CI job: the same examples each time, and all that repeats a failure.

@@ -3,11 +3,23 @@
 Importing this package needs nothing but the standard library.
 """
 
-from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform
+from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform, modules_of
+from pytest_nnrel.transforms.field import (
+    Clipping,
+    Dropout,
+    Gain,
+    HighPass,
+    LowPass,
+    Quantization,
+    Speed,
+    TimeShift,
+    WhiteNoise,
+)
 from pytest_nnrel.transforms.grids import (
-    FAMILIES,
     GRIDS,
+    PAPER_FAMILIES,
     conditions,
+    field_grid,
     grid,
     imperceptible,
     ladder,
@@ -15,29 +27,44 @@ from pytest_nnrel.transforms.grids import (
     parse_transform,
     quick_grid,
 )
+from pytest_nnrel.transforms.ladders import even_steps
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
 from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
+from pytest_nnrel.transforms.registry import families
 from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
 
 __all__ = [
-    "FAMILIES",
     "GRIDS",
     "MP3",
+    "PAPER_FAMILIES",
     "Chain",
+    "Clipping",
+    "Dropout",
     "EnvironmentalNoise",
     "FunctionTransform",
+    "Gain",
+    "HighPass",
     "Identity",
+    "LowPass",
     "PinkNoise",
     "PitchShift",
+    "Quantization",
+    "Speed",
     "TempoShift",
+    "TimeShift",
     "Transform",
     "Transformed",
+    "WhiteNoise",
     "as_transform",
     "conditions",
+    "even_steps",
+    "families",
+    "field_grid",
     "grid",
     "imperceptible",
     "ladder",
+    "modules_of",
     "paper_grid",
     "parse_transform",
     "quick_grid",

@@ -28,19 +28,15 @@ class _Unlisted(Transform):
     """A transformation of its own kind: a single point without a ladder."""
 
     identity: ClassVar[float] = float("nan")
+    ladder: ClassVar[tuple[float, ...]] = ()
     bounds: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
 
     @property
     def severity(self) -> float:
         return float("nan")
 
-    @classmethod
-    def severities(cls) -> range:
-        return range(1)
-
-    @classmethod
-    def _on_rung(cls, severity: int) -> Transform:
-        raise MagnitudeError(f"{cls.__name__} has no ladder of severities")
+    def length(self, samples: int) -> None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -81,11 +77,8 @@ class FunctionTransform(_Unlisted):
             "version": self.version,
         }
 
-    def _render(
-        self, samples: Samples, sample_rate: int, rng: np.random.Generator
-    ) -> tuple[Samples, Checks]:
-        out = _signal_of(lambda: self.fn(samples.copy(), sample_rate))
-        return out, {"length": float(len(out))}
+    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        return self.fn(samples, sample_rate)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -159,9 +152,7 @@ class Chain(_Unlisted):
             checks.update({f"{number}.{name}": v for name, v in transformed.checks.items()})
         return Transformed(clip, checks)
 
-    def _render(
-        self, samples: Samples, sample_rate: int, rng: np.random.Generator
-    ) -> tuple[Samples, Checks]:
+    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         raise NotImplementedError  # apply_checked runs the steps, each with its own checks
 
 
@@ -187,14 +178,9 @@ class _Board(_Unlisted):
             "board": described,
         }
 
-    def _render(
-        self, samples: Samples, sample_rate: int, rng: np.random.Generator
-    ) -> tuple[Samples, Checks]:
+    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         with _STATE_LOCK:  # effects keep state between calls
-            out = _signal_of(
-                lambda: self.board(samples[None].copy(), float(sample_rate), reset=True)[0]
-            )
-        return out, {"length": float(len(out))}
+            return self.board(samples[None], float(sample_rate), reset=True)[0]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -229,9 +215,7 @@ class _Audiomentation(_Unlisted):
 
         return behaviour_of(self, passing_over=_is_drawn_anew)
 
-    def _render(
-        self, samples: Samples, sample_rate: int, rng: np.random.Generator
-    ) -> tuple[Samples, Checks]:
+    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         import random
 
         import numpy as np
@@ -242,13 +226,21 @@ class _Audiomentation(_Unlisted):
             random.seed(seed)
             np.random.seed(seed)
             try:
-                out = _signal_of(
-                    lambda: self.augment(samples=samples.copy(), sample_rate=sample_rate)
-                )
+                return self.augment(samples=samples, sample_rate=sample_rate)  # type: ignore[no-any-return]
             finally:
                 random.setstate(python_state)
                 np.random.set_state(numpy_state)
-        return out, {"length": float(len(out))}
+
+
+def modules_of(transform: Transform) -> list[str]:
+    """Return the modules of families that are not of this package, of a chain those of its steps.
+
+    Importing them makes the name of the transformation one that can be parsed.
+    """
+    steps = transform.steps if isinstance(transform, Chain) else (transform,)
+    ours = __name__.partition(".")[0]
+    modules = dict.fromkeys(type(step).__module__ for step in steps)
+    return [module for module in modules if module.partition(".")[0] != ours]
 
 
 def _parts_of(augment: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -303,28 +295,6 @@ def as_transform(
             " of (samples, sample_rate)"
         )
     return FunctionTransform(label, obj, magnitude=magnitude, unit=unit)
-
-
-def _signal_of(produce: Callable[[], Any]) -> Samples:
-    """Return what a foreign transformation gives as float32[m].
-
-    Raises
-    ------
-    TransformError
-        If it raises, or gives no finite mono signal.
-    """
-    import numpy as np
-
-    try:
-        out = np.asarray(produce())
-    except Exception as error:
-        raise TransformError(f"it raised {type(error).__name__}: {error}") from error
-    if out.ndim != 1 or out.dtype.kind != "f":
-        Transform._check_signal(out)  # says what is wrong
-    with np.errstate(over="ignore"):  # becomes infinite, which is told next
-        out = out.astype(np.float32)
-    Transform._check_signal(out)
-    return out
 
 
 def _plain_attributes(obj: Any) -> dict[str, object]:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""The grids of magnitudes: the paper's 94, its imperceptible ones, and a quick one."""
+"""The grids of magnitudes: the paper's, its imperceptible ones, a quick one, and the field's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import math
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import MagnitudeError, SettingError
+from pytest_nnrel.transforms import field
 from pytest_nnrel.transforms.adapters import Chain
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
-from pytest_nnrel.transforms.protocol import Identity, Named, Transform
+from pytest_nnrel.transforms.protocol import Identity, Transform
+from pytest_nnrel.transforms.registry import families, family_named
 from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
 
 if TYPE_CHECKING:
@@ -27,7 +29,13 @@ _SNRS = (
 )  # fmt: skip
 _BITRATES = (8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 
-FAMILIES: tuple[type[Transform], ...] = (PitchShift, TempoShift, PinkNoise, EnvironmentalNoise, MP3)
+PAPER_FAMILIES: tuple[type[Transform], ...] = (
+    PitchShift,
+    TempoShift,
+    PinkNoise,
+    EnvironmentalNoise,
+    MP3,
+)
 
 
 def paper_grid() -> tuple[Transform, ...]:
@@ -74,20 +82,42 @@ def quick_grid() -> tuple[Transform, ...]:
     )
 
 
-GRIDS = {"quick": quick_grid, "imperceptible": imperceptible, "paper": paper_grid}
+def field_grid() -> tuple[Transform, ...]:
+    """Return the field's families at three magnitudes each: hardly audible, plain, grave."""
+    return tuple(transform for name in field.__all__ for transform in _points(families()[name]))
+
+
+GRIDS = {
+    "quick": quick_grid,
+    "imperceptible": imperceptible,
+    "paper": paper_grid,
+    "field": field_grid,
+}
 
 
 def grid(name: str) -> tuple[Transform, ...]:
-    """Return a grid by its name.
+    """Return a grid by its name, or the points of the family of that name.
 
     Raises
     ------
     SettingError
-        If there is none of that name.
+        If there is none of that name, or the family has no points.
     """
-    if name not in GRIDS:
-        raise SettingError(f"the grid must be one of {', '.join(GRIDS)}, not {name!r}")
-    return GRIDS[name]()
+    if name in GRIDS:
+        return GRIDS[name]()
+    family = family_named(name)
+    if family is None:
+        raise SettingError(
+            f"the grid must be one of {', '.join(GRIDS)} or a family with points of its own, not"
+            f" {name!r}"
+        )
+    if not family.points:
+        raise SettingError(f"{name} is no grid: the family declares no points")
+    return _points(family)
+
+
+def _points(family: type[Transform]) -> tuple[Transform, ...]:
+    return tuple(family(point) for point in family.points)  # type: ignore[call-arg]
 
 
 def conditions(
@@ -141,20 +171,21 @@ def ladder(
         kind = type(family)
         if not severity:
             raise MagnitudeError(f"{family} changes nothing: it has no rungs below it")
-        ends = [] if math.isnan(severity) else [severity]
+        ends: list[float] = [] if math.isnan(severity) else [severity]
     elif isinstance(family, type) and issubclass(family, Transform):
         kind = family
-        ends = _paper_ends(family) or [family.severities()[0], family.severities()[-1]]
+        ends = list(reach(family))
     else:
         raise MagnitudeError(
             f"{family!r} is no family: pass a class such as PitchShift, or a transformation such as"
             " PitchShift(semitones=2) to go as far as it does"
         )
+    to_rung = family.on_rung if isinstance(family, Transform) else family.from_severity
     rungs = {}
     for end in ends:
         if end:
             direction = 1 if end > 0 else -1
-            steps = [_on_rung(family, direction * step) for step in range(int(abs(end)) + 1)]
+            steps = [to_rung(direction * step) for step in range(int(abs(end)) + 1)]
             if isinstance(family, Transform) and end != int(end):
                 steps.append(family)  # it is between two rungs
             distinct = dict.fromkeys(step.condition(sample_rate) for step in steps)
@@ -164,15 +195,14 @@ def ladder(
     return rungs
 
 
-def _paper_ends(family: type[Transform]) -> list[float]:
-    severities = [t.severity for t in paper_grid() if type(t) is family]
-    return [min(0.0, *severities), max(0.0, *severities)] if severities else []
+def reach(family: type[Transform]) -> tuple[int, int]:
+    """Return the severities that a family is followed to, downward and upward.
 
-
-def _on_rung(family: type[Transform] | Transform, severity: int) -> Transform:
-    if isinstance(family, Named):
-        return family.on_rung(severity)
-    return family.from_severity(severity)
+    As far as the paper goes (Table 1); of a family that it does not have, the ladder's ends.
+    """
+    severities = [int(t.severity) for t in paper_grid() if type(t) is family]
+    rungs = family.severities()
+    return (min(0, *severities), max(0, *severities)) if severities else (rungs[0], rungs[-1])
 
 
 def parse_transform(text: str) -> Transform:
@@ -181,7 +211,7 @@ def parse_transform(text: str) -> Transform:
     Parameters
     ----------
     text : str
-        A call of a family of this package, with literal arguments; chains may nest.
+        A call of a family, with literal arguments; chains may nest.
 
     Raises
     ------
@@ -195,24 +225,20 @@ def parse_transform(text: str) -> Transform:
     except (SyntaxError, ValueError, TypeError) as error:
         if isinstance(error, MagnitudeError):
             raise
-        known = ", ".join(sorted(_PARSED))
+        known = ", ".join(sorted({**families(), **_SINGLE_POINTS}))
         raise MagnitudeError(
             f"{text!r} is no transformation: expected a call such as PitchShift(semitones=2), of"
             f" {known}"
         ) from error
 
 
-_PARSED: dict[str, type[Transform]] = {
-    **{family.__name__: family for family in FAMILIES},
-    "Identity": Identity,
-    "Chain": Chain,
-}
+_SINGLE_POINTS: dict[str, type[Transform]] = {"Identity": Identity, "Chain": Chain}
 
 
 def _from_call(node: ast.expr) -> Transform:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ValueError("not a call")
-    family = _PARSED.get(node.func.id)
+    family = _SINGLE_POINTS.get(node.func.id) or family_named(node.func.id)
     if family is None:
         raise ValueError("not a family")
     if family is Chain and not node.keywords:

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
-from pytest_nnrel.transforms.protocol import Named, to_pcm16
+from pytest_nnrel.transforms.protocol import Transform, to_pcm16
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _REINSTALL = "install another version of lameenc or libsndfile"
 
 
 @dataclass(frozen=True)
-class MP3(Named):
+class MP3(Transform):
     """Encode to MP3 and decode again (the paper's MP).
 
     Parameters
@@ -62,7 +62,7 @@ class MP3(Named):
     symbol: ClassVar[str] = "MP"
     unit: ClassVar[str] = "kb/s"
     identity: ClassVar[float] = float("inf")
-    bounds: ClassVar[tuple[float, float]] = (float(BITRATES[0]), float(BITRATES[-1]))
+    ladder: ClassVar[tuple[float, ...]] = BITRATES[::-1]
 
     def __post_init__(self) -> None:
         known: Any = self.kbps
@@ -71,22 +71,6 @@ class MP3(Named):
             rates = ", ".join(map(str, BITRATES))
             raise MagnitudeError(f"MP3(kbps=...) takes a bitrate of MP3: {rates}; not {known!r}")
         object.__setattr__(self, "kbps", int(known))
-
-    @property
-    def magnitude(self) -> float:
-        return float(self.kbps)
-
-    @property
-    def severity(self) -> float:
-        return float(len(BITRATES) - BITRATES.index(self.kbps))
-
-    @classmethod
-    def severities(cls) -> range:
-        return range(len(BITRATES) + 1)
-
-    @classmethod
-    def _on_rung(cls, severity: int) -> MP3:
-        return cls(BITRATES[len(BITRATES) - severity])
 
     def condition(self, sample_rate: int) -> MP3:
         """Return the bitrate that LAME really uses at a sample rate.
@@ -114,7 +98,7 @@ class MP3(Named):
             "decoder": soundfile.__libsndfile_version__,
         }
 
-    def _render(
+    def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> tuple[Samples, Checks]:
         import io

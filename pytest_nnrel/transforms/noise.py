@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_nnrel.errors import TransformError
-from pytest_nnrel.transforms.protocol import Named, Transform, checked_magnitude
+from pytest_nnrel.transforms.ladders import even_steps
+from pytest_nnrel.transforms.protocol import Transform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,35 +26,22 @@ DB_PER_RUNG = 0.5
 SNR_TOLERANCE_DB = 0.01
 
 
-class _Noise(Named):
+class AdditiveNoise(Transform):
     """What additive noises share: the ratio, and the ladder."""
 
     snr_db: float
 
     unit: ClassVar[str] = "dB SNR"
     identity: ClassVar[float] = float("inf")
-    bounds: ClassVar[tuple[float, float]] = (-30.0, INAUDIBLE_SNR_DB - DB_PER_RUNG)
+    ladder: ClassVar[tuple[float, ...]] = even_steps(
+        INAUDIBLE_SNR_DB - DB_PER_RUNG, -30.0, -DB_PER_RUNG
+    )
 
-    @property
-    def magnitude(self) -> float:
-        return self.snr_db
-
-    @property
-    def severity(self) -> float:
-        return round((INAUDIBLE_SNR_DB - self.snr_db) / DB_PER_RUNG, 6)
-
-    @classmethod
-    def severities(cls) -> range:
-        return range(round((INAUDIBLE_SNR_DB - cls.bounds[0]) / DB_PER_RUNG) + 1)
-
-    @classmethod
-    def _on_rung(cls, severity: int) -> Transform:
-        return cls(INAUDIBLE_SNR_DB - severity * DB_PER_RUNG)  # type: ignore[call-arg]
-
+    @abstractmethod
     def _noise(self, length: int, sample_rate: int, rng: np.random.Generator) -> Samples:
-        raise NotImplementedError
+        """Return noise of any level: float[length]."""
 
-    def _render(
+    def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> tuple[Samples, Checks]:
         import math
@@ -77,7 +66,7 @@ class _Noise(Named):
 
 
 @dataclass(frozen=True)
-class PinkNoise(_Noise):
+class PinkNoise(AdditiveNoise):
     """Add 1/f noise (the paper's PN).
 
     Parameters
@@ -94,9 +83,6 @@ class PinkNoise(_Noise):
     snr_db: float
 
     symbol: ClassVar[str] = "PN"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "snr_db", checked_magnitude(PinkNoise, "snr_db", self.snr_db))
 
     def _noise(self, length: int, sample_rate: int, rng: np.random.Generator) -> Samples:
         return pink_noise(length, rng)
@@ -127,7 +113,7 @@ def pink_noise(length: int, rng: np.random.Generator) -> Samples:
 
 
 @dataclass(frozen=True)
-class EnvironmentalNoise(_Noise):
+class EnvironmentalNoise(AdditiveNoise):
     """Add a random crop of a recorded environment (the paper's EN: a bar).
 
     Parameters
@@ -152,8 +138,7 @@ class EnvironmentalNoise(_Noise):
     symbol: ClassVar[str] = "EN"
 
     def __post_init__(self) -> None:
-        snr_db = checked_magnitude(EnvironmentalNoise, "snr_db", self.snr_db)
-        object.__setattr__(self, "snr_db", snr_db)
+        super().__post_init__()
         if self.recording is not None:
             object.__setattr__(self, "recording", str(self.recording))
 

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
 from pytest_nnrel.printing import AsItsRepr
+from pytest_nnrel.transforms.ladders import severity_of
+from pytest_nnrel.transforms.registry import register, tell_unversioned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from pytest_nnrel.audio import Samples
@@ -42,59 +46,137 @@ class Transformed:
     checks: Checks
 
 
+if TYPE_CHECKING:
+    _derived = property
+else:
+
+    class _derived:  # noqa: N801  # used as `property` is
+        """A property in whose place a dataclass may have a field of the same name."""
+
+        def __init__(self, getter: Callable[[Any], Any]) -> None:
+            self._getter = getter
+            self.__doc__ = getter.__doc__
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self._name = name
+
+        def __get__(self, instance: object, owner: type) -> Any:  # noqa: ANN401
+            if instance is None:  # a dataclass would take what it got for the field's default
+                raise AttributeError(f"{owner.__name__} has {self._name} of instances only")
+            return self._getter(instance)
+
+
 class Transform(ABC):
     """A musically meaningful transformation at one magnitude.
 
-    A subclass is a *family*: it names its unit, identity and bounds, and maps magnitudes to a
-    ladder of integer severities, 0 for the identity, growing with the damage, signed where there
-    are two directions.
+    A subclass is a *family*: a frozen dataclass whose first field is the magnitude. It declares
+    `unit`, `identity` and `ladder`, and has a `render`. To define it is to register it: it can be
+    searched, drawn, parsed and reported from then on. See `check_family`.
+
+    Raises
+    ------
+    FamilyError
+        When a class is defined that declares its ladder wrongly, or whose name is taken.
     """
 
-    if TYPE_CHECKING:  # a family has these as fields, properties or constants
+    _repr_pretty_ = AsItsRepr()
 
-        @property
-        def name(self) -> str:
-            """The call that makes this transformation, such as ``PitchShift(semitones=2)``."""
+    #: The paper's abbreviation, used in plots and file names; the class's name where not declared.
+    symbol: ClassVar[str]
+    #: Magnitude that changes nothing; infinite where only the limit does.
+    identity: ClassVar[float]
+    #: Magnitudes of the severities 1, 2, ..., away from the identity: the damage grows.
+    ladder: ClassVar[tuple[float, ...]]
+    #: Those of the severities -1, -2, ..., where there are two directions.
+    negative_ladder: ClassVar[tuple[float, ...]] = ()
+    #: Smallest and largest magnitude, in `unit`: the ends of the ladder.
+    bounds: ClassVar[tuple[float, float]]
+    #: Magnitudes for a grid, such as one hardly audible, one plain and one grave.
+    points: ClassVar[tuple[float, ...]] = ()
+    #: Whether loudness is brought back to the original's afterwards.
+    restores_loudness: ClassVar[bool] = True
 
-        @property
-        def magnitude(self) -> float:
-            """Position on the family's axis, in `unit`."""
+    if TYPE_CHECKING:  # constants of a family, or fields
 
         @property
         def unit(self) -> str:
             """Unit of the magnitude."""
 
-    _repr_pretty_ = AsItsRepr()
+        @property
+        def version(self) -> str | None:
+            """Changed whenever what it reads from elsewhere makes it do otherwise.
 
-    #: The paper's abbreviation, used in plots and file names.
-    symbol: ClassVar[str]
-    #: Magnitude that changes nothing; infinite where only the limit does.
-    identity: ClassVar[float]
-    #: Smallest and largest magnitude, in `unit`.
-    bounds: ClassVar[tuple[float, float]]
-    #: Whether loudness is brought back to the original's afterwards.
-    restores_loudness: ClassVar[bool] = True
+            Such as files and weights: its code is looked at besides. Without a version, results of
+            a family that is not of this package are kept for the run only.
+            """
+    else:
+        version = None
 
-    @property
-    @abstractmethod
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**options)
+        # What has an abstract method left is shared by families; an empty ladder is a single point.
+        if not _is_abstract(cls) and getattr(cls, "ladder", None) != ():
+            register(cls)
+
+    def __post_init__(self) -> None:
+        if self.ladder:
+            name = _magnitude_field(type(self))
+            magnitude = checked_magnitude(type(self), name, getattr(self, name))
+            object.__setattr__(self, name, magnitude)
+
+    @_derived
+    def name(self) -> str:
+        """The call that makes this transformation, such as ``PitchShift(semitones=2)``."""
+        if self.ladder:
+            _magnitude_field(type(self))  # says so where it is no dataclass
+        arguments = []
+        for spec in dataclasses.fields(self):  # type: ignore[arg-type]  # families are dataclasses
+            value = getattr(self, spec.name)
+            if spec.default is dataclasses.MISSING or value != spec.default:
+                shown = f"{value:.10g}" if isinstance(value, float) else repr(value)
+                arguments.append(f"{spec.name}={shown}")
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+    @_derived
+    def magnitude(self) -> float:
+        """Position on the family's axis, in `unit`."""
+        return float(getattr(self, _magnitude_field(type(self))))
+
+    @_derived
     def severity(self) -> float:
         """Position on the family's ladder; an integer for the magnitudes on a rung."""
+        return severity_of(self.magnitude, self.identity, self.ladder, self.negative_ladder)
 
     @classmethod
-    @abstractmethod
     def severities(cls) -> range:
         """Return the rungs of the ladder, 0 among them."""
-
-    @classmethod
-    @abstractmethod
-    def _on_rung(cls, severity: int) -> Transform:
-        """Return the transformation on a rung other than 0."""
+        return range(-len(cls.negative_ladder), len(cls.ladder) + 1)
 
     @abstractmethod
-    def _render(
+    def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
-    ) -> tuple[Samples, Checks]:
-        """Return transformed samples and what was verified, loudness not yet restored."""
+    ) -> Samples | tuple[Samples, Checks]:
+        """Return transformed samples.
+
+        Parameters
+        ----------
+        samples : float32[n]
+            A source, mono, full scale at ±1; one's own to change.
+        sample_rate : int
+            In Hz.
+        rng : Generator
+            The only source of chance: seeded by the run's seed, the clip and the name.
+
+        Returns
+        -------
+        float[m], or (float[m], dict of str to float)
+            `length` samples, loudness not yet restored; and, where there is something to tell,
+            what was verified about them.
+        """
+
+    def length(self, samples: int) -> int | None:
+        """Return how many samples so many become; None where that is not known beforehand."""
+        return samples
 
     @classmethod
     def from_severity(cls, severity: int) -> Transform:
@@ -110,7 +192,28 @@ class Transform(ABC):
             raise MagnitudeError(
                 f"{cls.__name__} has the severities {rungs[0]} to {rungs[-1]}, not {severity!r}"
             )
-        return Identity() if severity == 0 else cls._on_rung(int(severity))
+        if severity == 0:
+            return Identity()
+        return cls(**{_magnitude_field(cls): cls._magnitude_on(severity)})
+
+    def on_rung(self, severity: int) -> Transform:
+        """Return the transformation on another rung, its options kept; `Identity` on rung 0.
+
+        Raises
+        ------
+        MagnitudeError
+            If there is no such rung.
+        """
+        rung = self.from_severity(severity)
+        if isinstance(rung, Identity):
+            return rung
+        changed = {_magnitude_field(type(self)): self._magnitude_on(severity)}
+        return dataclasses.replace(self, **changed)  # type: ignore[type-var]  # a dataclass
+
+    @classmethod
+    def _magnitude_on(cls, severity: int) -> float:
+        rungs = cls.ladder if severity > 0 else cls.negative_ladder
+        return rungs[abs(severity) - 1]
 
     def __str__(self) -> str:
         return self.name
@@ -130,11 +233,15 @@ class Transform(ABC):
         -------
         dict or None
             None where that cannot be known, as for a Python function or a family defined
-            elsewhere: results then last for the run, not for later ones.
+            elsewhere without a `version`: results then last for the run, not for later ones.
         """
-        if type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
-            return None  # its code is in no key; it may override this method
-        return {"transform": self.name, **self._engine_recipe()}
+        recipe: dict[str, object] = {"transform": self.name, **self._engine_recipe()}
+        if type(self).__module__.partition(".")[0] == __name__.partition(".")[0]:
+            return recipe
+        if self.version is None:
+            tell_unversioned(type(self))
+            return None
+        return {**recipe, "version": self.version}
 
     def behaviour(self) -> Behaviour:
         """Return what it does, as far as can be told; looked up anew, as code and state change.
@@ -183,9 +290,7 @@ class Transform(ABC):
         seed = settings.active().seed if seed is None else seed
         rng = np.random.default_rng(int(digest("noise", seed, clip.id, self.name), 16))
         try:
-            samples, checks = self._render(clip.samples, clip.sample_rate, rng)
-            self._check_signal(samples)
-            _check_length(samples, clip)
+            samples, checks = self._rendered(clip, rng)
             if self.restores_loudness:
                 samples, gain = _restore_loudness(samples, clip)
                 checks = {**checks, **gain}
@@ -193,46 +298,71 @@ class Transform(ABC):
             raise type(error)(f"{self.name} on clip {clip.id!r}: {error}") from error
         return Transformed(clip.with_samples(samples), checks)
 
-    @staticmethod
-    def _check_signal(samples: Samples) -> None:
-        import numpy as np
+    def _rendered(self, clip: Clip, rng: np.random.Generator) -> tuple[Samples, Checks]:
+        try:
+            out = self.render(clip.samples.copy(), clip.sample_rate, rng)
+        except NNRelError:
+            raise
+        except Exception as error:
+            raise TransformError(f"it raised {type(error).__name__}: {error}") from error
+        checks: Checks = {}
+        if isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], dict):
+            out, checks = out
+        samples = signal_of(out)
+        expected = self.length(len(clip.samples))
+        if expected is None:
+            checks = {"length": float(len(samples)), **checks}
+        elif len(samples) != expected:
+            raise TransformError(f"the output has {len(samples)} samples instead of {expected}")
+        _check_length(samples, clip)
+        return samples, checks
 
-        if samples.ndim != 1 or samples.dtype.kind != "f" or len(samples) == 0:
-            raise TransformError(
-                "the output must be a mono float array of shape (n,), not"
-                f" {samples.dtype}{list(samples.shape)}"
-            )
-        if not np.isfinite(samples).all():
-            raise TransformError("the output holds NaN or infinite samples; return finite ones")
+
+def _is_abstract(kind: type[Transform]) -> bool:
+    """Tell whether a method is left to be defined; ABCs know it only once the class is made."""
+    return any(
+        getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind)
+    )
 
 
-class Named(Transform):
-    """A family whose fields are plain values, so that its call is its name."""
+def _magnitude_field(family: type[Transform]) -> str:
+    """Return the name of the field that is a family's magnitude.
 
-    @property
-    def name(self) -> str:
-        """The call that makes this transformation, such as ``PitchShift(semitones=2)``."""
-        arguments = []
-        for spec in dataclasses.fields(self):  # type: ignore[arg-type]  # families are dataclasses
-            value = getattr(self, spec.name)
-            if spec.default is dataclasses.MISSING or value != spec.default:
-                shown = f"{value:.10g}" if isinstance(value, float) else repr(value)
-                arguments.append(f"{spec.name}={shown}")
-        return f"{type(self).__name__}({', '.join(arguments)})"
+    Raises
+    ------
+    FamilyError
+        If the family is no frozen dataclass with a field.
+    """
+    parameters = getattr(family, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen or not dataclasses.fields(family):  # type: ignore[arg-type]
+        raise FamilyError(
+            f"{family.__name__} must be a dataclass, decorated with @dataclass(frozen=True), whose"
+            f" first field is the magnitude in {family.unit}"
+        )
+    return dataclasses.fields(family)[0].name  # type: ignore[arg-type]
 
-    def on_rung(self, severity: int) -> Transform:
-        """Return the transformation on another rung, its options kept; `Identity` on rung 0.
 
-        Raises
-        ------
-        MagnitudeError
-            If there is no such rung.
-        """
-        rung = self.from_severity(severity)
-        if isinstance(rung, Identity):
-            return rung
-        magnitude = dataclasses.fields(self)[0].name  # type: ignore[arg-type]  # as above
-        return dataclasses.replace(self, **{magnitude: getattr(rung, magnitude)})  # type: ignore[type-var]
+def signal_of(out: Any) -> Samples:  # noqa: ANN401
+    """Return what a transformation gives as float32[m].
+
+    Raises
+    ------
+    TransformError
+        If it is no mono signal of finite floats.
+    """
+    import numpy as np
+
+    samples = np.asarray(out)
+    if samples.ndim != 1 or samples.dtype.kind != "f" or len(samples) == 0:
+        raise TransformError(
+            "the output must be a mono float array of shape (n,), not"
+            f" {samples.dtype}{list(samples.shape)}"
+        )
+    with np.errstate(over="ignore"):  # becomes infinite, which is told next
+        samples = samples.astype(np.float32, copy=False)
+    if not np.isfinite(samples).all():
+        raise TransformError("the output holds NaN or infinite samples; return finite ones")
+    return samples
 
 
 def _check_length(samples: Samples, clip: Clip) -> None:
@@ -275,12 +405,13 @@ def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
 
 
 @dataclass(frozen=True)
-class Identity(Named):
+class Identity(Transform):
     """The original itself (the paper's OG)."""
 
     symbol: ClassVar[str] = "OG"
     unit: ClassVar[str] = ""
     identity: ClassVar[float] = 0.0
+    ladder: ClassVar[tuple[float, ...]] = ()
     bounds: ClassVar[tuple[float, float]] = (0.0, 0.0)
     restores_loudness: ClassVar[bool] = False
 
@@ -292,18 +423,8 @@ class Identity(Named):
     def severity(self) -> float:
         return 0.0
 
-    @classmethod
-    def severities(cls) -> range:
-        return range(1)
-
-    @classmethod
-    def _on_rung(cls, severity: int) -> Transform:
-        raise MagnitudeError("Identity has no severity but 0")
-
-    def _render(
-        self, samples: Samples, sample_rate: int, rng: np.random.Generator
-    ) -> tuple[Samples, Checks]:
-        return samples, {}
+    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        return samples
 
 
 def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:  # noqa: ANN401

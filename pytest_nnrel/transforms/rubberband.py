@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from pytest_nnrel.errors import EngineError, MagnitudeError, TransformError
-from pytest_nnrel.transforms.protocol import (
-    Named,
-    checked_magnitude,
-    to_pcm16,
-)
+from pytest_nnrel.errors import EngineError, MagnitudeError
+from pytest_nnrel.transforms.ladders import even_steps
+from pytest_nnrel.transforms.protocol import Transform, to_pcm16
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
@@ -37,10 +34,15 @@ SEMITONES_PER_RUNG = 0.05
 RATE_PER_RUNG = 0.01
 
 
-class _Stretch(Named):
+class _Stretch(Transform):
     """What pitch and tempo shifts share: the engine."""
 
     engine: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine not in ENGINES:
+            raise MagnitudeError(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
 
     def _engine_recipe(self) -> dict[str, object]:
         return {"engine": self.engine, **_engine_versions(self.engine)}
@@ -48,10 +50,7 @@ class _Stretch(Named):
     def _stretch(
         self, samples: Samples, sample_rate: int, *, semitones: float, rate: float
     ) -> tuple[Samples, Checks]:
-        expected = round(len(samples) / rate)
         out, checks = _STRETCHERS[self.engine](samples, sample_rate, semitones, rate)
-        if len(out) != expected:
-            raise TransformError(f"the output has {len(out)} samples instead of {expected}")
         return out, {"length": float(len(out)), **checks}
 
 
@@ -78,31 +77,10 @@ class PitchShift(_Stretch):
     symbol: ClassVar[str] = "PS"
     unit: ClassVar[str] = "semitones"
     identity: ClassVar[float] = 0.0
-    bounds: ClassVar[tuple[float, float]] = (-24.0, 24.0)
+    ladder: ClassVar[tuple[float, ...]] = even_steps(SEMITONES_PER_RUNG, 24.0, SEMITONES_PER_RUNG)
+    negative_ladder: ClassVar[tuple[float, ...]] = tuple(-semitones for semitones in ladder)
 
-    def __post_init__(self) -> None:
-        semitones = checked_magnitude(PitchShift, "semitones", self.semitones)
-        object.__setattr__(self, "semitones", semitones)
-        _check_engine(self.engine)
-
-    @property
-    def magnitude(self) -> float:
-        return self.semitones
-
-    @property
-    def severity(self) -> float:
-        return round(self.semitones / SEMITONES_PER_RUNG, 6)
-
-    @classmethod
-    def severities(cls) -> range:
-        low, high = (round(bound / SEMITONES_PER_RUNG) for bound in cls.bounds)
-        return range(low, high + 1)
-
-    @classmethod
-    def _on_rung(cls, severity: int) -> PitchShift:
-        return cls(round(severity * SEMITONES_PER_RUNG, 6))
-
-    def _render(
+    def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> tuple[Samples, Checks]:
         return self._stretch(samples, sample_rate, semitones=self.semitones, rate=1.0)
@@ -131,38 +109,18 @@ class TempoShift(_Stretch):
     symbol: ClassVar[str] = "TS"
     unit: ClassVar[str] = "rate"
     identity: ClassVar[float] = 1.0
-    bounds: ClassVar[tuple[float, float]] = (0.25, 4.0)
+    ladder: ClassVar[tuple[float, ...]] = even_steps(1.0 + RATE_PER_RUNG, 4.0, RATE_PER_RUNG)
+    negative_ladder: ClassVar[tuple[float, ...]] = even_steps(
+        1.0 - RATE_PER_RUNG, 0.25, -RATE_PER_RUNG
+    )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", checked_magnitude(TempoShift, "rate", self.rate))
-        _check_engine(self.engine)
+    def length(self, samples: int) -> int:
+        return round(samples / self.rate)
 
-    @property
-    def magnitude(self) -> float:
-        return self.rate
-
-    @property
-    def severity(self) -> float:
-        return round((self.rate - self.identity) / RATE_PER_RUNG, 6)
-
-    @classmethod
-    def severities(cls) -> range:
-        low, high = (round((bound - cls.identity) / RATE_PER_RUNG) for bound in cls.bounds)
-        return range(low, high + 1)
-
-    @classmethod
-    def _on_rung(cls, severity: int) -> TempoShift:
-        return cls(round(cls.identity + severity * RATE_PER_RUNG, 6))
-
-    def _render(
+    def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> tuple[Samples, Checks]:
         return self._stretch(samples, sample_rate, semitones=0.0, rate=self.rate)
-
-
-def _check_engine(engine: str) -> None:
-    if engine not in ENGINES:
-        raise MagnitudeError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
 
 
 @cache

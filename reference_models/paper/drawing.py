@@ -18,7 +18,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import NullLocator
 
-from pytest_nnrel.transforms.grids import FAMILIES
+from pytest_nnrel.transforms.grids import PAPER_FAMILIES
 from reference_models.paper.results import Consistency
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ TRANSFORMATION_LABELS = {
     "EN": "environmental noise (SNR, dB)",
     "MP": "MP3 (kb/s)",
 }
-_IDENTITIES = {family.symbol: family.identity for family in FAMILIES}
+_IDENTITIES = {family.symbol: family.identity for family in PAPER_FAMILIES}
 #: Families whose magnitudes are doublings.
 _BY_OCTAVES = {"MP": (8, 16, 32, 64, 128, 256)}
 #: Inches: about 1,100 pixels of a page.

@@ -8,6 +8,7 @@ import pytest
 from pytest_nnrel import Corpus, experiment, settings
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
+from pytest_nnrel.transforms import registry
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,12 @@ def corpus():
         ids=music.ids,
         window_seconds=0.5,
     )
+
+
+@pytest.fixture(autouse=True)
+def own_families(monkeypatch):
+    """Forget the families that a test defines."""
+    monkeypatch.setattr(registry, "_known", dict(registry._known))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ LAYERS = (
     ("ranks",),
     ("experiment",),
     ("assertions", "strategies", "examples"),
-    ("search", "monotonicity", "sanity", "baselines"),
+    ("search", "monotonicity", "sanity", "baselines", "families"),
     ("report",),
     ("inspection",),
     ("plugin", "__main__"),

@@ -813,26 +813,16 @@ def test_a_users_family_is_rendered_anew_when_its_code_changes(cache, corpus):
     def family(fn):
         @dataclass(frozen=True)
         class Mine(Transform):
-            symbol: ClassVar[str] = "MN"
+            times: float
             unit: ClassVar[str] = "times"
             identity: ClassVar[float] = 0.0
-            bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-            name: ClassVar[str] = "Mine()"
-            magnitude: ClassVar[float] = 1.0
-            severity: ClassVar[float] = 1.0
+            ladder: ClassVar[tuple[float, ...]] = (1.0,)
+            version: ClassVar[str] = "1"
 
-            @classmethod
-            def severities(cls):
-                return range(2)
+            def render(self, samples, sample_rate, rng):
+                return fn(samples, sample_rate)
 
-            @classmethod
-            def _on_rung(cls, severity):
-                return cls()
-
-            def _render(self, samples, sample_rate, rng):
-                return fn(samples, sample_rate).astype(np.float32), {}
-
-        return Mine()
+        return Mine(1.0)
 
     with running(cache):
         before = margins(bands, family(reverse), corpus=corpus)

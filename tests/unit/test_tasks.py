@@ -88,7 +88,7 @@ def test_an_interpreter_that_ends_on_an_error_is_not_torn_down_by_threads():
     def fails(samples, sample_rate):
         if abs(samples).max() == target:
             raise ValueError("this clip")
-        return PitchShift(-8)._render(samples, sample_rate, None)[0]
+        return PitchShift(-8).render(samples, sample_rate, None)[0]
 
     corpus = Corpus.bundled().subset(40)
     target = abs(corpus[5].samples).max()

@@ -1,0 +1,129 @@
+"""The families that are known by name: ours, the user's own, and those of installed packages."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from pytest_nnrel.errors import CacheWarning, FamilyError
+from pytest_nnrel.transforms.ladders import bounds_of, ladder_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_nnrel.transforms.protocol import Transform
+
+#: Entry points of packages that bring families: modules, or the classes themselves.
+ENTRY_POINTS = "pytest_nnrel.families"
+#: What calls may name besides families.
+_TAKEN = ("Chain", "Identity")
+
+_known: dict[str, type[Transform]] = {}
+_told: set[tuple[str, str]] = set()
+_followers: list[Callable[[type[Transform]], None]] = []
+
+
+def register(family: type[Transform]) -> None:
+    """Check what a class declares, complete it, and know it by its name from now on.
+
+    Defined again, as in a notebook or when a module is reloaded, it takes its own place.
+
+    Raises
+    ------
+    FamilyError
+        If the declaration is wrong, or another family has the name.
+    """
+    if problem := _problem_of(family):
+        raise FamilyError(f"{family.__name__}: {problem}")
+    family.bounds = bounds_of(family.identity, family.ladder, family.negative_ladder)
+    low, high = family.bounds
+    for point in family.points:
+        if not low <= point <= high or point == family.identity:
+            raise FamilyError(
+                f"{family.__name__}: points must be magnitudes from {low:g} to {high:g} that change"
+                f" something, not {point!r}"
+            )
+    if not hasattr(family, "symbol"):
+        family.symbol = family.__name__
+    _known[family.__name__] = family
+    for follower in _followers:
+        follower(family)
+
+
+def follow(follower: Callable[[type[Transform]], None]) -> None:
+    """Call a function with every family, those that are known and those that come."""
+    _followers.append(follower)
+    for family in _known.values():
+        follower(family)
+
+
+def _problem_of(family: type[Transform]) -> str:
+    for name, meaning in (
+        ("unit", "of the magnitude, a text"),
+        ("identity", "the magnitude that changes nothing, infinite where only the limit does"),
+        ("ladder", "magnitudes of the severities 1, 2, ..., the mildest first"),
+    ):
+        if not hasattr(family, name):
+            return f"a family declares {name}: {meaning}"
+    if not isinstance(family.unit, str):
+        return f"unit must be a text, not {family.unit!r}"
+    if problem := ladder_problem(family.identity, family.ladder, family.negative_ladder):
+        return problem
+    if family.version is not None and not isinstance(family.version, str):
+        return f"version must be a text, not {family.version!r}"
+    other = _known.get(family.__name__)
+    if family.__name__ in _TAKEN or (other is not None and _home_of(other) != _home_of(family)):
+        taken_by = "pytest_nnrel" if other is None else other.__module__
+        return (
+            f"there is a family of this name in {taken_by}, and names tell families apart; give"
+            f" that of {family.__module__} another name"
+        )
+    return ""
+
+
+def _home_of(family: type[Transform]) -> tuple[str, str]:
+    return family.__module__, family.__qualname__
+
+
+def tell_unversioned(family: type[Transform]) -> None:
+    """Say once that results of a family without a version are kept for the run only."""
+    if _home_of(family) not in _told:
+        _told.add(_home_of(family))
+        warnings.warn(
+            f"{family.__name__} of {family.__module__} declares no version, so that what it makes"
+            ' is kept for this run only; declare version: ClassVar[str] = "1"',
+            CacheWarning,
+            stacklevel=2,
+        )
+
+
+def families() -> dict[str, type[Transform]]:
+    """Return all families by name, in the order in which they were defined.
+
+    Raises
+    ------
+    FamilyError
+        If an installed package declares families that cannot be loaded.
+    """
+    _load_installed()
+    return dict(_known)
+
+
+def family_named(name: str) -> type[Transform] | None:
+    """Return the family of a name, if there is one; packages are asked for what is not known."""
+    return _known.get(name) or families().get(name)
+
+
+@cache
+def _load_installed() -> None:
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            entry.load()
+        except Exception as error:
+            package = entry.dist.name if entry.dist else "a package"
+            raise FamilyError(
+                f"{package} declares families in {entry.value}, which cannot be loaded"
+                f" ({type(error).__name__}: {error}); repair or uninstall it"
+            ) from error
