@@ -21,6 +21,8 @@ import hypothesis
 import pytest
 from skip_budget import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401, hooks
 
+from pytest_nnrel.transforms import registry
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,6 +53,12 @@ def pytest_configure(config):
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     patch.setenv("XDG_CACHE_HOME", folder.name)
+
+
+@pytest.fixture(autouse=True)
+def own_families(monkeypatch):
+    """Forget the families that a test defines."""
+    monkeypatch.setattr(registry, "_known", dict(registry._known))
 
 
 @pytest.fixture(scope="session")

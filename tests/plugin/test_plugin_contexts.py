@@ -172,7 +172,7 @@ def _check_each_has_its_own(results, expected):
         assert {found["details"]["transform"]["magnitude"] for found in given} == {float(snr_db)}
 
 
-@pytest.mark.parametrize("mode", ["plain", "n2"])
+@pytest.mark.parametrize("mode", ["plain", pytest.param("n2", marks=pytest.mark.exhaustive)])
 def test_threads_and_loops_measure_for_the_test_that_they_serve(ten_in, expected, mode):
     results = ten_in(_HERE, mode=mode)
     assert len(results["tests"]) == len(_HERE) * len(SNRS)

@@ -8,7 +8,6 @@ import pytest
 from pytest_nnrel import Corpus, experiment, settings
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
-from pytest_nnrel.transforms import registry
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +20,6 @@ def corpus():
         ids=music.ids,
         window_seconds=0.5,
     )
-
-
-@pytest.fixture(autouse=True)
-def own_families(monkeypatch):
-    """Forget the families that a test defines."""
-    monkeypatch.setattr(registry, "_known", dict(registry._known))
 
 
 @pytest.fixture
