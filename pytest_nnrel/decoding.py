@@ -284,7 +284,7 @@ def _counted_by_sndfile(path: Path, file: BinaryIO, kind: str) -> _Facts:
     unread = size - file.tell()
     if kind == "MP3" and unread > max(_MP3_TAGS_SHARE * size, _MP3_TAGS_BYTES):
         # libsndfile takes the first frame's bitrate for that of all, and stops there.
-        if _has_av():
+        if reads_extra_formats():
             return _counted_by_av(path, file)
         raise CorpusError(
             f"{path} does not tell its length (an MP3 of variable bitrate without a Xing header):"
@@ -324,7 +324,8 @@ def _sndfile_blocks(file: BinaryIO, start: int, frames: int) -> Iterator[Channel
 # -- FFmpeg's libraries
 
 
-def _has_av() -> bool:
+def reads_extra_formats() -> bool:
+    """Tell whether files of `EXTRA_SUFFIXES` can be read here."""
     try:
         import av  # noqa: F401
     except ImportError:
@@ -332,14 +333,9 @@ def _has_av() -> bool:
     return True
 
 
-def reads_extra_formats() -> bool:
-    """Tell whether files of `EXTRA_SUFFIXES` can be read here."""
-    return _has_av()
-
-
 def _counted_by_av(path: Path, file: BinaryIO) -> _Facts:
     """Return the facts of a file, by decoding it: containers tell lengths that include padding."""
-    if not _has_av():
+    if not reads_extra_formats():
         raise CorpusError(
             f"{path} is of a format that libsndfile does not read ({path.suffix}): {EXTRA}"
         )
