@@ -38,12 +38,12 @@ _HOMES = {
         "TransformError",
         "UndefinedMeasureError",
     ),
-    "pytest_nnrel.experiment": (
+    "pytest_nnrel.families": ("check_family",),
+    "pytest_nnrel.measures": (
         "audio_consistency",
         "between_consistency",
         "within_consistency",
     ),
-    "pytest_nnrel.families": ("check_family",),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.recording": ("Measurement",),
     "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
@@ -123,10 +123,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import TooFewClipsError as TooFewClipsError
     from pytest_nnrel.errors import TransformError as TransformError
     from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
-    from pytest_nnrel.experiment import audio_consistency as audio_consistency
-    from pytest_nnrel.experiment import between_consistency as between_consistency
-    from pytest_nnrel.experiment import within_consistency as within_consistency
     from pytest_nnrel.families import check_family as check_family
+    from pytest_nnrel.measures import audio_consistency as audio_consistency
+    from pytest_nnrel.measures import between_consistency as between_consistency
+    from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
     from pytest_nnrel.recording import Measurement as Measurement
     from pytest_nnrel.sanity import Finding as Finding

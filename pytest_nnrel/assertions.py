@@ -7,7 +7,7 @@ import shlex
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel import consistency, experiment, recording
+from pytest_nnrel import consistency, measures, recording
 from pytest_nnrel.corpus import (
     BUNDLED,
     SAMPLE_RATE,
@@ -16,8 +16,12 @@ from pytest_nnrel.corpus import (
     Clip,
     Corpus,
 )
+from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError, SettingError
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.study import question
 from pytest_nnrel.recording import Measurement, Verdict, record_verdict
 from pytest_nnrel.transforms import as_transform, modules_of, parse_transform
 
@@ -79,7 +83,7 @@ def assert_within_consistency(
     check_minimum(min, 0.0)
     return _judge(
         "assert_within_consistency",
-        lambda: experiment.within_consistency(
+        lambda: measures.within_consistency(
             encoder, transform, corpus=corpus, distance=distance, seed=seed
         ),
         min,
@@ -128,7 +132,7 @@ def assert_between_consistency(
     check_minimum(min, -1.0 if measure == "rho" else 0.0)
     return _judge(
         "assert_between_consistency",
-        lambda: experiment.between_consistency(
+        lambda: measures.between_consistency(
             encoder,
             transform,
             corpus=corpus,
@@ -177,9 +181,11 @@ def assert_relative_nearest(
     clip_id = clip.id if isinstance(clip, Clip) else clip
 
     def measure() -> Measurement:
-        measurement = experiment.experiment_on(corpus, seed).nearest(
-            as_encoder(encoder), as_transform(transform), clip_id, distance
-        )
+        study = measures.study_on(corpus, seed)
+        asked = question(study, as_transform(transform))
+        known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
+        rendered = render(asked, [study.corpus.index(clip_id)])
+        measurement = measures.nearest(embed(known, rendered), compared)
         recording.record_measurement(measurement)
         return measurement
 

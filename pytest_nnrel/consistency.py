@@ -140,41 +140,34 @@ class Exemplars:
         return np.asarray(~(self.margins > 0.0) | self.ties | self.non_finite)
 
 
-def exemplars(distances: Distances) -> Exemplars:
-    """Look up every transformed clip's own original, on the diagonal, and its nearest other one.
+def exemplars(distances: Distances, own: npt.NDArray[np.intp] | None = None) -> Exemplars:
+    """Look up each transformed clip's own original and its nearest other one.
 
     Parameters
     ----------
-    distances : float64[n, n], or its blocks of rows
+    distances : float64[k, n], or its blocks of rows
+        Of k transformed clips to all n originals.
+    own : int[k], optional
+        Columns of the own originals; on the diagonal of a square where omitted.
 
     Returns
     -------
     Exemplars
     """
-    validate(distances)
+    if own is None:
+        validate(distances)
+        own = np.arange(distances.shape[0])
     parts = []
     first = 0
     for block in as_blocks(distances):
-        parts.append(exemplars_among(block, np.arange(first, first + len(block))))
+        parts.append(_exemplars_among(block, own[first : first + len(block)]))
         first += len(block)
     return Exemplars(
         *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Exemplars))
     )
 
 
-def exemplars_among(distances: Matrix, own: npt.NDArray[np.intp]) -> Exemplars:
-    """Look up some transformed clips' own originals, in columns `own`, and their nearest others.
-
-    Parameters
-    ----------
-    distances : float64[k, n]
-        Of k transformed clips to all n originals.
-    own : int[k]
-
-    Returns
-    -------
-    Exemplars
-    """
+def _exemplars_among(distances: Matrix, own: npt.NDArray[np.intp]) -> Exemplars:
     _validate_originals(distances.shape[1])
     rows = np.arange(len(distances))
     others = np.where(np.isnan(distances), np.inf, distances)
@@ -197,9 +190,9 @@ def exemplars_among(distances: Matrix, own: npt.NDArray[np.intp]) -> Exemplars:
     )
 
 
-def within_consistency(distances: Distances) -> float:
+def within_consistency(rows: Exemplars) -> float:
     """Return C_W (paper eq. 10): the share of transformed clips whose own original is nearest."""
-    return float(np.mean(~exemplars(distances).errors))
+    return float(np.mean(~rows.errors))
 
 
 def chances_among(ranks: npt.NDArray[np.intp], clips: int, n: int) -> Matrix:

@@ -8,9 +8,20 @@ import numpy as np
 
 from pytest_nnrel import consistency, recording
 from pytest_nnrel.assertions import check_minimum, check_steps, outcome_of, too_few_clips
+from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
-from pytest_nnrel.experiment import WORST, Experiment, experiment_on
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.facts import WORST, facts_of
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import (
+    audio_space,
+    bootstrap_samples,
+    exemplars_of,
+    latent_space,
+)
+from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measures import study_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Transform, ladder
@@ -20,8 +31,9 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.consistency import Matrix
     from pytest_nnrel.corpus import Corpus
-    from pytest_nnrel.distances import Metric
+    from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.study import Study
 
 #: Steps from the identity to the end of the ladder.
 STEPS = 8
@@ -75,10 +87,12 @@ def monotonicity(
         If it cannot be measured.
     """
     check_steps(steps, 2)
-    experiment = experiment_on(corpus, seed)
+    study = study_on(corpus, seed)
     settled = as_encoder(encoder)
+    latent = resolve_distance(distance, "latent")
+    audio = resolve_distance(audio_distance, "audio")
     found = []
-    for rungs in ladder(family, experiment.corpus.sample_rate).values():
+    for rungs in ladder(family, study.corpus.sample_rate).values():
         if len(rungs) < 3:
             raise MagnitudeError(
                 f"up to {rungs[-1].name} there are {len(rungs)} rungs with the identity; rho of"
@@ -86,7 +100,7 @@ def monotonicity(
             )
         positions = np.unique(np.linspace(0, len(rungs) - 1, steps + 1).round().astype(int))
         chosen = [rungs[position] for position in positions]
-        found.append(_measure(experiment, settled, chosen, distance, audio_distance))
+        found.append(_measure(study, settled, chosen, latent, audio))
         record_measurement(found[-1])
     return tuple(found)
 
@@ -146,25 +160,26 @@ def assert_monotone(
 
 
 def _measure(
-    experiment: Experiment,
+    study: Study,
     encoder: Encoder,
     rungs: Sequence[Transform],
-    distance: Metric,
-    audio_distance: Metric,
+    distance: Distance,
+    audio_distance: Distance,
 ) -> Measurement:
     latent, audio = [], []
     what = f"{encoder.name} up to {rungs[-1].name}"
     for rung in progress(rungs, len(rungs), what, "rung"):
-        latent.append(experiment.own_distances(encoder, rung, distance))
-        audio.append(experiment.own_distances(None, rung, audio_distance))
+        embedded = embed(encoder, render(question(study, rung)))
+        latent.append(exemplars_of(latent_space(embedded, distance)).own)
+        audio.append(exemplars_of(audio_space(embedded.rendered, audio_distance)).own)
     of_clips = consistency.monotonicity(np.stack(latent))
     in_audio = consistency.monotonicity(np.stack(audio))
-    details = experiment.details_of(encoder, rungs[-1], distance, audio_distance)
+    details = facts_of(embedded.rendered, embedded, audio=audio_distance, latent=distance)
     # It is about the way there, not about the end: no point of a curve over magnitudes.
     way = f"up to {rungs[-1].name}"
     details["transform"] |= {"name": way, "asked": way, "magnitude": None}
     details["identity"]["rungs"] = [rung.name for rung in rungs]
-    ids = experiment.corpus.ids
+    ids = study.corpus.ids
     details |= {
         "chance": 0.0,
         "per_clip": of_clips.tolist(),
@@ -172,14 +187,14 @@ def _measure(
             {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
             for i in np.argsort(of_clips, kind="stable")[:WORST]
         ],
-        "audio": dict(zip(("value", "ci"), _mean(experiment, in_audio))),
+        "audio": dict(zip(("value", "ci"), _mean(study, in_audio))),
     }
-    value, ci = _mean(experiment, of_clips)
+    value, ci = _mean(study, of_clips)
     return Measurement("monotone", value, ci, len(ids), (), (), details)
 
 
-def _mean(experiment: Experiment, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
-    weights = experiment.bootstrap_samples()
+def _mean(study: Study, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
+    weights = bootstrap_samples(study)
     replicates = weights @ of_clips / weights.sum(axis=1)
     return float(of_clips.mean()), consistency.percentile_interval(replicates)
 

@@ -157,8 +157,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.scopes.close()
-        if "pytest_nnrel.experiment" in sys.modules:
-            sys.modules["pytest_nnrel.experiment"].close_stores(run.settings)
+        if "pytest_nnrel.experiment.stores" in sys.modules:
+            sys.modules["pytest_nnrel.experiment.stores"].close_stores(run.settings)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -606,7 +606,7 @@ def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
     Magnitudes that are the same at the corpus's sample rate, such as MP3 above the codec's limit,
     are one condition: the first runs, the others are skipped and say which it was.
     """
-    from pytest_nnrel.experiment import run_corpus
+    from pytest_nnrel.measures import run_corpus
 
     if isinstance(request.param, str):  # what is wrong with the grid
         pytest.fail(request.param, pytrace=False)

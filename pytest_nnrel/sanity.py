@@ -30,7 +30,8 @@ from pytest_nnrel import audio, recording
 from pytest_nnrel.encoders import Encoder, as_encoder
 from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import EncoderError, SettingError
-from pytest_nnrel.experiment import WITNESS_TOLERANCE, experiment_on
+from pytest_nnrel.experiment.recognition import WITNESS_TOLERANCE
+from pytest_nnrel.measures import study_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Verdict, record_verdict
 from pytest_nnrel.store import digest
@@ -237,15 +238,15 @@ def check_encoder(
     Global random states and the modes of modules are left as they were found.
     """
     chosen = _chosen(checks)
-    run = experiment_on(corpus, seed)
-    subset = run.corpus.subset(min(CLIPS, len(run.corpus)))
+    study = study_on(corpus, seed)
+    subset = study.corpus.subset(min(CLIPS, len(study.corpus)))
     settled = as_encoder(encoder)
     findings: list[Finding] = []
     passed: list[str] = []
     skipped: dict[str, str] = {}
-    content = digest("sanity", run.seed, subset.fingerprint)
+    content = digest("sanity", study.seed, subset.fingerprint)
     with global_rngs_seeded(int(content[:8], 16)):
-        bench = _Bench(settled, subset, run.seed)
+        bench = _Bench(settled, subset, study.seed)
         for name in progress(chosen, len(chosen), f"sanity of {settled.name}", unit="check"):
             check = CHECKS[name]
             try:

@@ -15,8 +15,13 @@ import numpy as np
 
 from pytest_nnrel import consistency, recording
 from pytest_nnrel.assertions import check_minimum, check_steps, failure_message
+from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.experiment import Experiment, experiment_on
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import bootstrap_samples
+from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measures import study_on, within
 from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Identity, Transform, as_transform, ladder
@@ -25,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_nnrel.corpus import Corpus
-    from pytest_nnrel.distances import Metric
+    from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.study import Study
 
 #: Steps of the grid, from the identity to the end of the ladder.
 GRID_STEPS = 16
@@ -256,11 +262,11 @@ def breaking_magnitude(
     """
     check_minimum(min, 0.0)
     check_steps(steps, 1)
-    experiment = experiment_on(corpus, seed)
-    settled = as_encoder(encoder)
+    study = study_on(corpus, seed)
+    settled, compared = as_encoder(encoder), resolve_distance(distance, "latent")
     directions = {
-        direction: _search(experiment, settled, rungs, distance, min, steps)
-        for direction, rungs in ladder(family, experiment.corpus.sample_rate).items()
+        direction: _search(study, settled, rungs, compared, min, steps)
+        for direction, rungs in ladder(family, study.corpus.sample_rate).items()
     }
     name = family.name if isinstance(family, Transform) else family.__name__
     return BreakingMagnitude(settled.name, name, directions)
@@ -347,10 +353,10 @@ def describe(found: Break) -> list[str]:
 
 
 def _search(
-    experiment: Experiment,
+    study: Study,
     encoder: Encoder,
     rungs: tuple[Transform, ...],
-    distance: Metric,
+    distance: Distance,
     minimum: float,
     steps: int,
 ) -> Break:
@@ -358,7 +364,8 @@ def _search(
 
     def breaks(position: int) -> bool:
         if position not in measured:
-            measured[position] = experiment.within(encoder, rungs[position], distance)
+            rendered = render(question(study, rungs[position]))
+            measured[position] = within(embed(encoder, rendered), distance)
             record_measurement(measured[position])
         return measured[position].value < minimum
 
@@ -380,18 +387,18 @@ def _search(
         measured,
         minimum,
         at,
-        _interval(experiment, measured, minimum),
-        _clip_breaks(experiment.corpus.ids, rungs, measured),
+        _interval(study, measured, minimum),
+        _clip_breaks(study.corpus.ids, rungs, measured),
     )
 
 
 def _interval(
-    experiment: Experiment, measured: dict[int, Measurement], minimum: float
+    study: Study, measured: dict[int, Measurement], minimum: float
 ) -> tuple[int | None, int | None]:
     """Return the positions between which bootstrap samples break, rounded outward."""
     positions = list(measured)
     outcomes = np.array([m.outcomes for m in measured.values()])
-    weights = experiment.bootstrap_samples()
+    weights = bootstrap_samples(study)
     rates = weights @ outcomes.T.astype(np.float64) / weights.sum(axis=1, keepdims=True)
     broken = rates < minimum
     first = np.where(broken.any(axis=1), broken.argmax(axis=1), len(positions))

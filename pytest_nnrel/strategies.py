@@ -546,7 +546,7 @@ def _from(place: int, places: int) -> Iterator[int]:
 def _clip(draw: DrawFn, corpus: Corpus | None) -> Clip:
     _check_deadline()
     if corpus is None:
-        from pytest_nnrel.experiment import run_corpus
+        from pytest_nnrel.measures import run_corpus
 
         corpus = run_corpus()
     return corpus[draw(st.integers(0, len(corpus) - 1))]

@@ -18,9 +18,14 @@ from pytest_nnrel.baselines.records import (
     namesakes,
     write_baseline,
 )
+from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import BaselineError, SettingError
-from pytest_nnrel.experiment import experiment_on
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import audio_space, latent_space, rho_replicates
+from pytest_nnrel.experiment.study import listing, question
+from pytest_nnrel.measures import between, study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
 
@@ -120,27 +125,28 @@ class Baseline:
         with recording.errors_recorded(_ASSERTION):
             allowed = drops(max_drop)
             chosen = _chosen(transforms)
-            experiment = experiment_on(corpus, seed)
+            study = study_on(corpus, seed)
             settled = as_encoder(encoder)
-            clips = Clips.of(experiment.listing())
-            conditions = dict.fromkeys(t.condition(experiment.corpus.sample_rate) for t in chosen)
-            allowed = _of_conditions(allowed, chosen, experiment.corpus.sample_rate)
+            latent = resolve_distance(distance, "latent")
+            audio = resolve_distance(audio_distance, "audio")
+            clips = Clips.of(listing(study.corpus))
+            conditions = dict.fromkeys(t.condition(study.corpus.sample_rate) for t in chosen)
+            allowed = _of_conditions(allowed, chosen, study.corpus.sample_rate)
             measured: list[Entry] = []
             covers = []
             for condition in conditions:
-                within = experiment.within(settled, condition, distance)
-                record_measurement(within)
-                covers.append(within.as_dict())
+                embedded = embed(settled, render(question(study, condition)))
+                measurement = within(embedded, latent)
+                record_measurement(measurement)
+                covers.append(measurement.as_dict())
                 measured.append(Entry.of(covers[-1]))
                 if rho:
                     pairs: Pairs = "distinct" if isinstance(condition, Identity) else "all"
-                    agreement = experiment.between(
-                        settled, condition, "rho", audio_distance, distance, pairs
-                    )
+                    agreement = between(embedded, "rho", audio, latent, pairs)
                     record_measurement(agreement)
                     covers.append(agreement.as_dict())
-                    replicates = experiment.rho_replicates(
-                        settled, condition, audio_distance, distance, pairs
+                    replicates = rho_replicates(
+                        audio_space(embedded.rendered, audio), latent_space(embedded, latent), pairs
                     )
                     measured.append(Entry.of(covers[-1], replicates.tolist()))
             self._check_namesakes(measured)

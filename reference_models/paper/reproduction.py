@@ -27,7 +27,10 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel.audio import rms
-from pytest_nnrel.experiment import experiment_on
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measures import study_on
 from pytest_nnrel.progress import progress
 from pytest_nnrel.tasks import run_tasks
 from pytest_nnrel.transforms import conditions, grid
@@ -393,11 +396,11 @@ def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Itera
         _Step(condition, FAMILIES[type(condition)], smallest=True)
         for condition in conditions(imperceptible(), corpus.sample_rate)
     )]  # fmt: skip
-    experiment = experiment_on(corpus)
+    study = study_on(corpus)
     for name, trial, encoder in encoders:
         if trial > 1:
             continue  # the paper shows one trial of each
-        z = [experiment.embeddings(encoder, step.transform) for step in shown]
+        z = [embed(encoder, render(question(study, step.transform))).queries for step in shown]
         places = iter(_embedded(np.concatenate(z)))
         for step in shown:
             for clip in corpus.ids:

@@ -12,10 +12,10 @@ from pytest_nnrel import (
     MFCCEncoder,
     PinkNoise,
     as_encoder,
-    experiment,
     settings,
     within_consistency,
 )
+from pytest_nnrel.experiment import stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 
@@ -82,7 +82,7 @@ def run(tmp_path):
     with sink():
         yield active
     settings.deactivate(token)
-    experiment.close_stores(active)
+    stores.close_stores(active)
 
 
 def parameters(module):

@@ -291,9 +291,9 @@ def test_an_encoder_at_fault_is_shown_once_without_the_packages_frames(inner):
     assert failure.count("EncoderError: encoder 'broken' raised NameError") == 1
     assert "(under Identity(), corpus 'clips')" in failure
     assert "return undefined_name" in failure  # what the user wrote, and what it calls
-    assert "experiment.py" not in failure
+    assert "embedding.py" not in failure
 
 
 def test_full_trace_shows_the_packages_frames(inner):
     inner.write(test_faults=_WIDTHS)
-    assert "experiment.py" in inner.run("--full-trace", report=False).text
+    assert "embedding.py" in inner.run("--full-trace", report=False).text

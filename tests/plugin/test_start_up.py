@@ -138,7 +138,7 @@ print(measured.value, measured.n, measured.details["corpus"]["name"], "_pytest" 
 
 def test_corpus_is_the_bundled_one_where_there_is_no_run(tmp_path):
     code = """
-from pytest_nnrel.experiment import run_corpus
+from pytest_nnrel.measures import run_corpus
 from pytest_nnrel import Corpus
 assert run_corpus() is Corpus.bundled()
 print(len(run_corpus()))

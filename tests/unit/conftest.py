@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_nnrel import Corpus, experiment, settings
+from pytest_nnrel import Corpus, settings
+from pytest_nnrel.experiment import stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 
@@ -30,4 +31,4 @@ def run(tmp_path):
     with sink():  # nothing of this is for the session's report
         yield active
     settings.deactivate(token)
-    experiment.close_stores(active)
+    stores.close_stores(active)

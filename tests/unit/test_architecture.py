@@ -23,6 +23,7 @@ LAYERS = (
     ("comparison",),
     ("ranks",),
     ("experiment",),
+    ("measures",),
     ("assertions", "strategies", "examples"),
     ("search", "monotonicity", "sanity", "baselines", "families"),
     ("report",),

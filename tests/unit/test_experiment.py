@@ -37,23 +37,24 @@ from pytest_nnrel import (
     Transform,
     UndefinedMeasureError,
     as_encoder,
+    as_transform,
     assert_relative_nearest,
     assert_within_consistency,
     audio_consistency,
     between_consistency,
-    experiment,
     pairwise_distances,
     settings,
     within_consistency,
 )
 from pytest_nnrel.assertions import outcome_of
 from pytest_nnrel.consistency import clips_to_decide, wilson_interval
-from pytest_nnrel.experiment import (
-    FURTHER_WITNESSES,
-    close_stores,
-    experiment_on,
-    witnesses_among,
-)
+from pytest_nnrel.distances import resolve_distance
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, witnesses_among
+from pytest_nnrel.experiment.rendering import BLOCK, render
+from pytest_nnrel.experiment.stores import close_stores
+from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measures import nearest, study_on
 from pytest_nnrel.recording import Measurement, sink
 from pytest_nnrel.settings import Settings
 from pytest_nnrel.store import LAYOUT, Store
@@ -109,7 +110,7 @@ def corpus():
 @pytest.fixture(scope="module")
 def larger():
     """More clips than one task takes."""
-    assert experiment.BLOCK < 20
+    assert BLOCK < 20
     return excerpts(20)
 
 
@@ -523,6 +524,12 @@ def test_no_padding_is_not_reported(run, corpus):
 # ---------------------------------------------------------------------------------------------
 # Everything once
 
+
+def nearest_of_one(transform, corpus):
+    rendered = render(question(study_on(corpus), as_transform(transform)), [1])
+    return nearest(embed(as_encoder(bands), rendered), resolve_distance("euclidean"))
+
+
 MEASURES = {
     "within": lambda t, c: within_consistency(bands, t, corpus=c),
     "another encoder": lambda t, c: within_consistency(MFCCEncoder(), t, corpus=c),
@@ -533,7 +540,7 @@ MEASURES = {
     "audio": lambda t, c: audio_consistency(t, corpus=c),
     "rho": lambda t, c: between_consistency(bands, t, corpus=c),
     "accuracy": lambda t, c: between_consistency(bands, t, corpus=c, measure="accuracy"),
-    "one clip": lambda t, c: experiment_on(c).nearest(as_encoder(bands), t, c.ids[1], "euclidean"),
+    "one clip": nearest_of_one,
 }
 
 
@@ -658,7 +665,8 @@ def test_another_process_finds_what_this_one_stored(cache, tmp_path, monkeypatch
             import numpy as np
 
             from pytest_nnrel import Corpus, FunctionTransform, as_encoder, within_consistency
-            from pytest_nnrel import experiment, settings
+            from pytest_nnrel import settings
+            from pytest_nnrel.experiment.stores import close_stores
 
             USES = Path(__file__).with_name("uses")
 
@@ -682,7 +690,7 @@ def test_another_process_finds_what_this_one_stored(cache, tmp_path, monkeypatch
                     FunctionTransform("reversal", reverse, version="1"),
                     corpus=Corpus.bundled().subset(4),
                 )
-                experiment.close_stores(active)
+                close_stores(active)
                 measurement = measured.as_dict()
                 del measurement["timings"]
                 return measurement

@@ -16,7 +16,7 @@ from pytest_nnrel import (
     between_consistency,
     settings,
 )
-from pytest_nnrel.experiment import close_stores
+from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.keys import KEYS, NOT_IN_KEYS, code_version, key_of
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings

@@ -21,11 +21,11 @@ from pytest_nnrel import (
     audio_consistency,
     audio_features,
     between_consistency,
-    experiment,
     pairwise_distances,
     settings,
     within_consistency,
 )
+from pytest_nnrel.experiment import stores
 
 TEN = (
     PitchShift(0.25),
@@ -47,7 +47,7 @@ def corpus(tmp_path_factory):
     token = settings.activate(active)
     yield Corpus.bundled().subset(40)
     settings.deactivate(token)
-    experiment.close_stores(active)
+    stores.close_stores(active)
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,11 @@ from pytest_nnrel import (
     assert_within_consistency,
     audio_consistency,
     between_consistency,
-    experiment,
     handover,
     settings,
     within_consistency,
 )
+from pytest_nnrel.experiment import stores
 from pytest_nnrel.recording import (
     Measurement,
     Sink,
@@ -84,7 +84,7 @@ def run(tmp_path_factory):
     token = settings.activate(active)
     yield active
     settings.deactivate(token)
-    experiment.close_stores(active)
+    stores.close_stores(active)
 
 
 def excerpts(clips, **options):
@@ -355,7 +355,7 @@ def test_a_measurement_made_again_has_its_key(corpus, name, tmp_path):
         assert key(MEASURED[name](excerpts(6))) == first
     finally:
         settings.deactivate(token)
-        experiment.close_stores(elsewhere)
+        stores.close_stores(elsewhere)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from pytest_nnrel import Corpus, PinkNoise, as_encoder, settings, within_consistency
 from pytest_nnrel.baselines import Clips, Entry, compare
 from pytest_nnrel.consistency import principal_plane
-from pytest_nnrel.experiment import MAPPED
+from pytest_nnrel.measures import MAPPED
 from pytest_nnrel.report.results import schema
 
 pytestmark = pytest.mark.usefixtures("stored")

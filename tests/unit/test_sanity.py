@@ -24,7 +24,7 @@ from pytest_nnrel import (  # noqa: E402
     sanity,
     settings,
 )
-from pytest_nnrel.experiment import close_stores  # noqa: E402
+from pytest_nnrel.experiment.stores import close_stores  # noqa: E402
 from pytest_nnrel.recording import sink  # noqa: E402
 from pytest_nnrel.sanity import CHECKS, assert_encoder_sane, check_encoder  # noqa: E402
 from pytest_nnrel.settings import Settings  # noqa: E402

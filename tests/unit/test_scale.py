@@ -18,13 +18,14 @@ from pytest_nnrel import (
     PinkNoise,
     audio_consistency,
     between_consistency,
-    experiment,
     ranks,
     settings,
     within_consistency,
 )
 from pytest_nnrel.errors import DistanceError
-from pytest_nnrel.experiment import close_stores
+from pytest_nnrel.experiment import spaces, stores
+from pytest_nnrel.experiment.rendering import BLOCK
+from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 from pytest_nnrel.store import LAYOUT
@@ -70,7 +71,7 @@ def expected(corpus, tmp_path_factory):
 
 @pytest.mark.slow
 def test_blocks_of_rows_and_ranks_on_disk_change_nothing(corpus, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "BLOCK_OF_DISTANCES", 34 * experiment.BLOCK)
+    monkeypatch.setattr(spaces, "BLOCK_OF_DISTANCES", 34 * BLOCK)
     monkeypatch.setattr(ranks, "_IN_MEMORY", 34 * 10)
     monkeypatch.setattr(ranks, "_BLOCK", 34 * 5)
     assert measure(corpus, tmp_path) == expected
@@ -80,16 +81,16 @@ def test_blocks_of_rows_and_ranks_on_disk_change_nothing(corpus, expected, tmp_p
 
 @pytest.mark.slow
 def test_what_memory_has_no_room_for_is_read_again(corpus, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "_RECENT_BYTES", 1000)
+    monkeypatch.setattr(stores, "_RECENT_BYTES", 1000)
     monkeypatch.setattr("pytest_nnrel.corpus.corpus._DECODED_BYTES", 1000)
     assert measure(Corpus.bundled().subset(34), tmp_path) == expected
 
 
 def test_both_audio_distances_come_from_one_pass(corpus, tmp_path, monkeypatch):
     passes = []
-    pairwise = experiment.pairwise_together
+    pairwise = spaces.pairwise_together
     monkeypatch.setattr(
-        experiment,
+        spaces,
         "pairwise_together",
         lambda *args, **kwargs: passes.append(args[2].name) or pairwise(*args, **kwargs),
     )

@@ -22,13 +22,8 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel import settings as run_settings
-from pytest_nnrel.experiment import (
-    WITNESS_MISSED,
-    WITNESS_SHARE,
-    Stores,
-    close_stores,
-    witnesses_among,
-)
+from pytest_nnrel.experiment.recognition import WITNESS_MISSED, WITNESS_SHARE, witnesses_among
+from pytest_nnrel.experiment.stores import Stores, close_stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 

@@ -300,8 +300,9 @@ ON_A_BAD_DISK = textwrap.dedent(
 
     import numpy as np
 
-    from pytest_nnrel import Corpus, FunctionTransform, experiment, settings, within_consistency
+    from pytest_nnrel import Corpus, FunctionTransform, settings, within_consistency
     from pytest_nnrel import as_encoder
+    from pytest_nnrel.experiment.stores import close_stores
     from pytest_nnrel.settings import Settings
     from pytest_nnrel.store import LAYOUT, Store
 
@@ -332,7 +333,7 @@ ON_A_BAD_DISK = textwrap.dedent(
                 for _ in range(2)
             ]
         finally:
-            experiment.close_stores(active)
+            close_stores(active)
             settings.deactivate(token)
         return [m.details["margins"] for m in measured]
 

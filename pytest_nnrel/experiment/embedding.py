@@ -1,0 +1,132 @@
+"""Embeddings of originals and of rendered clips."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.experiment.recognition import recognise
+from pytest_nnrel.experiment.rendering import BLOCK, render
+from pytest_nnrel.progress import progress
+from pytest_nnrel.transforms import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.encoding import Listener
+    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.store import Arrays
+
+    T = TypeVar("T")
+    U = TypeVar("U")
+    Embeddings = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Rendered clips, all or some, and all originals, as an encoder hears them.
+
+    Attributes
+    ----------
+    rendered : Rendered
+    listener : Listener
+    originals : float32[n, d]
+    originals_key : str
+        What they are known by.
+    queries : float32[k, d]
+        Of the rendered clips.
+    """
+
+    rendered: Rendered
+    listener: Listener
+    originals: Embeddings
+    originals_key: str
+    queries: Embeddings
+
+
+def embed(encoder: Encoder, rendered: Rendered) -> Embedded:
+    """Embed rendered clips, and all originals.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus holds less of each clip than the encoder's window.
+    EncoderError
+        If the encoder fails, or its embeddings are of several lengths.
+    """
+    study = rendered.question.study
+    with rendered.question.watch("embedding"):
+        seconds = encoder.window_seconds or study.corpus.window_seconds
+        study.corpus.require_source(seconds, f"encoder {encoder.name!r}")
+        # Originals first: they bear witness to whatever else is stored of the encoder.
+        of_originals = render(rendered.question.of_originals)
+        listener = recognise(encoder, of_originals)
+        originals = _embeddings(listener, of_originals)
+        queries = _embeddings(listener, rendered)
+    if queries.shape[1] != originals.shape[1]:
+        raise EncoderError(
+            f"encoder {encoder.name!r} returned {originals.shape[1]} numbers for each original"
+            f" and {queries.shape[1]} under {rendered.question.condition.name}; it must return"
+            " embeddings of one length, whatever it hears"
+        )
+    key = listener.key(of_originals, study.corpus.fingerprint)
+    return Embedded(rendered, listener, originals, key, queries)
+
+
+def _embeddings(listener: Listener, rendered: Rendered) -> Embeddings:
+    corpus = rendered.question.study.corpus
+    if len(rendered.indices) < len(corpus):
+        return _encoded(listener, rendered)
+    return rendered.question.study.stores.recently(
+        ("embeddings", listener.key(rendered, corpus.fingerprint)),
+        lambda: _encoded(listener, rendered),
+        lambda rows: rows.nbytes,
+    )
+
+
+def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
+    """Return the embeddings of clips, from the store where they are there, float32[k, d]."""
+    question, store = rendered.question, listener.store(rendered)
+    keys = {i: listener.key(rendered, question.study.corpus.keys[i]) for i in rendered.indices}
+    stored: dict[int, Arrays | None] = {i: store.get("embeddings", key) for i, key in keys.items()}
+    missing = [i for i, entry in stored.items() if entry is None]
+    if missing and not isinstance(question.condition, Identity):
+        rendered.render(missing)  # all at once, on all workers
+    blocks = [missing[i : i + BLOCK * 2] for i in range(0, len(missing), BLOCK * 2)]
+    windows = _one_ahead(partial(listener.windows, rendered), blocks)
+    name = listener.encoder.name
+    for block, of_block in progress(
+        zip(blocks, windows), len(blocks), f"{name} on {question.condition.name}"
+    ):
+        for i, embedding in zip(block, listener.encode(rendered, block, of_block)):
+            entry: Arrays = {"embedding": embedding}
+            store.put("embeddings", keys[i], entry)
+            stored[i] = entry
+    rows = [entry["embedding"] for entry in stored.values() if entry is not None]
+    widths = {row.shape for row in rows}
+    if len(widths) > 1:
+        raise EncoderError(
+            f"encoder {name!r} returned embeddings of different lengths: {sorted(widths)}; it must"
+            " return one length, whatever batch it gets"
+        )
+    return np.asarray(np.stack(rows), dtype=np.float32)
+
+
+def _one_ahead(load: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Yield what is loaded for each item, while the next is being loaded already."""
+    with ThreadPoolExecutor(1) as pool:
+        coming: Future[U] | None = None
+        for item in items:
+            loaded, coming = coming, pool.submit(load, item)
+            if loaded is not None:
+                yield loaded.result()
+        if coming is not None:
+            yield coming.result()

@@ -1,0 +1,92 @@
+"""What an encoder is given of rendered clips, and under what its embeddings are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.keys import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.store import Store
+
+#: Clips that messages list by name.
+_LISTED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """An encoder that listens to the clips of a study, as keys tell it.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    fingerprint : str or None
+        Of its weights; None where nobody vouches for it, so that nothing of it outlives the run.
+    identity : str
+        Digest of fingerprint, behaviour and what it asks for.
+    """
+
+    encoder: Encoder
+    fingerprint: str | None
+    identity: str
+
+    def window_seconds(self, study: Study) -> float:
+        """Return the length of what it is given, in seconds."""
+        return self.encoder.window_seconds or study.corpus.window_seconds
+
+    def store(self, rendered: Rendered) -> Store:
+        """Return where embeddings of rendered clips are kept."""
+        lasting = self.fingerprint is not None and rendered.question.known.lasting
+        return rendered.question.study.stores.of(lasting=lasting)
+
+    def key(self, rendered: Rendered, clip: str) -> str:
+        """Return what the embedding of a clip is stored under; of the corpus, all of them."""
+        study = rendered.question.study
+        return key_of(
+            "embeddings",
+            clip=clip,
+            window=study.corpus.window_seconds,
+            seed=study.seed,
+            transform=rendered.question.known.told,
+            encoder=self.identity,
+            generation=study.stores.generation(self.identity),
+        )
+
+    def windows(self, rendered: Rendered, indices: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return what it is given of some clips, float32[k, samples], at its own rate."""
+        study = rendered.question.study
+        rate = self.encoder.sample_rate or study.corpus.sample_rate
+        seconds = self.window_seconds(study)
+        clips = rendered.clips(indices)
+        return np.stack([clip.window(seconds, sample_rate=rate) for clip in clips])
+
+    def encode(
+        self, rendered: Rendered, indices: Sequence[int], windows: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Encode the windows of some clips.
+
+        Raises
+        ------
+        EncoderError
+            Of the encoder, with the clips at fault.
+        """
+        corpus = rendered.question.study.corpus
+        try:
+            return self.encoder.encode(windows, self.encoder.sample_rate or corpus.sample_rate)
+        except EncoderError as error:
+            at_fault = [corpus.ids[indices[row]] for row in error.rows]
+            clips = f", clips {', '.join(at_fault[:_LISTED])}" if at_fault else ""
+            where = f"(under {rendered.question.condition.name}, corpus {corpus.name!r}{clips})"
+            # From what the encoder itself raised, if it did: the message says the rest.
+            raise EncoderError(f"{error} {where}", error.rows) from error.__cause__

@@ -1,0 +1,114 @@
+"""What identifies and qualifies a measurement, as plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel.distances import distance_recipe
+from pytest_nnrel.experiment.rendering import checks_of
+
+if TYPE_CHECKING:
+    from pytest_nnrel.consistency import Exemplars
+    from pytest_nnrel.distances import Distance
+    from pytest_nnrel.experiment.embedding import Embedded
+    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.experiment.spaces import Space
+
+#: Clips that messages and reports list by name.
+WORST = 5
+
+
+def facts_of(
+    rendered: Rendered,
+    embedded: Embedded | None = None,
+    *,
+    audio: Distance | None = None,
+    latent: Distance | None = None,
+) -> dict[str, Any]:
+    """Return what identifies a measurement, beside corpus, transformation and encoder."""
+    question = rendered.question
+    corpus, condition = question.study.corpus, question.condition
+    window = corpus.window_seconds
+    if embedded is not None:
+        window = max(window, embedded.listener.window_seconds(question.study))
+    identity: dict[str, Any] = {
+        "corpus": corpus.fingerprint,
+        "transform": condition.name,
+        "seed": question.study.seed,
+    }
+    details: dict[str, Any] = {
+        "identity": identity,
+        "corpus": corpus.describe(),
+        "transform": {
+            "name": condition.name,
+            "family": type(condition).__name__,
+            "symbol": condition.symbol,
+            "magnitude": condition.magnitude,
+            "unit": condition.unit,
+            "identity": condition.identity,
+            "severity": condition.severity,
+            "asked": question.asked.name,
+            "recipe": condition.recipe(),
+            "checks": checks_of(rendered, window),
+        },
+    }
+    if audio is not None:
+        identity["audio_distance"] = audio.name
+    if latent is not None:
+        identity["latent_distance"] = latent.name
+    if embedded is not None:
+        encoder, fingerprint = embedded.listener.encoder, embedded.listener.fingerprint
+        identity["encoder"] = encoder.name
+        identity["encoder_fingerprint"] = fingerprint
+        identity["encoder_sample_rate"] = encoder.sample_rate
+        identity["encoder_window_seconds"] = encoder.window_seconds
+        details["encoder"] = {
+            "name": encoder.name,
+            "fingerprint": fingerprint,
+            "sample_rate": encoder.sample_rate or corpus.sample_rate,
+            "window_seconds": encoder.window_seconds or corpus.window_seconds,
+            "device": encoder.device,
+            "assumed": encoder.assumptions(corpus.sample_rate),
+        }
+    # What a name does not pin down is told apart by what was measured: see `measurement_key`.
+    identity["named_only"] = (
+        condition.recipe() is None
+        or any(d is not None and distance_recipe(d) is None for d in (audio, latent))
+        or (embedded is not None and embedded.listener.fingerprint is None)
+    )
+    return details
+
+
+def qualities_of(space: Space, rows: Exemplars) -> dict[str, Any]:
+    """Return what qualifies a value of C_W or C_acc."""
+    return {
+        "chance": 1.0 / len(space.study.corpus),
+        "margins": rows.margins.tolist(),
+        "relative_margins": rows.relative_margins.tolist(),
+        "ranks": rows.ranks.tolist(),
+        "ties": int(rows.ties.sum()),
+        "non_finite": int(rows.non_finite.sum()),
+    }
+
+
+def worst_of(space: Space, rows: Exemplars) -> tuple[dict[str, Any], ...]:
+    """Return the clips that are farthest from their original, against the nearest other."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Relative, so that it means the same for any encoder.
+        share = rows.own / rows.nearest
+    share = np.where(np.isnan(share), 1.0, share)  # 0 / 0, a tie
+    share = np.where(rows.non_finite, np.inf, share)
+    order = np.lexsort((np.arange(len(share)), -share))[:WORST]
+    ids = space.study.corpus.ids
+    return tuple(
+        {
+            "id": ids[space.indices[i]],
+            "own_distance": float(rows.own[i]),
+            "neighbour": ids[rows.neighbour[i]],
+            "neighbour_distance": float(rows.nearest[i]),
+            "originals_distance": space.apart(space.indices[i], int(rows.neighbour[i])),
+        }
+        for i in order
+    )

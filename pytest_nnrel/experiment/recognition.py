@@ -1,0 +1,111 @@
+"""Whether stored embeddings are of this encoder still: witnesses are encoded again."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel.experiment.encoding import Listener
+from pytest_nnrel.experiment.study import once
+from pytest_nnrel.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.rendering import Rendered
+
+#: Relative deviation that a change of batch or thread count explains.
+WITNESS_TOLERANCE = 1e-3
+#: Witnesses are so many that a change that moves this share of the clips is missed so rarely.
+WITNESS_SHARE = 0.05
+WITNESS_MISSED = 0.05
+#: Witnesses of further measurements, where state may move within a run.
+FURTHER_WITNESSES = 2
+#: Draws witnesses, other ones in each run, so that runs together see more than one does.
+_ANY_CLIPS = np.random.default_rng()
+
+
+def recognise(encoder: Encoder, originals: Rendered) -> Listener:
+    """Return how an encoder is known to the store, after checking that this still holds.
+
+    No look at code and state sees everything: files that are read, libraries' globals. So some
+    originals, drawn anew each time, are encoded again, and where they come out differently, what is
+    stored of the encoder is passed over. Values of earlier runs get many witnesses, once a run; a
+    state that nobody looked into gets a few in each further measurement; and what cannot be looked
+    into, without anybody to vouch for it, is known for this measurement only.
+    """
+    study = originals.question.study
+    found = encoder.identify()
+    vouched = found.fingerprint is not None
+    identity = digest(
+        found.fingerprint,
+        found.behaviour.digest if found.behaviour.known or vouched else once(),
+        encoder.name,
+        encoder.sample_rate,
+        encoder.window_seconds,
+        encoder.batch_size,
+    )
+    listener = Listener(encoder, found.fingerprint, identity)
+    witnessed = (identity, study.corpus.fingerprint)
+    first = vouched and witnessed not in study.stores.witnessed
+    if encoder.tells_its_state and vouched and not first:
+        return listener
+    number = witnesses_among(len(study.corpus)) if first else FURTHER_WITNESSES
+    while stored := _witnesses(listener, originals, number):
+        clips = list(stored)
+        fresh = listener.encode(originals, clips, listener.windows(originals, clips))
+        if _same_embeddings(fresh, list(stored.values())):
+            break
+        study.stores.distrust(identity)
+    study.stores.witnessed.add(witnessed)
+    return listener
+
+
+def _witnesses(
+    listener: Listener, originals: Rendered, number: int
+) -> dict[int, npt.NDArray[np.generic]]:
+    """Return stored embeddings of some originals, drawn at random."""
+    keys = originals.question.study.corpus.keys
+    store = listener.store(originals)
+    found: dict[int, npt.NDArray[np.generic]] = {}
+    for i in _ANY_CLIPS.permutation(len(keys)).tolist():
+        entry = store.get("embeddings", listener.key(originals, keys[i]))
+        if entry is not None:
+            found[i] = entry["embedding"]
+            if len(found) == number:
+                break
+    return found
+
+
+def witnesses_among(
+    clips: int, share: float = WITNESS_SHARE, missed: float = WITNESS_MISSED
+) -> int:
+    """Return how many clips are encoded again to see that stored embeddings hold.
+
+    Drawn without replacement, they miss a change that moves a share of the clips with a
+    probability of at most `missed` (hypergeometric): 59 of very many, 46 of 134, 19 of 20.
+    """
+    moved = max(1, math.ceil(share * clips))
+    passed = 1.0
+    for drawn in range(clips):
+        passed *= max(0, clips - moved - drawn) / (clips - drawn)
+        if passed <= missed:
+            return drawn + 1
+    return clips
+
+
+def _same_embeddings(
+    fresh: npt.NDArray[np.float32], stored: Sequence[npt.NDArray[np.generic]]
+) -> bool:
+    """Tell whether embeddings are the same but for rounding, against the spread among them."""
+    if any(old.shape != fresh.shape[1:] for old in stored):
+        return False
+    kept = np.stack(stored).astype(np.float64)
+    spread = float(np.linalg.norm(kept - kept[0], axis=1).max())
+    scale = spread if spread > 0.0 else float(np.linalg.norm(kept[0]))
+    return float(np.linalg.norm(fresh - kept, axis=1).max()) <= WITNESS_TOLERANCE * scale

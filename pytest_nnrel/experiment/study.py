@@ -1,0 +1,166 @@
+"""What is asked: of which clips, under which seed and transformation, and how keys tell these."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel.devices import CPU
+from pytest_nnrel.errors import TooFewClipsError
+from pytest_nnrel.experiment.stores import stores_of
+from pytest_nnrel.keys import key_of
+from pytest_nnrel.recording import record_corpus
+from pytest_nnrel.store import digest
+from pytest_nnrel.transforms import Identity, Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.experiment.stores import Stores
+    from pytest_nnrel.identity import Behaviour
+    from pytest_nnrel.settings import Settings
+    from pytest_nnrel.store import Arrays
+
+#: What originals are transformed by.
+ORIGINAL = Identity()
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What questions are put to, and the means to answer them.
+
+    Attributes
+    ----------
+    corpus : Corpus
+        Of two clips or more, all of which can be decoded.
+    seed : int
+    stores : Stores
+    jobs : int
+        Tasks side by side.
+    device : str
+        Torch device of distances.
+    """
+
+    corpus: Corpus
+    seed: int
+    stores: Stores
+    jobs: int
+    device: str
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Return what a purpose draws from, the same for all measurements on the corpus."""
+        return np.random.default_rng(int(digest(purpose, self.seed, self.corpus.fingerprint), 16))
+
+
+def study_of(corpus: Corpus, seed: int, settings: Settings) -> Study:
+    """Return the study of a corpus, which is looked at first.
+
+    Raises
+    ------
+    TooFewClipsError
+        If it has fewer than two clips.
+    CorpusError
+        If a clip is silent, or cannot be decoded.
+    """
+    if len(corpus) < 2:
+        raise TooFewClipsError(
+            f"corpus {corpus.name!r} has {len(corpus)} clip; with fewer than 2 there is no"
+            " other original to be nearer to, and no verdict; add clips"
+        )
+    study = Study(corpus, seed, stores_of(settings), settings.jobs, settings.device or CPU)
+    record_corpus(corpus.fingerprint, listing(corpus))
+
+    def check() -> Arrays:
+        cancelled = [corpus.index(id_) for id_ in corpus.check_audio()]
+        return {"cancelled": np.array(cancelled, dtype=np.int64)}
+
+    # What headers cannot tell is checked once per corpus, not once per run.
+    key = key_of("checked", corpus=corpus.fingerprint)
+    checked = study.stores.lasting.fetch("checked", key, check)
+    corpus.warn_cancelled([corpus.ids[int(i)] for i in np.asarray(checked["cancelled"])])
+    return study
+
+
+def listing(corpus: Corpus) -> dict[str, Any]:
+    """Return the clips that measurements are of, in order, as plain values."""
+    return {"name": corpus.name, "clips": list(corpus.ids), "groups": list(corpus.groups)}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What keys call an object by, and whether that holds in later runs."""
+
+    told: object
+    lasting: bool
+
+    @classmethod
+    def by(cls, name: str, recipe: object | None, behaviour: Behaviour) -> Known:
+        """Tell an object by name, recipe and behaviour; without either for one measurement."""
+        lasting = recipe is not None
+        told = behaviour.digest if behaviour.known or lasting else once()
+        return cls(digest(name, recipe, told), lasting)
+
+
+def once() -> str:
+    """Return a name that nothing else has: of what is known for one measurement only."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Clips under a transformation: what one measurement is of.
+
+    Attributes
+    ----------
+    study : Study
+    asked, condition : Transform
+        The transformation as it was given, and the condition that it is.
+    known : Known
+        How keys tell the condition, as it was when the question was put.
+    watch : Stopwatch
+        Of the measurement.
+    """
+
+    study: Study
+    asked: Transform
+    condition: Transform
+    known: Known
+    watch: Stopwatch
+
+    @property
+    def of_originals(self) -> Question:
+        """The same of clips as they are."""
+        known = _known(ORIGINAL)
+        return replace(self, asked=ORIGINAL, condition=ORIGINAL, known=known)
+
+
+def question(study: Study, transform: Transform) -> Question:
+    """Put a question: clips of a study under a transformation."""
+    condition = transform.condition(study.corpus.sample_rate)
+    return Question(study, transform, condition, _known(condition), Stopwatch())
+
+
+def _known(condition: Transform) -> Known:
+    return Known.by(condition.name, condition.recipe(), condition.behaviour())
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed

@@ -1,0 +1,315 @@
+"""The measures: what is asked is settled here, sent through the stages, and becomes a measurement.
+
+This is the only place that reads the settings of the run.
+"""
+
+from __future__ import annotations
+
+from operator import index as as_index
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel import consistency, ranks, settings
+from pytest_nnrel.corpus import Corpus
+from pytest_nnrel.distances import resolve_distance
+from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.errors import SettingError
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.facts import facts_of, qualities_of, worst_of
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import (
+    audio_space,
+    bootstrap_samples,
+    exemplars_of,
+    latent_space,
+    ranks_of,
+    rho_replicates,
+)
+from pytest_nnrel.experiment.study import question, study_of
+from pytest_nnrel.recording import Measurement, record_measurement
+from pytest_nnrel.transforms import as_transform
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from pytest_nnrel.consistency import Exemplars
+    from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.experiment.embedding import Embedded
+    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.experiment.spaces import Space
+    from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.ranks import Pairs
+
+#: Clips that a map of embeddings shows, evenly spread over the corpus.
+MAPPED = 200
+
+
+def within_consistency(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    seed: int | None = None,
+) -> Measurement:
+    """Measure C_W in latent space (paper eq. 10): how often the own original is nearest.
+
+    Parameters
+    ----------
+    encoder : Encoder, or anything that `as_encoder` takes
+    transform : Transform, or anything that `as_transform` takes
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+    distance : str or callable
+        ``"euclidean"``, ``"cosine"``, or one's own.
+    seed : int, optional
+        The run's where omitted.
+
+    Returns
+    -------
+    Measurement
+        Its `ci` is Wilson's; ``details["bootstrap_ci"]`` is drawn over clips or groups.
+
+    Raises
+    ------
+    TooFewClipsError
+        If the corpus has fewer than two clips.
+    NNRelError
+        If corpus, transformation or encoder fail.
+    """
+    study = study_on(corpus, seed)
+    settled = as_transform(transform)
+    known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
+    embedded = embed(known, render(question(study, settled)))
+    measurement = within(embedded, compared)
+    reported = settings.active().audio_bound
+    if reported:
+        measurement.details["map"] = map_of(embedded)
+    record_measurement(measurement)
+    if reported:
+        asked = question(study, settled)
+        record_measurement(audio(render(asked), resolve_distance("dtw", "audio")))
+    return measurement
+
+
+def audio_consistency(
+    transform: Any,  # noqa: ANN401
+    *,
+    corpus: Corpus | None = None,
+    distance: Metric = "dtw",
+    seed: int | None = None,
+) -> Measurement:
+    """Measure C_W in audio space (paper eq. 10), a weak upper bound of what encoders can reach.
+
+    Parameters
+    ----------
+    transform : Transform, or anything that `as_transform` takes
+    corpus, seed
+        As in `within_consistency`.
+    distance : str or callable
+        ``"dtw"``, ``"simple"``, ``"fastdtw"``, or one's own.
+
+    Returns
+    -------
+    Measurement
+    """
+    asked = question(study_on(corpus, seed), as_transform(transform))
+    measurement = audio(render(asked), resolve_distance(distance, "audio"))
+    record_measurement(measurement)
+    return measurement
+
+
+def between_consistency(
+    encoder: Any,  # noqa: ANN401
+    transform: Any,  # noqa: ANN401
+    *,
+    corpus: Corpus | None = None,
+    measure: str = "rho",
+    audio_distance: Metric = "dtw",
+    latent_distance: Metric = "euclidean",
+    pairs: Pairs = "all",
+    seed: int | None = None,
+) -> Measurement:
+    """Measure how far audio and latent space agree (paper eqs. 11 and 12).
+
+    Parameters
+    ----------
+    encoder, transform, corpus, seed
+        As in `within_consistency`.
+    measure : {"rho", "accuracy"}
+        Spearman's rho between the distances of both spaces (C_rho), or the share of clips on
+        which both make the same exemplar error or none (C_acc).
+    audio_distance, latent_distance : str or callable
+    pairs : {"all", "own", "distinct"}
+        For rho: all N x N pairs of a transformed clip and an original, as the authors' code has
+        it; own pairs only; or all but own pairs, which with `Identity` is the paper's Fig. 13.
+
+    Returns
+    -------
+    Measurement
+        ``details["within"]`` holds C_W of both spaces: two spaces that fail together agree too.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If rho has no value, such as for an encoder that gives one embedding for all clips.
+    """
+    if measure not in ("rho", "accuracy"):
+        raise SettingError(f"measure must be 'rho' or 'accuracy', not {measure!r}")
+    if pairs not in ranks.PAIRS:
+        raise SettingError(f"pairs must be one of {', '.join(ranks.PAIRS)}, not {pairs!r}")
+    asked = question(study_on(corpus, seed), as_transform(transform))
+    known = as_encoder(encoder)
+    in_audio = resolve_distance(audio_distance, "audio")
+    latent = resolve_distance(latent_distance, "latent")
+    measurement = between(embed(known, render(asked)), measure, in_audio, latent, pairs)
+    record_measurement(measurement)
+    return measurement
+
+
+def run_corpus() -> Corpus:
+    """Return the run's corpus; outside pytest, the bundled one."""
+    chosen = settings.active().corpus
+    return Corpus.bundled() if chosen is None else chosen()
+
+
+def study_on(corpus: Corpus | None = None, seed: int | None = None) -> Study:
+    """Return the study of a corpus, the run's where omitted, under the active settings."""
+    active = settings.active()
+    if corpus is None:
+        corpus = run_corpus()
+    if not isinstance(corpus, Corpus):
+        raise SettingError(f"corpus must be a Corpus, not {type(corpus).__name__}")
+    return study_of(corpus, active.seed if seed is None else as_index(seed), active)
+
+
+# ---------------------------------------------------------------------------------------------
+# Measurements of what the stages hand down
+
+
+def within(embedded: Embedded, distance: Distance) -> Measurement:
+    """Measure C_W in latent space."""
+    space = latent_space(embedded, distance)
+    details = facts_of(embedded.rendered, embedded, latent=distance)
+    return _proportion("within", space, details, embedded.rendered)
+
+
+def audio(rendered: Rendered, distance: Distance) -> Measurement:
+    """Measure C_W in audio space."""
+    space = audio_space(rendered, distance)
+    return _proportion("audio", space, facts_of(rendered, audio=distance), rendered)
+
+
+def between(
+    embedded: Embedded,
+    measure: str,
+    audio_distance: Distance,
+    latent_distance: Distance,
+    pairs: Pairs,
+) -> Measurement:
+    """Measure C_acc or C_rho."""
+    rendered = embedded.rendered
+    watch = rendered.question.watch
+    in_audio = audio_space(rendered, audio_distance)
+    latent = latent_space(embedded, latent_distance)
+    details = facts_of(rendered, embedded, audio=audio_distance, latent=latent_distance)
+    with watch("distances"):
+        rows = exemplars_of(in_audio), exemplars_of(latent)
+    rates = [_rate_of(of_space) for of_space in rows]
+    details["within"] = dict(zip(("audio", "latent"), rates))
+    if measure == "accuracy":
+        agreed = consistency.agreements(*rows)
+        value = float(np.mean(agreed))
+        measurement = _measurement("accuracy", value, agreed, latent, rows[1], details, rendered)
+        # What spaces would agree on that have these rates and nothing in common.
+        a, b = rates[0]["value"], rates[1]["value"]
+        details["chance"] = a * b + (1 - a) * (1 - b)
+        return measurement
+    details["identity"]["pairs"] = pairs
+    details["chance"] = 0.0
+    with watch("ranks"):
+        value = ranks.rank_agreement(ranks_of(in_audio, pairs), ranks_of(latent, pairs))
+    with watch("bootstrap"):
+        replicates = rho_replicates(in_audio, latent, pairs)
+        ci = consistency.percentile_interval(replicates)
+    details["undefined_replicates"] = int(np.isnan(replicates).sum())
+    n = len(rendered.question.study.corpus)
+    worst = worst_of(latent, rows[1])
+    return Measurement("rho", value, ci, n, (), worst, details, watch.seconds)
+
+
+def nearest(embedded: Embedded, distance: Distance) -> Measurement:
+    """Measure delta of the one clip that was rendered (paper eq. 9)."""
+    space = latent_space(embedded, distance)
+    rows = exemplars_of(space)
+    details = facts_of(embedded.rendered, embedded, latent=distance)
+    details["identity"]["clip"] = space.study.corpus.ids[space.indices[0]]
+    details |= qualities_of(space, rows)
+    value = consistency.within_consistency(rows)
+    worst, seconds = worst_of(space, rows), embedded.rendered.question.watch.seconds
+    return Measurement(
+        "exemplar", value, (value, value), 1, (bool(value),), worst, details, seconds
+    )
+
+
+def map_of(embedded: Embedded) -> dict[str, Any]:
+    """Return where clips and originals lie in the plane of the originals' principal axes.
+
+    At most `MAPPED` clips are placed, so that the size does not grow with the corpus.
+    """
+    study = embedded.rendered.question.study
+    plane = study.stores.recently(
+        ("plane", embedded.originals_key),
+        lambda: consistency.principal_plane(embedded.originals),
+        lambda found: found.axes.nbytes,
+    )
+    n = len(study.corpus)
+    shown = [i * n // MAPPED for i in range(MAPPED)] if n > MAPPED else list(range(n))
+    return {
+        "clips": [study.corpus.ids[i] for i in shown],
+        "originals": plane.place(embedded.originals[shown]).round(3).tolist(),
+        "transformed": plane.place(embedded.queries[shown]).round(3).tolist(),
+        "explained": plane.explained.round(4).tolist(),
+    }
+
+
+def _proportion(
+    measure: str, space: Space, details: dict[str, Any], rendered: Rendered
+) -> Measurement:
+    with rendered.question.watch("distances"):
+        rows = exemplars_of(space)
+    value = consistency.within_consistency(rows)
+    return _measurement(measure, value, ~rows.errors, space, rows, details, rendered)
+
+
+def _measurement(
+    measure: str,
+    value: float,
+    outcomes: npt.NDArray[np.bool_],
+    space: Space,
+    rows: Exemplars,
+    details: dict[str, Any],
+    rendered: Rendered,
+) -> Measurement:
+    watch, n = rendered.question.watch, len(outcomes)
+    with watch("bootstrap"):
+        replicates = consistency.proportion_replicates(outcomes, bootstrap_samples(space.study))
+    details |= qualities_of(space, rows)
+    details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
+    return Measurement(
+        measure,
+        value,
+        consistency.wilson_interval(int(outcomes.sum()), n),
+        n,
+        tuple(bool(outcome) for outcome in outcomes),
+        worst_of(space, rows),
+        details,
+        watch.seconds,
+    )
+
+
+def _rate_of(rows: Exemplars) -> dict[str, Any]:
+    right = int((~rows.errors).sum())
+    ci = consistency.wilson_interval(right, len(rows.errors))
+    return {"value": consistency.within_consistency(rows), "ci": list(ci)}
