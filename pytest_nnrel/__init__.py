@@ -45,7 +45,7 @@ _HOMES = {
         "within_consistency",
     ),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
-    "pytest_nnrel.recording": ("Measurement",),
+    "pytest_nnrel.measurement": ("Measurement",),
     "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
@@ -124,11 +124,11 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import TransformError as TransformError
     from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
     from pytest_nnrel.families import check_family as check_family
+    from pytest_nnrel.measurement import Measurement as Measurement
     from pytest_nnrel.measures import audio_consistency as audio_consistency
     from pytest_nnrel.measures import between_consistency as between_consistency
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
-    from pytest_nnrel.recording import Measurement as Measurement
     from pytest_nnrel.sanity import Finding as Finding
     from pytest_nnrel.sanity import SanityReport as SanityReport
     from pytest_nnrel.sanity import assert_encoder_sane as assert_encoder_sane

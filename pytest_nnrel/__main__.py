@@ -251,8 +251,8 @@ def _clips_to_hear(
         recorded = findings[0].details["identity"]["seed"] if findings else settings.DEFAULT_SEED
         seed = recorded if chosen.seed is None else chosen.seed
         clips["transformed"] = query = transform.apply(original, seed=seed)
-    alike = [f for f in findings if f.transform == findings[0].transform and f.worst]
-    against = chosen.against or (alike[0].worst["neighbour"] if alike else None)
+    alike = [f.worst for f in findings if f.transform == findings[0].transform and f.worst]
+    against = chosen.against or (alike[0]["neighbour"] if alike else None)
     against = against or nearest_other(query, original.id, corpus)
     return {**clips, "neighbour": corpus.clip(against)}
 

@@ -20,24 +20,19 @@ from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError, SettingError
 from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
-from pytest_nnrel.recording import Measurement, Verdict, record_verdict
+from pytest_nnrel.measurement import MEASURES
+from pytest_nnrel.recording import Verdict, record_verdict
 from pytest_nnrel.transforms import as_transform, modules_of, parse_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_nnrel.distances import Metric
+    from pytest_nnrel.measurement import Measurement, Rates
     from pytest_nnrel.ranks import Pairs
-
-_SYMBOLS = {
-    "within": "C_W",
-    "audio": "C_W (audio space)",
-    "accuracy": "C_acc",
-    "rho": "C_rho",
-    "exemplar": "1 - delta",
-}
 
 
 def assert_within_consistency(
@@ -129,7 +124,7 @@ def assert_between_consistency(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    check_minimum(min, -1.0 if measure == "rho" else 0.0)
+    check_minimum(min, MEASURES[measure].lowest if measure in MEASURES else 0.0)
     return _judge(
         "assert_between_consistency",
         lambda: measures.between_consistency(
@@ -185,7 +180,7 @@ def assert_relative_nearest(
         asked = question(study, as_transform(transform))
         known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
         rendered = render(asked, [study.corpus.index(clip_id)])
-        measurement = measures.nearest(embed(known, rendered), compared)
+        measurement = measures.nearest(embed(recognise(known, study), rendered), compared)
         recording.record_measurement(measurement)
         return measurement
 
@@ -246,7 +241,7 @@ def failure_message(
 
 
 def _headline(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:
-    symbol = _SYMBOLS[measurement.measure]
+    symbol = MEASURES[measurement.measure].symbol
     name = measurement.details["transform"]["name"]
     encoder = measurement.details["encoder"]["name"]
     if measurement.measure == "exemplar":
@@ -282,12 +277,9 @@ def too_few_clips(measurement: Measurement, minimum: float) -> str:
 def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     details = measurement.details
     identity, transform, corpus = details["identity"], details["transform"], details["corpus"]
-    distances = [
-        f"{identity[key]} ({space} space)"
-        for key, space in (("latent_distance", "latent"), ("audio_distance", "audio"))
-        if key in identity
-    ]
-    facts = [("distance", ", ".join(distances))]
+    distances = {"latent": identity.get("latent_distance"), "audio": identity.get("audio_distance")}
+    named = [f"{name} ({space} space)" for space, name in distances.items() if name]
+    facts = [("distance", ", ".join(named))]
     if "pairs" in identity:
         facts.append(("pairs", identity["pairs"]))
     facts.append(
@@ -312,7 +304,7 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
         facts.append(
             ("not finite", f"{details['non_finite']} clips have a NaN or infinite distance: errors")
         )
-    unchanged = transform["checks"].get("unchanged")
+    unchanged = transform.get("unchanged")
     if unchanged:
         facts.append(
             (
@@ -321,7 +313,7 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
                 " count as nearest to themselves",
             )
         )
-    padding = transform["checks"].get("zero_padding")
+    padding = transform.get("zero_padding")
     if padding:
         facts.append(
             (
@@ -333,7 +325,7 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     return facts
 
 
-def _both_fail(rates: dict[str, Any]) -> bool:
+def _both_fail(rates: Rates) -> bool:
     return bool(rates["audio"]["value"] < 0.5 and rates["latent"]["value"] < 0.5)
 
 
@@ -362,12 +354,12 @@ def _hearing(measurement: Measurement) -> list[str]:
     clip = measurement.worst[0]
     transform = measurement.details["transform"]["name"]
     corpus = measurement.details["corpus"]
-    modules: list[str] = []
+    origin, modules = corpus["origin"], []
     try:
         modules = modules_of(parse_transform(transform))
     except MagnitudeError:
-        corpus = {**corpus, "origin": None}
-    if corpus["origin"] is None:
+        origin = None
+    if origin is None:
         return [
             "listen:  write transform.apply(corpus[corpus.index(ID)]).samples with soundfile, for"
             f" ID {clip['id']!r}"
@@ -376,17 +368,16 @@ def _hearing(measurement: Measurement) -> list[str]:
     for module in modules:
         command += ["--import", module]
     command += ["--against", clip["neighbour"]]
-    defaults = {
-        "origin": BUNDLED,
-        "sample_rate": SAMPLE_RATE,
-        "source_seconds": SOURCE_SECONDS,
-        "window_seconds": WINDOW_SECONDS,
-        "segments": 1,
+    options = {
+        "corpus": (origin, BUNDLED),
+        "sample-rate": (corpus["sample_rate"], SAMPLE_RATE),
+        "source-seconds": (corpus["source_seconds"], SOURCE_SECONDS),
+        "window-seconds": (corpus["window_seconds"], WINDOW_SECONDS),
+        "segments": (corpus["segments"], 1),
     }
-    for key, default in defaults.items():
-        if corpus[key] != default:
-            option = "corpus" if key == "origin" else key.replace("_", "-")
-            command += [f"--{option}", str(corpus[key])]
+    for option, (value, default) in options.items():
+        if value != default:
+            command += [f"--{option}", str(value)]
     if measurement.details["identity"]["seed"]:
         command += ["--seed", str(measurement.details["identity"]["seed"])]
     return [f"listen:  {shlex.join(command)}"]

@@ -12,6 +12,7 @@ import numpy as np
 from pytest_nnrel.corpus import Clip, Corpus, reopen
 from pytest_nnrel.distances import audio_features, pairwise_distances
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.progress import progress
 from pytest_nnrel.report.results import kind_of, load_results, subject_of, told_apart
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nnrel.distances.mfcc import Frames
+    from pytest_nnrel.measurement import Details, PlainMeasurement, WorstClip
+    from pytest_nnrel.report.results import Results
 
 #: Programs that play a WAV of floats and end with it, and the options that make them do so.
 PLAYERS = {
@@ -32,13 +35,6 @@ PLAYERS = {
 }
 #: Audio distance that says how alike clips are, whatever an encoder makes of them.
 _METRIC = "dtw"
-#: What the digits of a measurement's outcomes say of a clip, by measure.
-_OUTCOMES = {
-    "within": ("lost", "nearest"),
-    "audio": ("lost", "nearest"),
-    "exemplar": ("lost", "nearest"),
-    "accuracy": ("disagree", "agree"),
-}
 _UNKNOWN = "-"
 
 
@@ -56,10 +52,10 @@ class Finding:
         ``"nearest"`` or ``"lost"``; of C_acc, ``"agree"`` or ``"disagree"``.
     margin : float
         Distance to the nearest other original minus that to its own, over the sum of both.
-    worst : dict
-        Both distances, and the nearest other original; empty for a clip that is not among the
+    worst : WorstClip or None
+        Both distances, and the nearest other original; None for a clip that is not among the
         worst, of which results hold no more.
-    details : dict
+    details : Details
         Of the measurement.
     """
 
@@ -67,8 +63,8 @@ class Finding:
     kind: str
     outcome: str
     margin: float
-    worst: dict[str, Any]
-    details: dict[str, Any]
+    worst: WorstClip | None
+    details: Details
 
     @property
     def transform(self) -> str:
@@ -114,21 +110,21 @@ def findings_of(path: Path, clip_id: str, transform: str | None = None) -> list[
     return sorted(wanted, key=lambda finding: finding.margin)
 
 
-def _found(measurement: dict[str, Any], clip_id: str, results: dict[str, Any]) -> Iterator[Finding]:
+def _found(measurement: PlainMeasurement, clip_id: str, results: Results) -> Iterator[Finding]:
     details = measurement["details"]
-    outcomes = _OUTCOMES.get(measurement["measure"])
+    measure = MEASURES[measurement["measure"]]
     if measurement["measure"] == "exemplar":
         clips = [details["identity"]["clip"]]
     else:
         clips = results["corpora"][details["identity"]["corpus"]]["clips"]
-    if outcomes is not None and clip_id in clips:
+    if measure.kept and clip_id in clips:
         index = clips.index(clip_id)
         yield Finding(
             subject_of(measurement),
             kind_of(measurement),
-            outcomes[int(measurement["outcomes"][index])],
+            measure.kept if measurement["outcomes"][index] == "1" else measure.lost,
             float(details["relative_margins"][index]),
-            next((worst for worst in measurement["worst"] if worst["id"] == clip_id), {}),
+            next((worst for worst in measurement["worst"] if worst["id"] == clip_id), None),
             details,
         )
 
@@ -140,13 +136,20 @@ def table_of(findings: Sequence[Finding]) -> list[str]:
          "nearest other original"),
         *(
             (f.subject, f.kind, f.transform, f.outcome, f"{f.margin:.3f}",
-             _number(f.worst.get("own_distance")), _number(f.worst.get("neighbour_distance")),
-             f.worst.get("neighbour", _UNKNOWN))
+             *_distances(f.worst))
             for f in findings
         ),
     ]  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(r, widths)).rstrip() for r in rows]
+
+
+def _distances(worst: WorstClip | None) -> tuple[str, str, str]:
+    """Return both distances and the nearest other original, as far as results hold them."""
+    if worst is None:
+        return _UNKNOWN, _UNKNOWN, _UNKNOWN
+    distances = _number(worst["own_distance"]), _number(worst["neighbour_distance"])
+    return *distances, worst["neighbour"]
 
 
 def _number(value: float | None) -> str:

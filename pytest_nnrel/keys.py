@@ -45,6 +45,7 @@ NOT_IN_KEYS = (
     "families.py",
     "files.py",
     "inspection.py",
+    "measurement.py",
     "monotonicity.py",
     "plugin.py",
     "printing.py",

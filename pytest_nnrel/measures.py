@@ -16,7 +16,8 @@ from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.experiment.embedding import embed
-from pytest_nnrel.experiment.facts import facts_of, qualities_of, worst_of
+from pytest_nnrel.experiment.facts import add_qualities, facts_of, worst_of
+from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import (
     audio_space,
@@ -27,7 +28,8 @@ from pytest_nnrel.experiment.spaces import (
     rho_replicates,
 )
 from pytest_nnrel.experiment.study import question, study_of
-from pytest_nnrel.recording import Measurement, record_measurement
+from pytest_nnrel.measurement import Measurement
+from pytest_nnrel.recording import record_measurement
 from pytest_nnrel.transforms import as_transform
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.measurement import Details, Map, Rate
     from pytest_nnrel.ranks import Pairs
 
 #: Clips that a map of embeddings shows, evenly spread over the corpus.
@@ -81,15 +84,18 @@ def within_consistency(
     study = study_on(corpus, seed)
     settled = as_transform(transform)
     known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
-    embedded = embed(known, render(question(study, settled)))
+    asked = question(study, settled)
+    with asked.watch("embedding"):
+        listener = recognise(known, study)
+    embedded = embed(listener, render(asked))
     measurement = within(embedded, compared)
     reported = settings.active().audio_bound
     if reported:
         measurement.details["map"] = map_of(embedded)
     record_measurement(measurement)
     if reported:
-        asked = question(study, settled)
-        record_measurement(audio(render(asked), resolve_distance("dtw", "audio")))
+        rendered = render(question(study, settled))
+        record_measurement(audio(rendered, resolve_distance("dtw", "audio")))
     return measurement
 
 
@@ -163,7 +169,10 @@ def between_consistency(
     known = as_encoder(encoder)
     in_audio = resolve_distance(audio_distance, "audio")
     latent = resolve_distance(latent_distance, "latent")
-    measurement = between(embed(known, render(asked)), measure, in_audio, latent, pairs)
+    with asked.watch("embedding"):
+        listener = recognise(known, asked.study)
+    embedded = embed(listener, render(asked))
+    measurement = between(embedded, measure, in_audio, latent, pairs)
     record_measurement(measurement)
     return measurement
 
@@ -217,7 +226,7 @@ def between(
     with watch("distances"):
         rows = exemplars_of(in_audio), exemplars_of(latent)
     rates = [_rate_of(of_space) for of_space in rows]
-    details["within"] = dict(zip(("audio", "latent"), rates))
+    details["within"] = {"audio": rates[0], "latent": rates[1]}
     if measure == "accuracy":
         agreed = consistency.agreements(*rows)
         value = float(np.mean(agreed))
@@ -245,7 +254,7 @@ def nearest(embedded: Embedded, distance: Distance) -> Measurement:
     rows = exemplars_of(space)
     details = facts_of(embedded.rendered, embedded, latent=distance)
     details["identity"]["clip"] = space.study.corpus.ids[space.indices[0]]
-    details |= qualities_of(space, rows)
+    add_qualities(details, space, rows)
     value = consistency.within_consistency(rows)
     worst, seconds = worst_of(space, rows), embedded.rendered.question.watch.seconds
     return Measurement(
@@ -253,7 +262,7 @@ def nearest(embedded: Embedded, distance: Distance) -> Measurement:
     )
 
 
-def map_of(embedded: Embedded) -> dict[str, Any]:
+def map_of(embedded: Embedded) -> Map:
     """Return where clips and originals lie in the plane of the originals' principal axes.
 
     At most `MAPPED` clips are placed, so that the size does not grow with the corpus.
@@ -274,9 +283,7 @@ def map_of(embedded: Embedded) -> dict[str, Any]:
     }
 
 
-def _proportion(
-    measure: str, space: Space, details: dict[str, Any], rendered: Rendered
-) -> Measurement:
+def _proportion(measure: str, space: Space, details: Details, rendered: Rendered) -> Measurement:
     with rendered.question.watch("distances"):
         rows = exemplars_of(space)
     value = consistency.within_consistency(rows)
@@ -289,13 +296,13 @@ def _measurement(
     outcomes: npt.NDArray[np.bool_],
     space: Space,
     rows: Exemplars,
-    details: dict[str, Any],
+    details: Details,
     rendered: Rendered,
 ) -> Measurement:
     watch, n = rendered.question.watch, len(outcomes)
     with watch("bootstrap"):
         replicates = consistency.proportion_replicates(outcomes, bootstrap_samples(space.study))
-    details |= qualities_of(space, rows)
+    add_qualities(details, space, rows)
     details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
     return Measurement(
         measure,
@@ -309,7 +316,7 @@ def _measurement(
     )
 
 
-def _rate_of(rows: Exemplars) -> dict[str, Any]:
+def _rate_of(rows: Exemplars) -> Rate:
     right = int((~rows.errors).sum())
     ci = consistency.wilson_interval(right, len(rows.errors))
     return {"value": consistency.within_consistency(rows), "ci": list(ci)}

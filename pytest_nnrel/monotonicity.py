@@ -13,6 +13,7 @@ from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.facts import WORST, facts_of
+from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import (
     audio_space,
@@ -21,9 +22,10 @@ from pytest_nnrel.experiment.spaces import (
     latent_space,
 )
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import study_on
 from pytest_nnrel.progress import progress
-from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
+from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Transform, ladder
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.consistency import Matrix
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
-    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.study import Study
 
 #: Steps from the identity to the end of the ladder.
@@ -88,9 +90,10 @@ def monotonicity(
     """
     check_steps(steps, 2)
     study = study_on(corpus, seed)
-    settled = as_encoder(encoder)
+    known = as_encoder(encoder)
     latent = resolve_distance(distance, "latent")
     audio = resolve_distance(audio_distance, "audio")
+    listener = recognise(known, study)
     found = []
     for rungs in ladder(family, study.corpus.sample_rate).values():
         if len(rungs) < 3:
@@ -100,7 +103,7 @@ def monotonicity(
             )
         positions = np.unique(np.linspace(0, len(rungs) - 1, steps + 1).round().astype(int))
         chosen = [rungs[position] for position in positions]
-        found.append(_measure(study, settled, chosen, latent, audio))
+        found.append(_measure(listener, chosen, latent, audio))
         record_measurement(found[-1])
     return tuple(found)
 
@@ -160,16 +163,15 @@ def assert_monotone(
 
 
 def _measure(
-    study: Study,
-    encoder: Encoder,
+    listener: Listener,
     rungs: Sequence[Transform],
     distance: Distance,
     audio_distance: Distance,
 ) -> Measurement:
-    latent, audio = [], []
-    what = f"{encoder.name} up to {rungs[-1].name}"
+    study, latent, audio = listener.study, [], []
+    what = f"{listener.encoder.name} up to {rungs[-1].name}"
     for rung in progress(rungs, len(rungs), what, "rung"):
-        embedded = embed(encoder, render(question(study, rung)))
+        embedded = embed(listener, render(question(study, rung)))
         latent.append(exemplars_of(latent_space(embedded, distance)).own)
         audio.append(exemplars_of(audio_space(embedded.rendered, audio_distance)).own)
     of_clips = consistency.monotonicity(np.stack(latent))
@@ -177,18 +179,18 @@ def _measure(
     details = facts_of(embedded.rendered, embedded, audio=audio_distance, latent=distance)
     # It is about the way there, not about the end: no point of a curve over magnitudes.
     way = f"up to {rungs[-1].name}"
-    details["transform"] |= {"name": way, "asked": way, "magnitude": None}
+    details["transform"]["name"] = details["transform"]["asked"] = way
+    details["transform"]["magnitude"] = None
     details["identity"]["rungs"] = [rung.name for rung in rungs]
     ids = study.corpus.ids
-    details |= {
-        "chance": 0.0,
-        "per_clip": of_clips.tolist(),
-        "least": [
-            {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
-            for i in np.argsort(of_clips, kind="stable")[:WORST]
-        ],
-        "audio": dict(zip(("value", "ci"), _mean(study, in_audio))),
-    }
+    details["chance"] = 0.0
+    details["per_clip"] = of_clips.tolist()
+    details["least"] = [
+        {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
+        for i in np.argsort(of_clips, kind="stable")[:WORST]
+    ]
+    expected, between = _mean(study, in_audio)
+    details["audio"] = {"value": expected, "ci": list(between)}
     value, ci = _mean(study, of_clips)
     return Measurement("monotone", value, ci, len(ids), (), (), details)
 

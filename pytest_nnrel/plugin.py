@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.baselines import Baseline
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.handover import Handover
-    from pytest_nnrel.report.results import Collector
+    from pytest_nnrel.report.results import Collector, Results
     from pytest_nnrel.transforms import Transform
 
 _MARK = "nnrel"
@@ -839,7 +839,7 @@ class _Reporter:
             self._problem = f"the report could not be written to {self._run.report}: {error}"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
-    def _write_summary(self, folder: Path, results: dict[str, Any]) -> None:
+    def _write_summary(self, folder: Path, results: Results) -> None:
         from pytest_nnrel.report import markdown
 
         text = markdown.summary_text(results)

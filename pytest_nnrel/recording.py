@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import threading
 from contextlib import contextmanager
@@ -18,177 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_nnrel import handover
-from pytest_nnrel.errors import CorpusError, NNRelError, UndefinedMeasureError
+from pytest_nnrel.errors import NNRelError
 from pytest_nnrel.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+    from pytest_nnrel.measurement import Measurement, PlainMeasurement
 
 Outcome = Literal["holds", "fails", "undecided", "error"]
 #: Significant digits to which two measurements of the same thing agree, wherever they were made.
 _DIGITS = 6
-
-
-@dataclass(frozen=True)
-class AmongClips:
-    """C_W as it would be among fewer clips, see `Measurement.at`.
-
-    Attributes
-    ----------
-    n : int
-        Clips.
-    value : float
-    ci : (float, float)
-        95 % bootstrap interval, over the clips measured or their groups.
-    """
-
-    n: int
-    value: float
-    ci: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A measured consistency.
-
-    Parameters
-    ----------
-    measure : str
-        ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"exemplar"`` or ``"monotone"``.
-    value : float
-    ci : (float, float)
-        95 % interval: Wilson's for proportions, percentile bootstrap for rho.
-    n : int
-        Clips.
-    outcomes : tuple of bool
-        Per clip, in the corpus's order: whether the own original is nearest; for ``"accuracy"``,
-        whether both spaces agree; empty for ``"rho"``.
-    worst : tuple of dict
-        The clips that fared worst: id, distance to the own original, nearest other original, its
-        distance.
-    details : dict
-        Everything that identifies and qualifies the value, as plain values: under ``"identity"``
-        what was measured, and beside it corpus, encoder, transformation, chance level, margins,
-        ties and checks.
-    timings : dict of str to float
-        Seconds by stage. They vary from run to run; the rest does not.
-    """
-
-    measure: str
-    value: float
-    ci: tuple[float, float]
-    n: int
-    outcomes: tuple[bool, ...] = ()
-    worst: tuple[dict[str, Any], ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        """How many originals are nearer than its own, per clip in the corpus's order.
-
-        One that is as near counts as nearer, as it does in the measure (paper eq. 9). Of the latent
-        space for ``"accuracy"``; empty for ``"rho"``, and for what was measured before 0.2.
-        """
-        return tuple(self.details.get("ranks", ()))
-
-    @property
-    def mean_rank(self) -> float:
-        """Share of the other originals that are nearer than the own one, mean over clips.
-
-        0 is best, about .5 is chance. Unlike C_W it does not depend on the number of clips.
-
-        Raises
-        ------
-        UndefinedMeasureError
-            If there are no ranks of all clips, as for ``"rho"`` and ``"exemplar"``.
-        """
-        return sum(self._ranks_of_all()) / self.n / (self.n - 1)
-
-    def at(self, n: int, *, groups: Sequence[str] | None = None) -> AmongClips:
-        """Return C_W as it would be among n clips of the corpus, the mean over all choices of n.
-
-        It is exact: the chance that none of n - 1 others, drawn without return, is nearer than the
-        own original follows from the clip's rank. So corpora of different sizes can be compared.
-
-        Parameters
-        ----------
-        n : int
-            From 2 to the number of clips measured.
-        groups : sequence of str, optional
-            `Corpus.groups`, over which the interval is bootstrapped; needed where clips share one.
-
-        Returns
-        -------
-        AmongClips
-
-        Raises
-        ------
-        UndefinedMeasureError
-            If the measure is no C_W.
-        TooFewClipsError
-            If fewer than `n` clips were measured, or `n` is below 2.
-        CorpusError
-            If clips share groups, which are not given, or are of another corpus.
-        """
-        import numpy as np
-
-        from pytest_nnrel import consistency
-
-        if self.measure not in ("within", "audio"):
-            raise UndefinedMeasureError(
-                f"at(n) is of C_W ('within', 'audio'); what ranks say of {self.measure!r} among"
-                " fewer clips is not defined"
-            )
-        ranks = np.asarray(self._ranks_of_all(), dtype=np.intp)
-        chances = consistency.chances_among(ranks, self.n, n)
-        count = self.details["corpus"]["groups"]
-        if groups is None and count == self.n:
-            groups = [str(clip) for clip in range(self.n)]
-        if groups is None or len(groups) != self.n or len(set(groups)) != count:
-            given = "none are given" if groups is None else f"{len(set(groups))} are given"
-            raise CorpusError(
-                f"{self.n} clips of {count} groups were measured, and {given}; the interval is over"
-                " groups: pass groups=corpus.groups"
-            )
-        rng = np.random.default_rng(self.details["identity"]["seed"])
-        interval = consistency.interval_of_mean(chances, groups, rng)
-        return AmongClips(n, float(chances.mean()), interval)
-
-    def _ranks_of_all(self) -> tuple[int, ...]:
-        if len(self.ranks) != self.n or self.n < 2:
-            raise UndefinedMeasureError(
-                f"{len(self.ranks)} ranks of {self.n} clips are known of this measurement"
-                f" ({self.measure!r}); they come with C_W of a corpus, from version 0.2 on"
-            )
-        return self.ranks
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the measurement as builtins that JSON can hold; no NaN among them."""
-        return {
-            "measure": self.measure,
-            "value": float(self.value),
-            "ci": [float(bound) for bound in self.ci],
-            "n": int(self.n),
-            "outcomes": "".join("1" if outcome else "0" for outcome in self.outcomes),
-            "worst": _finite(self.worst),
-            "details": _finite(self.details),
-            "timings": dict(self.timings),
-        }
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Measurement:
-        """Return the measurement that `as_dict` gave."""
-        return cls(
-            measure=plain["measure"],
-            value=plain["value"],
-            ci=(plain["ci"][0], plain["ci"][1]),
-            n=plain["n"],
-            outcomes=tuple(outcome == "1" for outcome in plain["outcomes"]),
-            worst=tuple(plain["worst"]),
-            details=plain["details"],
-            timings=plain["timings"],
-        )
 
 
 @dataclass(frozen=True)
@@ -202,16 +41,16 @@ class Verdict:
     outcome : {"holds", "fails", "undecided", "error"}
     minimum : float or None
         Least value that was asked for.
-    measurement : dict or None
-        The measurement, as plain values; None where there is none, because of an error.
+    measurement : PlainMeasurement or None
+        None where there is none, because of an error.
     message : str
         What the assertion printed; empty where it held.
     subject : str
         Name of the encoder, where the measurement does not tell it.
     headline : str
         What was found, in a line, where it is not the value of one measurement.
-    covers : tuple of dict
-        Measurements that it rests on, where there are several, as plain values.
+    covers : tuple of PlainMeasurement
+        Measurements that it rests on, where there are several.
     comparison : dict or None
         What became of each condition since a baseline, where there is one, as plain values.
     """
@@ -219,11 +58,11 @@ class Verdict:
     assertion: str
     outcome: Outcome
     minimum: float | None
-    measurement: dict[str, Any] | None
+    measurement: PlainMeasurement | None
     message: str = ""
     subject: str = ""
     headline: str = ""
-    covers: tuple[dict[str, Any], ...] = ()
+    covers: tuple[PlainMeasurement, ...] = ()
     comparison: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -252,7 +91,7 @@ class Sink:
     """
 
     reproduction: str = ""
-    measurements: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measurements: dict[str, PlainMeasurement] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     #: Clips and groups of the corpora that measurements are of, by fingerprint.
     corpora: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -332,8 +171,9 @@ def record_measurement(measurement: Measurement) -> None:
 
 
 def record_verdict(verdict: Verdict) -> None:
-    """Keep a verdict, if a sink is open."""
-    _record(verdicts=[verdict.as_dict()])
+    """Keep a verdict, if a sink is open, and unless it holds the command that gives it again."""
+    redo = "" if verdict.outcome == "holds" else reproduction()
+    _record(verdicts=[{**verdict.as_dict(), "redo": redo}])
 
 
 @contextmanager
@@ -362,7 +202,7 @@ def reproduction() -> str:
     return "" if current is None else current.reproduction
 
 
-def measurement_key(plain: dict[str, Any]) -> str:
+def measurement_key(plain: PlainMeasurement) -> str:
     """Return a digest of what was measured: the same in every process and run.
 
     Where names alone identify encoder, transformation or distance, namesakes are told apart by
@@ -382,16 +222,3 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return [_rounded(item) for item in value] if isinstance(value, list) else value
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """Return builtins, with None for floats that are not finite."""
-    if hasattr(value, "tolist"):  # of numpy, which is not imported here
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -18,12 +18,13 @@ from pytest_nnrel.assertions import check_minimum, check_steps, failure_message
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import bootstrap_samples
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on, within
 from pytest_nnrel.progress import progress
-from pytest_nnrel.recording import Measurement, Verdict, record_measurement, record_verdict
+from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Identity, Transform, as_transform, ladder
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
-    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.measurement import Measurement
 
 #: Steps of the grid, from the identity to the end of the ladder.
 GRID_STEPS = 16
@@ -263,13 +265,14 @@ def breaking_magnitude(
     check_minimum(min, 0.0)
     check_steps(steps, 1)
     study = study_on(corpus, seed)
-    settled, compared = as_encoder(encoder), resolve_distance(distance, "latent")
+    known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
+    listener = recognise(known, study)
     directions = {
-        direction: _search(study, settled, rungs, compared, min, steps)
+        direction: _search(listener, rungs, compared, min, steps)
         for direction, rungs in ladder(family, study.corpus.sample_rate).items()
     }
     name = family.name if isinstance(family, Transform) else family.__name__
-    return BreakingMagnitude(settled.name, name, directions)
+    return BreakingMagnitude(known.name, name, directions)
 
 
 def assert_unbroken_until(
@@ -353,26 +356,26 @@ def describe(found: Break) -> list[str]:
 
 
 def _search(
-    study: Study,
-    encoder: Encoder,
+    listener: Listener,
     rungs: tuple[Transform, ...],
     distance: Distance,
     minimum: float,
     steps: int,
 ) -> Break:
+    study = listener.study
     measured: dict[int, Measurement] = {}
 
     def breaks(position: int) -> bool:
         if position not in measured:
             rendered = render(question(study, rungs[position]))
-            measured[position] = within(embed(encoder, rendered), distance)
+            measured[position] = within(embed(listener, rendered), distance)
             record_measurement(measured[position])
         return measured[position].value < minimum
 
     last = len(rungs) - 1
     step = -(-last // steps)
     grid = sorted({*range(0, last, step), last})
-    what = f"{encoder.name} up to {rungs[-1].name}"
+    what = f"{listener.encoder.name} up to {rungs[-1].name}"
     broken = [position for position in progress(grid, len(grid), what, "rung") if breaks(position)]
     at = None
     if broken:

@@ -22,6 +22,7 @@ from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import BaselineError, SettingError
 from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import audio_space, latent_space, rho_replicates
 from pytest_nnrel.experiment.study import listing, question
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Metric
+    from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.ranks import Pairs
 
 _ASSERTION = "nnrel_baseline.check"
@@ -126,7 +128,7 @@ class Baseline:
             allowed = drops(max_drop)
             chosen = _chosen(transforms)
             study = study_on(corpus, seed)
-            settled = as_encoder(encoder)
+            known = as_encoder(encoder)
             latent = resolve_distance(distance, "latent")
             audio = resolve_distance(audio_distance, "audio")
             clips = Clips.of(listing(study.corpus))
@@ -134,8 +136,9 @@ class Baseline:
             allowed = _of_conditions(allowed, chosen, study.corpus.sample_rate)
             measured: list[Entry] = []
             covers = []
+            listener = recognise(known, study)
             for condition in conditions:
-                embedded = embed(settled, render(question(study, condition)))
+                embedded = embed(listener, render(question(study, condition)))
                 measurement = within(embedded, latent)
                 record_measurement(measurement)
                 covers.append(measurement.as_dict())
@@ -162,7 +165,7 @@ class Baseline:
     def _judge(
         self,
         measured: list[Entry],
-        covers: tuple[dict[str, Any], ...],
+        covers: tuple[PlainMeasurement, ...],
         records: Records,
         clips: Clips,
         allowed: Mapping[str, float] | float | None,

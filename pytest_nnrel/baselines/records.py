@@ -16,7 +16,10 @@ from pytest_nnrel.settings import default_cache_dir
 from pytest_nnrel.store import Store, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.report.results import Results
 
 FORMAT = "pytest-nnrel baseline"
 #: Merges two versions of a baseline, condition by condition.
@@ -81,7 +84,7 @@ class Entry:
     recipe: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, plain: dict[str, Any], replicates: Sequence[float] = ()) -> Entry:
+    def of(cls, plain: PlainMeasurement, replicates: Sequence[float] = ()) -> Entry:
         """Return the entry of a measurement, as plain values."""
         details = plain["details"]
         identity = details["identity"]
@@ -239,7 +242,7 @@ class Records:
         return cls(entries, corpora)
 
     @classmethod
-    def of_results(cls, plain: dict[str, Any]) -> Records:
+    def of_results(cls, plain: Results) -> Records:
         """Return the within-space measurements of a ``results.json``; of rho it has no samples."""
         corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
         measured = [m for m in plain["measurements"].values() if m["measure"] == "within"]
@@ -297,8 +300,10 @@ def _load(path: Path) -> tuple[str, Records]:
         raise BaselineError(
             f"{path} is no JSON: {error}; restore it from version control"
         ) from error
-    named = plain.get("format") if isinstance(plain, dict) else None
-    readers = {FORMAT: Records.of_baseline, "pytest-nnrel results": Records.of_results}
+    named = str(plain.get("format")) if isinstance(plain, dict) else ""
+    readers: dict[str, Callable[[Any], Records]] = {
+        FORMAT: Records.of_baseline, "pytest-nnrel results": Records.of_results
+    }  # fmt: skip
     if named not in readers:
         raise BaselineError(
             f"{path} is neither a baseline nor the results of pytest-nnrel; name another file"

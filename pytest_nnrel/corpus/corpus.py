@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.selection import Selection
+    from pytest_nnrel.measurement import CorpusFacts
     from pytest_nnrel.transforms import Transform
 
 #: Rate at which the paper transforms and compares (section 4).
@@ -686,7 +687,7 @@ class Corpus:
                 stacklevel=2,
             )
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> CorpusFacts:
         """Return what reports say of the corpus, as plain values."""
         return {
             "name": self.name,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.experiment.recognition import recognise
-from pytest_nnrel.experiment.rendering import BLOCK, render
+from pytest_nnrel.experiment.rendering import BLOCK
 from pytest_nnrel.progress import progress
 from pytest_nnrel.transforms import Identity
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.encoders import Encoder
     from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.store import Arrays
@@ -52,32 +50,24 @@ class Embedded:
     queries: Embeddings
 
 
-def embed(encoder: Encoder, rendered: Rendered) -> Embedded:
+def embed(listener: Listener, rendered: Rendered) -> Embedded:
     """Embed rendered clips, and all originals.
 
     Raises
     ------
-    CorpusError
-        If the corpus holds less of each clip than the encoder's window.
     EncoderError
         If the encoder fails, or its embeddings are of several lengths.
     """
-    study = rendered.question.study
     with rendered.question.watch("embedding"):
-        seconds = encoder.window_seconds or study.corpus.window_seconds
-        study.corpus.require_source(seconds, f"encoder {encoder.name!r}")
-        # Originals first: they bear witness to whatever else is stored of the encoder.
-        of_originals = render(rendered.question.of_originals)
-        listener = recognise(encoder, of_originals)
-        originals = _embeddings(listener, of_originals)
+        originals = _embeddings(listener, listener.originals)
         queries = _embeddings(listener, rendered)
     if queries.shape[1] != originals.shape[1]:
         raise EncoderError(
-            f"encoder {encoder.name!r} returned {originals.shape[1]} numbers for each original"
-            f" and {queries.shape[1]} under {rendered.question.condition.name}; it must return"
-            " embeddings of one length, whatever it hears"
+            f"encoder {listener.encoder.name!r} returned {originals.shape[1]} numbers for each"
+            f" original and {queries.shape[1]} under {rendered.question.condition.name}; it must"
+            " return embeddings of one length, whatever it hears"
         )
-    key = listener.key(of_originals, study.corpus.fingerprint)
+    key = listener.key(listener.originals, listener.study.corpus.fingerprint)
     return Embedded(rendered, listener, originals, key, queries)
 
 

@@ -31,6 +31,8 @@ class Listener:
     Attributes
     ----------
     encoder : Encoder
+    originals : Rendered
+        The clips as they are.
     fingerprint : str or None
         Of its weights; None where nobody vouches for it, so that nothing of it outlives the run.
     identity : str
@@ -38,38 +40,48 @@ class Listener:
     """
 
     encoder: Encoder
+    originals: Rendered
     fingerprint: str | None
     identity: str
 
-    def window_seconds(self, study: Study) -> float:
-        """Return the length of what it is given, in seconds."""
-        return self.encoder.window_seconds or study.corpus.window_seconds
+    @property
+    def study(self) -> Study:
+        """What it listens to the clips of."""
+        return self.originals.question.study
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of what it is given, in Hz."""
+        return self.encoder.sample_rate or self.study.corpus.sample_rate
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of what it is given, in seconds."""
+        return self.encoder.window_seconds or self.study.corpus.window_seconds
 
     def store(self, rendered: Rendered) -> Store:
         """Return where embeddings of rendered clips are kept."""
         lasting = self.fingerprint is not None and rendered.question.known.lasting
-        return rendered.question.study.stores.of(lasting=lasting)
+        return self.study.stores.of(lasting=lasting)
 
     def key(self, rendered: Rendered, clip: str) -> str:
         """Return what the embedding of a clip is stored under; of the corpus, all of them."""
-        study = rendered.question.study
         return key_of(
             "embeddings",
             clip=clip,
-            window=study.corpus.window_seconds,
-            seed=study.seed,
+            window=self.study.corpus.window_seconds,
+            seed=self.study.seed,
             transform=rendered.question.known.told,
             encoder=self.identity,
-            generation=study.stores.generation(self.identity),
+            generation=self.study.stores.generation(self.identity),
         )
 
     def windows(self, rendered: Rendered, indices: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return what it is given of some clips, float32[k, samples], at its own rate."""
-        study = rendered.question.study
-        rate = self.encoder.sample_rate or study.corpus.sample_rate
-        seconds = self.window_seconds(study)
         clips = rendered.clips(indices)
-        return np.stack([clip.window(seconds, sample_rate=rate) for clip in clips])
+        return np.stack(
+            [clip.window(self.window_seconds, sample_rate=self.sample_rate) for clip in clips]
+        )
 
     def encode(
         self, rendered: Rendered, indices: Sequence[int], windows: npt.NDArray[np.float32]
@@ -81,9 +93,9 @@ class Listener:
         EncoderError
             Of the encoder, with the clips at fault.
         """
-        corpus = rendered.question.study.corpus
+        corpus = self.study.corpus
         try:
-            return self.encoder.encode(windows, self.encoder.sample_rate or corpus.sample_rate)
+            return self.encoder.encode(windows, self.sample_rate)
         except EncoderError as error:
             at_fault = [corpus.ids[indices[row]] for row in error.rows]
             clips = f", clips {', '.join(at_fault[:_LISTED])}" if at_fault else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_nnrel.distances import distance_recipe
-from pytest_nnrel.experiment.rendering import checks_of
+from pytest_nnrel.experiment.rendering import checks_of, padding_of, unchanged_of
 
 if TYPE_CHECKING:
     from pytest_nnrel.consistency import Exemplars
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.embedding import Embedded
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
+    from pytest_nnrel.measurement import Details, IdentityFacts, WorstClip
 
 #: Clips that messages and reports list by name.
 WORST = 5
@@ -26,19 +27,25 @@ def facts_of(
     *,
     audio: Distance | None = None,
     latent: Distance | None = None,
-) -> dict[str, Any]:
+) -> Details:
     """Return what identifies a measurement, beside corpus, transformation and encoder."""
     question = rendered.question
     corpus, condition = question.study.corpus, question.condition
     window = corpus.window_seconds
     if embedded is not None:
-        window = max(window, embedded.listener.window_seconds(question.study))
-    identity: dict[str, Any] = {
+        window = max(window, embedded.listener.window_seconds)
+    identity: IdentityFacts = {
         "corpus": corpus.fingerprint,
         "transform": condition.name,
         "seed": question.study.seed,
+        # What a name does not pin down is told apart by what was measured: see `measurement_key`.
+        "named_only": (
+            condition.recipe() is None
+            or any(d is not None and distance_recipe(d) is None for d in (audio, latent))
+            or (embedded is not None and embedded.listener.fingerprint is None)
+        ),
     }
-    details: dict[str, Any] = {
+    details: Details = {
         "identity": identity,
         "corpus": corpus.describe(),
         "transform": {
@@ -51,9 +58,13 @@ def facts_of(
             "severity": condition.severity,
             "asked": question.asked.name,
             "recipe": condition.recipe(),
-            "checks": checks_of(rendered, window),
+            "checks": checks_of(rendered),
         },
     }
+    if (unchanged := unchanged_of(rendered)) is not None:
+        details["transform"]["unchanged"] = unchanged
+    if (padding := padding_of(rendered, window)) is not None:
+        details["transform"]["zero_padding"] = padding
     if audio is not None:
         identity["audio_distance"] = audio.name
     if latent is not None:
@@ -67,33 +78,25 @@ def facts_of(
         details["encoder"] = {
             "name": encoder.name,
             "fingerprint": fingerprint,
-            "sample_rate": encoder.sample_rate or corpus.sample_rate,
-            "window_seconds": encoder.window_seconds or corpus.window_seconds,
+            "sample_rate": embedded.listener.sample_rate,
+            "window_seconds": embedded.listener.window_seconds,
             "device": encoder.device,
             "assumed": encoder.assumptions(corpus.sample_rate),
         }
-    # What a name does not pin down is told apart by what was measured: see `measurement_key`.
-    identity["named_only"] = (
-        condition.recipe() is None
-        or any(d is not None and distance_recipe(d) is None for d in (audio, latent))
-        or (embedded is not None and embedded.listener.fingerprint is None)
-    )
     return details
 
 
-def qualities_of(space: Space, rows: Exemplars) -> dict[str, Any]:
-    """Return what qualifies a value of C_W or C_acc."""
-    return {
-        "chance": 1.0 / len(space.study.corpus),
-        "margins": rows.margins.tolist(),
-        "relative_margins": rows.relative_margins.tolist(),
-        "ranks": rows.ranks.tolist(),
-        "ties": int(rows.ties.sum()),
-        "non_finite": int(rows.non_finite.sum()),
-    }
+def add_qualities(details: Details, space: Space, rows: Exemplars) -> None:
+    """Add what qualifies a value of C_W or C_acc."""
+    details["chance"] = 1.0 / len(space.study.corpus)
+    details["margins"] = rows.margins.tolist()
+    details["relative_margins"] = rows.relative_margins.tolist()
+    details["ranks"] = rows.ranks.tolist()
+    details["ties"] = int(rows.ties.sum())
+    details["non_finite"] = int(rows.non_finite.sum())
 
 
-def worst_of(space: Space, rows: Exemplars) -> tuple[dict[str, Any], ...]:
+def worst_of(space: Space, rows: Exemplars) -> tuple[WorstClip, ...]:
     """Return the clips that are farthest from their original, against the nearest other."""
     with np.errstate(divide="ignore", invalid="ignore"):
         # Relative, so that it means the same for any encoder.

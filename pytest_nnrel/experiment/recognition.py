@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel.experiment.encoding import Listener
-from pytest_nnrel.experiment.study import once
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.study import ORIGINAL, once, question
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.encoders import Encoder
-    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.experiment.study import Study
 
 #: Relative deviation that a change of batch or thread count explains.
 WITNESS_TOLERANCE = 1e-3
@@ -30,7 +31,7 @@ FURTHER_WITNESSES = 2
 _ANY_CLIPS = np.random.default_rng()
 
 
-def recognise(encoder: Encoder, originals: Rendered) -> Listener:
+def recognise(encoder: Encoder, study: Study) -> Listener:
     """Return how an encoder is known to the store, after checking that this still holds.
 
     No look at code and state sees everything: files that are read, libraries' globals. So some
@@ -38,8 +39,16 @@ def recognise(encoder: Encoder, originals: Rendered) -> Listener:
     stored of the encoder is passed over. Values of earlier runs get many witnesses, once a run; a
     state that nobody looked into gets a few in each further measurement; and what cannot be looked
     into, without anybody to vouch for it, is known for this measurement only.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus holds less of each clip than the encoder's window.
+    EncoderError
+        If the encoder fails.
     """
-    study = originals.question.study
+    seconds = encoder.window_seconds or study.corpus.window_seconds
+    study.corpus.require_source(seconds, f"encoder {encoder.name!r}")
     found = encoder.identify()
     vouched = found.fingerprint is not None
     identity = digest(
@@ -50,13 +59,14 @@ def recognise(encoder: Encoder, originals: Rendered) -> Listener:
         encoder.window_seconds,
         encoder.batch_size,
     )
-    listener = Listener(encoder, found.fingerprint, identity)
+    originals = render(question(study, ORIGINAL))
+    listener = Listener(encoder, originals, found.fingerprint, identity)
     witnessed = (identity, study.corpus.fingerprint)
     first = vouched and witnessed not in study.stores.witnessed
     if encoder.tells_its_state and vouched and not first:
         return listener
     number = witnesses_among(len(study.corpus)) if first else FURTHER_WITNESSES
-    while stored := _witnesses(listener, originals, number):
+    while stored := _witnesses(listener, number):
         clips = list(stored)
         fresh = listener.encode(originals, clips, listener.windows(originals, clips))
         if _same_embeddings(fresh, list(stored.values())):
@@ -66,11 +76,9 @@ def recognise(encoder: Encoder, originals: Rendered) -> Listener:
     return listener
 
 
-def _witnesses(
-    listener: Listener, originals: Rendered, number: int
-) -> dict[int, npt.NDArray[np.generic]]:
+def _witnesses(listener: Listener, number: int) -> dict[int, npt.NDArray[np.generic]]:
     """Return stored embeddings of some originals, drawn at random."""
-    keys = originals.question.study.corpus.keys
+    originals, keys = listener.originals, listener.study.corpus.keys
     store = listener.store(originals)
     found: dict[int, npt.NDArray[np.generic]] = {}
     for i in _ANY_CLIPS.permutation(len(keys)).tolist():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.experiment.study import Question
+    from pytest_nnrel.measurement import Padding, Range, Unchanged
     from pytest_nnrel.store import Arrays, Store
 
 #: Clips of a task: the unit of parallel work, of memory, and of what Ctrl-C can lose.
 BLOCK = 16
 #: Check of a transformed clip: whether it is the original still.
-UNCHANGED = "unchanged"
+_UNCHANGED = "unchanged"
 #: Deviation, against the peak, that a change of gain and back explains in float32.
 UNCHANGED_TOLERANCE = 1e-6
 
@@ -154,26 +155,30 @@ def render(question: Question, indices: Sequence[int] | None = None) -> Rendered
     )
 
 
-def checks_of(rendered: Rendered, window_seconds: float) -> dict[str, Any]:
-    """Return the range of each thing that the transformation verified, and what befell clips.
-
-    That is, how many were padded to the window, and how many came back as they were.
-    """
-    records = rendered.records
-    ranges: dict[str, Any] = {}
-    for name in dict.fromkeys(name for record in records for name in record.checks):
-        values = [r.checks[name] for r in records if name in r.checks]
+def checks_of(rendered: Rendered) -> dict[str, Range]:
+    """Return the range of each thing that the transformation verified."""
+    ranges: dict[str, Range] = {}
+    for name in dict.fromkeys(name for record in rendered.records for name in record.checks):
+        values = [record.checks[name] for record in rendered.records if name in record.checks]
         ranges[name] = {"min": min(values), "max": max(values)}
-    unchanged = int(sum(record.checks[UNCHANGED] for record in records))
-    del ranges[UNCHANGED]
-    if unchanged and not isinstance(rendered.question.condition, Identity):
-        ranges[UNCHANGED] = {"clips": unchanged, "of": len(records)}
-    short = [window_seconds - record.seconds for record in records]
-    rate = rendered.question.study.corpus.sample_rate
-    short = [seconds for seconds in short if seconds > 0.5 / rate]
-    if short:
-        ranges["zero_padding"] = {"clips": len(short), "max_seconds": max(short)}
+    del ranges[_UNCHANGED]
     return ranges
+
+
+def unchanged_of(rendered: Rendered) -> Unchanged | None:
+    """Return how many clips came back as they were, if any did that should not."""
+    unchanged = int(sum(record.checks[_UNCHANGED] for record in rendered.records))
+    if not unchanged or isinstance(rendered.question.condition, Identity):
+        return None
+    return {"clips": unchanged, "of": len(rendered.records)}
+
+
+def padding_of(rendered: Rendered, window_seconds: float) -> Padding | None:
+    """Return how many clips are shorter than a window, if any are, and by how much at most."""
+    rate = rendered.question.study.corpus.sample_rate
+    short = [window_seconds - record.seconds for record in rendered.records]
+    short = [seconds for seconds in short if seconds > 0.5 / rate]
+    return {"clips": len(short), "max_seconds": max(short)} if short else None
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ class _RenderTask:
         original = self.corpus[index]
         transformed = self.condition.apply_checked(original, seed=self.seed)
         clip = transformed.clip
-        checks = {**transformed.checks, UNCHANGED: float(_is_same_audio(clip, original))}
+        checks = {**transformed.checks, _UNCHANGED: float(_is_same_audio(clip, original))}
         window = clip.with_samples(clip.window(self.corpus.window_seconds))
         samples: Arrays = {"samples": clip.samples}
         features: Arrays = {

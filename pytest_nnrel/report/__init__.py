@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_nnrel.files import replace_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_nnrel.report.results import Results
+
 RESULTS = "results.json"
 PAGE = "index.html"
 
 
-def write_report(folder: Path, results: dict[str, Any]) -> None:
+def write_report(folder: Path, results: Results) -> None:
     """Write ``results.json``, the audio of failing clips, and ``index.html`` made from both.
 
     Raises
@@ -29,7 +31,7 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
     results = json.loads(encoded)
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / RESULTS, encoded)
-    cases = listening.cases_of(findings.rows_of(results))
+    cases = listening.cases_of(findings.rows_of(results["tests"], results["measurements"]))
     listening.write_audio(
         folder / listening.AUDIO, [case for of_row in cases.values() for case in of_row]
     )

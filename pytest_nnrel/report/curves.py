@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.report.findings import Judgement, judgements
 from pytest_nnrel.report.results import kind_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement, TransformFacts
     from pytest_nnrel.report.findings import Row
     from pytest_nnrel.report.references import References
 
 #: Measures that are drawn, in the order in which the page has them.
-MEASURES = ("within", "accuracy", "rho")
+DRAWN = tuple(name for name, measure in MEASURES.items() if measure.drawn)
 #: The family that every curve starts from.
 _IDENTITY = "Identity"
 _NOT_JUDGED = Judgement()
@@ -122,13 +124,13 @@ class Section:
     """The charts of one encoder on one corpus, by measure."""
 
     encoder: str
-    corpus: dict[str, Any]
+    corpus: CorpusFacts
     failed: int = 0
     panels: dict[str, list[Panel]] = field(default_factory=dict)
 
 
 def sections_of(
-    measurements: Mapping[str, dict[str, Any]],
+    measurements: Mapping[str, PlainMeasurement],
     rows: Iterable[Row],
     references: References | None,
 ) -> list[Section]:
@@ -172,14 +174,14 @@ class _Place(NamedTuple):
 
 
 def _grouped(
-    measurements: Mapping[str, dict[str, Any]], judged: Mapping[str, Judgement]
+    measurements: Mapping[str, PlainMeasurement], judged: Mapping[str, Judgement]
 ) -> tuple[
-    dict[_Place, list[Sample]], dict[tuple[str, str], list[Sample]], dict[_Place, dict[str, Any]]
+    dict[_Place, list[Sample]], dict[tuple[str, str], list[Sample]], dict[_Place, PlainMeasurement]
 ]:
     """Return samples by chart, the audio space's by corpus and family, and a measurement each."""
     groups: dict[_Place, list[Sample]] = defaultdict(list)
     bounds: dict[tuple[str, str], list[Sample]] = defaultdict(list)
-    about: dict[_Place, dict[str, Any]] = {}
+    about: dict[_Place, PlainMeasurement] = {}
     for key, measured in measurements.items():
         details, measure = measured["details"], measured["measure"]
         corpus, family = details["corpus"]["fingerprint"], details["transform"]["family"]
@@ -189,17 +191,18 @@ def _grouped(
             continue
         if measure == "audio" and details["identity"]["audio_distance"] == "dtw":
             bounds[corpus, family].append(_sample(measured))
-        if measure in MEASURES:
-            order, kind = MEASURES.index(measure), kind_of(measured)
+        if measure in DRAWN:
+            order, kind = DRAWN.index(measure), kind_of(measured)
             place = _Place(subject_of(measured), corpus, order, kind, family)
             groups[place].append(_sample(measured, judged.get(key, _NOT_JUDGED)))
             about[place] = measured
     return groups, bounds, about
 
 
-def _sample(measured: dict[str, Any], judgement: Judgement = _NOT_JUDGED) -> Sample:
+def _sample(measured: PlainMeasurement, judgement: Judgement = _NOT_JUDGED) -> Sample:
     transform = measured["details"]["transform"]
     magnitude, severity = transform["magnitude"], transform["severity"]
+    assert magnitude is not None  # of others there is no chart
     low, high = measured["ci"]
     return Sample(
         magnitude if severity is None else severity,
@@ -213,7 +216,7 @@ def _sample(measured: dict[str, Any], judgement: Judgement = _NOT_JUDGED) -> Sam
 
 
 def _panel(
-    transform: dict[str, Any],
+    transform: TransformFacts,
     group: Sequence[Sample],
     audio: Sequence[Sample],
     references: Mapping[str, Sequence[tuple[float, ...]]],

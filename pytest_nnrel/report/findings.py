@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.assertions import too_few_clips
 from pytest_nnrel.comparison import describe_drop
-from pytest_nnrel.recording import Measurement
+from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.report.results import describe_rates, describe_value, kind_of, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.report.results import PlainTest, PlainVerdict
 
 #: Outcomes in the order in which the page lists them.
 ORDER = ("crashed", "error", "fails", "undecided", "holds")
@@ -26,7 +29,17 @@ WORDS = {
     "holds": "hold",
 }
 _CRASHED = "The process that ran this test died before it could report."
-_REDO = "redo:"
+_NO_VERDICT: PlainVerdict = {
+    "assertion": "",
+    "outcome": "crashed",
+    "minimum": None,
+    "measurement": None,
+    "message": "",
+    "redo": "",
+    "subject": "",
+    "headline": "",
+    "covers": [],
+}
 
 
 @dataclass(frozen=True)
@@ -47,19 +60,19 @@ class Row:
     test: str
     outcome: str
     message: str = ""
-    verdict: dict[str, Any] = field(default_factory=dict)
-    measured: dict[str, Any] | None = None
+    verdict: PlainVerdict = field(default_factory=lambda: _NO_VERDICT)
+    measured: PlainMeasurement | None = None
     anchor: str = ""
 
     @property
     def subject(self) -> str:
-        return subject_of(self.measured) if self.measured else self.verdict.get("subject", "")
+        return subject_of(self.measured) if self.measured else self.verdict["subject"]
 
     @property
     def kind(self) -> str:
         if self.measured:
             return kind_of(self.measured)
-        return str(self.verdict["assertion"]) if self.verdict.get("headline") else ""
+        return self.verdict["assertion"] if self.verdict["headline"] else ""
 
     @property
     def transform(self) -> str:
@@ -71,14 +84,14 @@ class Row:
 
     @property
     def minimum(self) -> float | None:
-        return self.verdict.get("minimum")
+        return self.verdict["minimum"]
 
     @property
     def found(self) -> str:
         """Value and interval, or what was found instead of one value."""
         if self.measured:
             return describe_value(self.measured)
-        return str(self.verdict.get("headline", ""))
+        return self.verdict["headline"]
 
     @property
     def beside(self) -> str:
@@ -104,9 +117,8 @@ class Row:
 
     @property
     def redo(self) -> str:
-        """Command that runs the test again, as its message gives it; empty where it gives none."""
-        lines = [line for line in self.message.splitlines() if line.startswith(_REDO)]
-        return lines[0].removeprefix(_REDO).strip() if lines else ""
+        """Command that runs the test again; empty where there is none."""
+        return self.verdict["redo"]
 
 
 @dataclass(frozen=True)
@@ -131,10 +143,10 @@ class Step:
     anchor: str = ""
 
 
-def rows_of(results: dict[str, Any]) -> list[Row]:
+def rows_of(tests: Iterable[PlainTest], measurements: Mapping[str, PlainMeasurement]) -> list[Row]:
     """Return a row for each verdict and crash, the gravest first, then the farthest off."""
     rows = []
-    for test in results["tests"]:
+    for test in tests:
         name = test["test"]
         if test["outcome"] == "crashed":
             rows.append(Row(name, "crashed", _CRASHED))
@@ -142,13 +154,14 @@ def rows_of(results: dict[str, Any]) -> list[Row]:
             message = verdict["message"]
             if message:
                 message = "\n".join([message, *_hypothesis_lines(test)])
-            measured = results["measurements"].get(verdict["measurement"])
+            key = verdict["measurement"]
+            measured = None if key is None else measurements.get(key)
             rows.append(Row(name, verdict["outcome"], message, verdict, measured))
     rows.sort(key=lambda row: (ORDER.index(row.outcome), row.spare))
     return [replace(row, anchor=f"verdict-{i}") for i, row in enumerate(rows)]
 
 
-def _hypothesis_lines(test: dict[str, Any]) -> list[str]:
+def _hypothesis_lines(test: PlainTest) -> list[str]:
     """Return how to keep what a Hypothesis test failed at, and how much it tried for that."""
     lines = [f"keep it:  {example}" for example in test.get("examples", ())]
     passed_over = len(test.get("passed_over", ()))
@@ -172,9 +185,9 @@ def judgements(rows: Iterable[Row]) -> dict[str, Judgement]:
     """
     judged: dict[str, Judgement] = {}
     for row in rows:
-        keys = [row.verdict.get("measurement") or ""]
+        keys = [row.verdict["measurement"] or ""]
         if row.outcome == "holds":
-            keys += row.verdict.get("covers", ())
+            keys += row.verdict["covers"]
         for key in filter(None, keys):
             known = judged.get(key)
             if known is None or ORDER.index(row.outcome) < ORDER.index(known.outcome):
@@ -216,7 +229,7 @@ def groups_of(rows: Iterable[Row], outcomes: Sequence[str]) -> list[Group]:
 
 
 def next_steps(
-    rows: Sequence[Row], measurements: Iterable[dict[str, Any]], *, heard: str
+    rows: Sequence[Row], measurements: Iterable[PlainMeasurement], *, heard: str
 ) -> list[Step]:
     """Return what to do about a run.
 
@@ -259,7 +272,7 @@ def next_steps(
     return steps
 
 
-def _nothing_to_do(measurements: Iterable[dict[str, Any]]) -> str:
+def _nothing_to_do(measurements: Iterable[PlainMeasurement]) -> str:
     """Return that all is well, and what the corpora were too small to see."""
     corpora = [m["details"]["corpus"] for m in measurements]
     drops = sorted({describe_drop(corpus["clips"], corpus["groups"]) for corpus in corpora})
@@ -274,7 +287,9 @@ def _is_worse(row: Row) -> bool:
     return bool((row.verdict.get("comparison") or {}).get("verdict") == "worse")
 
 
-def _beyond_the_audio(failed: Sequence[Row], measurements: Iterable[dict[str, Any]]) -> list[Step]:
+def _beyond_the_audio(
+    failed: Sequence[Row], measurements: Iterable[PlainMeasurement]
+) -> list[Step]:
     """Return a step where more was asked for than the audio itself reaches."""
     bounds = {
         _condition_of(m): m["value"]
@@ -299,6 +314,6 @@ def _beyond_the_audio(failed: Sequence[Row], measurements: Iterable[dict[str, An
     ]
 
 
-def _condition_of(measurement: dict[str, Any]) -> tuple[object, ...]:
+def _condition_of(measurement: PlainMeasurement) -> tuple[object, ...]:
     identity = measurement["details"]["identity"]
     return identity["corpus"], identity["seed"], identity["transform"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_nnrel.report.curves import MEASURES
+from pytest_nnrel.report.curves import DRAWN
 from pytest_nnrel.report.findings import judgements
 from pytest_nnrel.report.results import describe_value, kind_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pytest_nnrel.measurement import PlainMeasurement, TransformFacts
     from pytest_nnrel.report.findings import Row
 
 #: Rows and columns that the page shows of one table.
@@ -58,14 +59,14 @@ class HeatMap:
     left_out: int
 
 
-def heat_maps(measurements: Mapping[str, dict[str, Any]], rows: Iterable[Row]) -> list[HeatMap]:
+def heat_maps(measurements: Mapping[str, PlainMeasurement], rows: Iterable[Row]) -> list[HeatMap]:
     """Return a table for each corpus and measure that has more than one transformation."""
     outcomes = {key: judged.outcome for key, judged in judgements(rows).items()}
-    groups: dict[tuple[int, str, str], list[tuple[str, dict[str, Any]]]] = {}
+    groups: dict[tuple[int, str, str], list[tuple[str, PlainMeasurement]]] = {}
     for key, measured in measurements.items():
-        if measured["measure"] in MEASURES:
+        if measured["measure"] in DRAWN:
             place = (
-                MEASURES.index(measured["measure"]),
+                DRAWN.index(measured["measure"]),
                 measured["details"]["corpus"]["fingerprint"],
                 kind_of(measured),
             )
@@ -75,10 +76,10 @@ def heat_maps(measurements: Mapping[str, dict[str, Any]], rows: Iterable[Row]) -
 
 
 def _heat_map(
-    kind: str, group: Sequence[tuple[str, dict[str, Any]]], outcomes: Mapping[str, str]
+    kind: str, group: Sequence[tuple[str, PlainMeasurement]], outcomes: Mapping[str, str]
 ) -> HeatMap:
     corpus = group[0][1]["details"]["corpus"]
-    placed: dict[tuple[str, tuple[object, ...]], tuple[str, dict[str, Any]]] = {}
+    placed: dict[tuple[str, tuple[object, ...]], tuple[str, PlainMeasurement]] = {}
     columns: dict[tuple[object, ...], Column] = {}
     for key, measured in group:
         transform = measured["details"]["transform"]
@@ -110,13 +111,13 @@ def _heat_map(
     )
 
 
-def _column(transform: dict[str, Any]) -> Column:
+def _column(transform: TransformFacts) -> Column:
     ladder, magnitude = transform["severity"] is not None, transform["magnitude"]
     label = f"{magnitude:g}" if ladder and magnitude is not None else transform["name"]
     return Column(transform["family"], label, transform["name"])
 
 
-def _cell(entry: tuple[str, dict[str, Any]] | None, outcomes: Mapping[str, str]) -> Cell | None:
+def _cell(entry: tuple[str, PlainMeasurement] | None, outcomes: Mapping[str, str]) -> Cell | None:
     if entry is None:
         return None
     key, measured = entry

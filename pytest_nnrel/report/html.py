@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from pytest_nnrel.report.results import Conditions
+    from pytest_nnrel.measurement import EncoderFacts, PlainMeasurement
+    from pytest_nnrel.report.results import Conditions, Results
 
 #: What a page shows of a run; ``results.json`` has the rest, and the page says how much that is.
 MAX_BROKEN, MAX_ROWS, MAX_SECTIONS, MAX_GROUPS, MAX_FLIPS = 60, 1000, 12, 8, 100
@@ -45,7 +46,7 @@ class Shown:
         return cls(items[:room], max(0, len(items) - room))
 
 
-def render_page(results: dict[str, Any], folder: Path | None = None) -> str:
+def render_page(results: Results, folder: Path | None = None) -> str:
     """Return the page.
 
     Parameters
@@ -79,10 +80,10 @@ def environment(package: str) -> Environment:
     )
 
 
-def _content(results: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     """Return what the template shows."""
     measurements = results["measurements"]
-    rows = findings.rows_of(results)
+    rows = findings.rows_of(results["tests"], results["measurements"])
     counts = findings.tally(rows)
     cases = listening.cases_of(rows)
     heard = [case for of_row in cases.values() for case in of_row]
@@ -142,7 +143,7 @@ def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def _engines(measurements: Iterable[dict[str, Any]]) -> dict[str, str]:
+def _engines(measurements: Iterable[PlainMeasurement]) -> dict[str, str]:
     """Return what transformed the clips, by family."""
     found: dict[str, str] = {}
     for measured in measurements:
@@ -154,7 +155,7 @@ def _engines(measurements: Iterable[dict[str, Any]]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _encoders(measurements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _encoders(measurements: Iterable[PlainMeasurement]) -> list[EncoderFacts]:
     found = {
         (encoder["name"], encoder["fingerprint"]): encoder
         for measured in measurements

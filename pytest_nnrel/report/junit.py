@@ -39,13 +39,9 @@ def properties_of(recorded: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
         single value was judged: of the gravest verdict, none where nothing was judged. Then
         ``nnrel`` with a line for each measurement.
     """
-    test = {
-        "test": "",
-        "outcome": "",
-        "verdicts": [verdict for part in recorded for verdict in part["verdicts"]],
-    }
+    verdicts = [verdict for part in recorded for verdict in part["verdicts"]]
     measurements = {key: m for part in recorded for key, m in part["measurements"].items()}
-    rows = rows_of({"measurements": measurements, "tests": [test]})
+    rows = rows_of([{"test": "", "outcome": "", "verdicts": verdicts}], measurements)
     found = _properties_of(rows[0]) if rows else {}
     named = [(f"{NAME}.{key}", _text(value)) for key, value in found.items() if value is not None]
     return [*named, *((NAME, line) for part in recorded for line in describe(part))]

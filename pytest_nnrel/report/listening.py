@@ -11,7 +11,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
 from pytest_nnrel.files import replace_bytes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement, WorstClip
     from pytest_nnrel.report.findings import Row
 
 #: Folder of the audio, beside the page.
@@ -64,8 +65,8 @@ class Case:
         Original, transformed clip, wrong neighbour.
     """
 
-    worst: dict[str, Any]
-    measured: dict[str, Any]
+    worst: WorstClip
+    measured: PlainMeasurement
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -129,7 +130,7 @@ def cases_of(rows: Iterable[Row]) -> dict[int, list[Case]]:
     return found
 
 
-def _left(worst: dict[str, Any]) -> bool:
+def _left(worst: WorstClip) -> bool:
     own, other = worst["own_distance"], worst["neighbour_distance"]
     return own is None or other is None or own >= other
 
@@ -181,7 +182,7 @@ def write_audio(folder: Path, cases: Sequence[Case]) -> None:
         folder.rmdir()
 
 
-def _reopened(about: dict[str, Any]) -> Corpus | None:
+def _reopened(about: CorpusFacts) -> Corpus | None:
     """Return a corpus as its description has it; None where it was made in Python, or is gone."""
     from pytest_nnrel.corpus import reopen
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.files import replace_text
@@ -13,6 +13,9 @@ from pytest_nnrel.report.results import assumptions_of, conditions_of, told_apar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.report.results import PlainVerdict, Results
 
 SUMMARY = "summary.md"
 #: Rows of a table, and lines of a comparison; the report has them all.
@@ -32,7 +35,7 @@ _HEADINGS = {
 _COLUMNS = ("test", "encoder", "transformation", "found", "asked")
 
 
-def summary_text(results: dict[str, Any]) -> str:
+def summary_text(results: Results) -> str:
     """Return a summary in GitHub's Markdown.
 
     Parameters
@@ -48,13 +51,13 @@ def summary_text(results: dict[str, Any]) -> str:
         spans, so that nothing in them is markup.
     """
     results = told_apart(results)
-    rows = rows_of(results)
+    rows = rows_of(results["tests"], results["measurements"])
     parts = ["## pytest-nnrel", headline(tally(rows))]
     for outcome, heading in _HEADINGS.items():
         cells = [_cells(row) for row in rows if row.outcome == outcome]
         if cells:
             parts.append(f"### {heading}\n\n{_table(cells)}")
-    compared = [row.verdict for row in rows if row.verdict.get("assertion") == _BASELINE]
+    compared = [row.verdict for row in rows if row.verdict["assertion"] == _BASELINE]
     if compared:
         parts.append("### Baseline\n\n" + "\n\n".join(map(_comparison, compared[:_ROWS])))
     corpora = list(_corpora(results["measurements"].values()))
@@ -119,7 +122,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         beside = f" ({row.beside})" if row.beside else ""
         hint = f": {row.hint}" if row.hint else ""
         found = f"{code(row.kind)} {row.found}{beside}, n = {row.measured['n']}{hint}"
-    elif row.verdict.get("assertion") == _BASELINE and row.found:
+    elif row.verdict["assertion"] == _BASELINE and row.found:
         found = "see below"
     else:
         found = code(row.found or row.first_line, _LINE_LENGTH)
@@ -135,7 +138,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
     return text + (f"\n\nand {more:,} more: see `index.html`" if more > 0 else "")
 
 
-def _comparison(verdict: dict[str, Any]) -> str:
+def _comparison(verdict: PlainVerdict) -> str:
     """Return what became of an encoder since its baseline, as a block of text."""
     lines = (verdict["message"] or verdict["headline"]).splitlines()
     if len(lines) > _ROWS:
@@ -145,7 +148,7 @@ def _comparison(verdict: dict[str, Any]) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
+def _corpora(measurements: Iterable[PlainMeasurement]) -> Iterable[str]:
     """Yield, for each corpus, what it is and the smallest drop that it can show."""
     for found in conditions_of(measurements):
         corpus, names = found.corpus, found.names

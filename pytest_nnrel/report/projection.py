@@ -10,6 +10,8 @@ from pytest_nnrel.report.results import subject_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytest_nnrel.measurement import PlainMeasurement
+
 #: Maps of a page.
 MAX_MAPS = 12
 SIZE, _MARGIN = 300.0, 12.0
@@ -43,7 +45,7 @@ class Map:
 
 
 def maps_of(
-    measurements: Mapping[str, dict[str, Any]], corpora: Mapping[str, dict[str, Any]]
+    measurements: Mapping[str, PlainMeasurement], corpora: Mapping[str, dict[str, Any]]
 ) -> list[Map]:
     """Return the maps of a run: one for each encoder and family, of the mildest magnitude.
 
@@ -60,19 +62,19 @@ def maps_of(
     return [chosen[place] for place in sorted(chosen, key=str)]
 
 
-def _mapped(measurements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _mapped(measurements: Iterable[PlainMeasurement]) -> list[PlainMeasurement]:
     having = [m for m in measurements if "map" in m["details"]]
     moved = [m for m in having if m["details"]["transform"]["family"] != "Identity"]
     return sorted(moved, key=_gravity)
 
 
-def _gravity(measured: dict[str, Any]) -> tuple[float, str]:
+def _gravity(measured: PlainMeasurement) -> tuple[float, str]:
     transform = measured["details"]["transform"]
     severity = transform["severity"]
     return float("inf") if severity is None else abs(severity), transform["name"]
 
 
-def _map(measured: dict[str, Any], corpora: Mapping[str, dict[str, Any]]) -> Map:
+def _map(measured: PlainMeasurement, corpora: Mapping[str, dict[str, Any]]) -> Map:
     given = measured["details"]["map"]
     clips = corpora[measured["details"]["identity"]["corpus"]]["clips"]
     wrong = {clip for clip, kept in zip(clips, measured["outcomes"]) if kept == "0"}

@@ -10,14 +10,17 @@ import json
 import platform
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.versions import NOT_INSTALLED, library_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement
 
 FORMAT = "pytest-nnrel results"
 #: Raised whenever a reader of the old schema would misread the new one.
@@ -27,13 +30,48 @@ _DISTRIBUTIONS = (
     "pytest-nnrel", "pytest", "numpy", "scipy", "numba", "librosa", "soxr", "soundfile",
     "pyloudnorm", "pedalboard", "lameenc", "torch",
 )  # fmt: skip
-_SYMBOLS = {"within": "C_W", "audio": "C_W audio", "accuracy": "C_acc", "rho": "C_rho",
-            "exemplar": "1-delta", "monotone": "monotonicity"}  # fmt: skip
-
 #: Stands for the test where none is known, such as in a thread while several tests run.
 NO_TEST = "(no test)"
 #: What only a failed Hypothesis test carries.
 _OF_HYPOTHESIS = ("examples", "passed_over")
+
+
+class PlainVerdict(TypedDict):
+    """A verdict as JSON holds it, `Verdict.as_dict`, and the command that gives it again."""
+
+    assertion: str
+    outcome: str
+    minimum: float | None
+    measurement: str | None
+    message: str
+    redo: str
+    subject: str
+    headline: str
+    covers: list[str]
+    comparison: NotRequired[dict[str, Any]]
+
+
+class PlainTest(TypedDict):
+    """A test, what became of it, and what it said."""
+
+    test: str
+    outcome: str
+    verdicts: list[PlainVerdict]
+    examples: NotRequired[list[str]]
+    passed_over: NotRequired[list[str | None]]
+
+
+class Results(TypedDict):
+    """The content of ``results.json``."""
+
+    format: str
+    schema_version: int
+    settings: dict[str, Any]
+    run: dict[str, Any]
+    environment: dict[str, str]
+    corpora: dict[str, dict[str, Any]]
+    measurements: dict[str, PlainMeasurement]
+    tests: list[PlainTest]
 
 
 class Collector:
@@ -60,7 +98,7 @@ class Collector:
             self._phases[test] = {}
         self._phases.setdefault(test, {})[phase] = (outcome, carried)
 
-    def results(self, about: dict[str, Any]) -> dict[str, Any]:
+    def results(self, about: dict[str, Any]) -> Results:
         """Return the content of ``results.json``.
 
         Parameters
@@ -68,7 +106,7 @@ class Collector:
         about : dict
             Its ``"settings"`` and ``"run"``.
         """
-        measurements: dict[str, dict[str, Any]] = {}
+        measurements: dict[str, PlainMeasurement] = {}
         corpora: dict[str, dict[str, Any]] = {}
         tests = []
         for test, phases in sorted(self._phases.items()):
@@ -84,11 +122,12 @@ class Collector:
             recorded = any(carried is not None for _, carried in phases.values())
             if recorded or "crashed" in outcomes:
                 entry = {"test": test, "outcome": _worst(outcomes), "verdicts": verdicts}
-                tests.append(entry | extras)
+                tests.append(cast("PlainTest", entry | extras))
         return {
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,
-            **about,
+            "settings": about["settings"],
+            "run": about["run"],
             "environment": _environment(),
             "corpora": dict(sorted(corpora.items())),
             "measurements": _without_graver_maps(dict(sorted(measurements.items()))),
@@ -106,7 +145,7 @@ class Collector:
         ]
 
 
-def _without_graver_maps(measurements: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _without_graver_maps(measurements: dict[str, PlainMeasurement]) -> dict[str, PlainMeasurement]:
     """Return measurements of which only the mildest of a family keep the map that they carry."""
     mildest: dict[tuple[object, ...], float] = {}
     for measured in measurements.values():
@@ -116,14 +155,15 @@ def _without_graver_maps(measurements: dict[str, dict[str, Any]]) -> dict[str, d
     kept = {}
     for key, measured in measurements.items():
         place, gravity = _place_of(measured)
-        details = measured["details"]
+        details = measured["details"].copy()
         if "map" in details and gravity > mildest[place]:
-            details = {name: value for name, value in details.items() if name != "map"}
-        kept[key] = {**measured, "details": details}
+            del details["map"]
+        kept[key] = measured.copy()
+        kept[key]["details"] = details
     return kept
 
 
-def _place_of(measured: dict[str, Any]) -> tuple[tuple[object, ...], float]:
+def _place_of(measured: PlainMeasurement) -> tuple[tuple[object, ...], float]:
     identity, transform = measured["details"]["identity"], measured["details"]["transform"]
     place = (
         identity.get("encoder"),
@@ -148,7 +188,7 @@ def _environment() -> dict[str, str]:
     return found | {name: v for name, v in versions.items() if v != NOT_INSTALLED}
 
 
-def load_results(path: Path) -> dict[str, Any]:
+def load_results(path: Path) -> Results:
     """Read a ``results.json``.
 
     Raises
@@ -169,7 +209,7 @@ def load_results(path: Path) -> dict[str, Any]:
             f"{path} has schema version {results.get('schema_version')}, and this pytest-nnrel"
             f" reads {SCHEMA_VERSION}; read it with the version that wrote it"
         )
-    return results
+    return cast("Results", results)
 
 
 def schema() -> dict[str, Any]:
@@ -179,7 +219,7 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def stable(results: dict[str, Any]) -> dict[str, Any]:
+def stable(results: Results) -> dict[str, Any]:
     """Return results without the fields that the schema marks volatile, floats to 6 digits.
 
     Two runs that found the same give equal values.
@@ -210,7 +250,7 @@ def _without_volatile(value: Any, node: dict[str, Any], root: dict[str, Any]) ->
 _MARK_LENGTH = 14
 
 
-def told_apart(results: dict[str, Any]) -> dict[str, Any]:
+def told_apart(results: Results) -> Results:
     """Return results in which encoders that share a name bear a piece of their fingerprint too.
 
     Otherwise views, which go by names, would draw several encoders as one. Those without a
@@ -223,43 +263,46 @@ def told_apart(results: dict[str, Any]) -> dict[str, Any]:
     shared = {name for name, fingerprints in known.items() if len(fingerprints) > 1}
     if not shared:
         return results
-    measurements = {}
-    for key, measurement in results["measurements"].items():
-        details = measurement["details"]
+    measurements = results["measurements"].copy()
+    for key, measurement in measurements.items():
+        details = measurement["details"].copy()
         encoder = details.get("encoder")
         if encoder and encoder["name"] in shared:
             mark = (encoder["fingerprint"] or "no fingerprint")[:_MARK_LENGTH]
-            named = {**encoder, "name": f"{encoder['name']} ({mark})"}
-            measurement = {**measurement, "details": {**details, "encoder": named}}
-        measurements[key] = measurement
-    return {**results, "measurements": measurements}
+            details["encoder"] = encoder.copy()
+            details["encoder"]["name"] = f"{encoder['name']} ({mark})"
+            measurements[key] = measurement.copy()
+            measurements[key]["details"] = details
+    marked = results.copy()
+    marked["measurements"] = measurements
+    return marked
 
 
-def subject_of(measurement: dict[str, Any]) -> str:
+def subject_of(measurement: PlainMeasurement) -> str:
     """Return the encoder's name; for audio space, that."""
     encoder = measurement["details"].get("encoder")
     return str(encoder["name"]) if encoder else "audio space"
 
 
-def kind_of(measurement: dict[str, Any]) -> str:
+def kind_of(measurement: PlainMeasurement) -> str:
     """Return measure and distances, such as ``C_W euclidean``."""
     identity = measurement["details"]["identity"]
-    distances = [identity[key] for key in ("audio_distance", "latent_distance") if key in identity]
+    distances = filter(None, (identity.get("audio_distance"), identity.get("latent_distance")))
     pairs = identity.get("pairs", "all")
     suffix = "" if pairs == "all" else f" ({pairs} pairs)"
-    return f"{_SYMBOLS[measurement['measure']]} {' x '.join(distances)}{suffix}"
+    return f"{MEASURES[measurement['measure']].symbol} {' x '.join(distances)}{suffix}"
 
 
-def conditions_of(measurements: Iterable[dict[str, Any]]) -> list[Conditions]:
+def conditions_of(measurements: Iterable[PlainMeasurement]) -> list[Conditions]:
     """Return what was measured on each corpus, in the order of the measurements."""
     found: dict[str, Conditions] = {}
     for measurement in measurements:
-        corpus, transform = (measurement["details"][key] for key in ("corpus", "transform"))
+        corpus, transform = measurement["details"]["corpus"], measurement["details"]["transform"]
         of_corpus = found.setdefault(corpus["fingerprint"], Conditions(corpus))
         of_corpus.names.add(transform["name"])
         if transform["asked"] != transform["name"]:
             of_corpus.aliases.add(f"{transform['asked']} is {transform['name']}")
-        unchanged = transform.get("checks", {}).get("unchanged")
+        unchanged = transform.get("unchanged")
         if unchanged:
             of_corpus.unchanged.add(
                 f"{transform['name']}: {unchanged['clips']} of {unchanged['of']}"
@@ -282,13 +325,13 @@ class Conditions:
         How many clips a transformation gave back as they were, of those that did.
     """
 
-    corpus: dict[str, Any]
+    corpus: CorpusFacts
     names: set[str] = field(default_factory=set)
     aliases: set[str] = field(default_factory=set)
     unchanged: set[str] = field(default_factory=set)
 
 
-def assumptions_of(measurements: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+def assumptions_of(measurements: Iterable[PlainMeasurement]) -> dict[str, list[str]]:
     """Return what was taken for granted, and the names of the encoders that do not say it."""
     found: dict[str, set[str]] = {}
     for measurement in measurements:
@@ -298,7 +341,7 @@ def assumptions_of(measurements: Iterable[dict[str, Any]]) -> dict[str, list[str
     return {assumption: sorted(found[assumption]) for assumption in sorted(found)}
 
 
-def describe_value(measurement: dict[str, Any]) -> str:
+def describe_value(measurement: PlainMeasurement) -> str:
     """Return value and interval, such as ``0.896 [0.832, 0.937]``."""
     if measurement["measure"] == "exemplar":  # one clip has no interval
         return f"{measurement['value']:g}"
@@ -306,7 +349,7 @@ def describe_value(measurement: dict[str, Any]) -> str:
     return f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def describe_rates(measurement: dict[str, Any]) -> str:
+def describe_rates(measurement: PlainMeasurement) -> str:
     """Return both within-space rates for C_acc: spaces that fail together agree; else nothing."""
     if measurement["measure"] != "accuracy":
         return ""
@@ -314,7 +357,7 @@ def describe_rates(measurement: dict[str, Any]) -> str:
     return f"C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f}"
 
 
-def describe_fully(measurement: dict[str, Any]) -> str:
+def describe_fully(measurement: PlainMeasurement) -> str:
     """Return value, interval and, of C_acc, both within-space rates in one line."""
     rates = describe_rates(measurement)
     return describe_value(measurement) + (f" ({rates})" if rates else "")

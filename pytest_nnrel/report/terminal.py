@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report.results import (
@@ -18,23 +18,25 @@ from pytest_nnrel.report.results import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.report.results import PlainVerdict, Results
 
-def summary_lines(results: dict[str, Any]) -> list[str]:
+
+def summary_lines(results: Results) -> list[str]:
     """Return the lines of the summary; none where nothing was measured."""
     measurements = told_apart(results)["measurements"]
     verdicts = [verdict for test in results["tests"] for verdict in test["verdicts"]]
     lines = list(_corpora(measurements.values()))
-    judged: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    judged: dict[tuple[str, str], list[tuple[PlainVerdict, PlainMeasurement]]] = defaultdict(list)
     for verdict in verdicts:
         if verdict["measurement"] is not None:
             measured = measurements[verdict["measurement"]]
-            judged[subject_of(measured), kind_of(measured)].append(verdict)
+            judged[subject_of(measured), kind_of(measured)].append((verdict, measured))
     rows = []
     for (subject, kind), group in sorted(judged.items()):
         # The verdict that has least to spare says most about its group.
-        closest = min(group, key=lambda v: measurements[v["measurement"]]["value"] - v["minimum"])
-        measured = measurements[closest["measurement"]]
-        counts = Counter(verdict["outcome"] for verdict in group)
+        closest, measured = min(group, key=_spare)
+        counts = Counter(verdict["outcome"] for verdict, _ in group)
         tally = ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
         rows.append(
             (
@@ -66,7 +68,13 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _corpora(measurements: Iterable[dict[str, Any]]) -> Iterable[str]:
+def _spare(judged: tuple[PlainVerdict, PlainMeasurement]) -> float:
+    """Return how far a value is above what was asked for."""
+    verdict, measured = judged
+    return measured["value"] - (verdict["minimum"] or 0.0)
+
+
+def _corpora(measurements: Iterable[PlainMeasurement]) -> Iterable[str]:
     for found in conditions_of(measurements):
         corpus = found.corpus
         yield (

@@ -28,6 +28,7 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.audio import rms
 from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on
@@ -400,7 +401,8 @@ def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Itera
     for name, trial, encoder in encoders:
         if trial > 1:
             continue  # the paper shows one trial of each
-        z = [embed(encoder, render(question(study, step.transform))).queries for step in shown]
+        listener = recognise(encoder, study)
+        z = [embed(listener, render(question(study, step.transform))).queries for step in shown]
         places = iter(_embedded(np.concatenate(z)))
         for step in shown:
             for clip in corpus.ids:

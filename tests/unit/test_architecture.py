@@ -13,6 +13,7 @@ ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing", "scopes"),
+    ("measurement",),
     ("lanes", "devices", "handover", "identity", "consistency"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "decoding", "progress", "keys"),
@@ -33,7 +34,7 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
-    "__init__", "errors", "files", "versions", "scopes", "handover", "settings", "recording",
+    "__init__", "errors", "files", "versions", "scopes", "handover", "measurement", "settings", "recording",
     "plugin", "printing", "transforms",
 )  # fmt: skip
 

@@ -50,7 +50,7 @@ from pytest_nnrel.assertions import outcome_of
 from pytest_nnrel.consistency import clips_to_decide, wilson_interval
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.experiment.embedding import embed
-from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, witnesses_among
+from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, witnesses_among
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
@@ -509,7 +509,7 @@ def test_padding_with_zeros_is_reported(run, corpus, seconds, padded):
 
     encoder = as_encoder(listening, window_seconds=seconds)
     measured = within_consistency(encoder, shorten, corpus=corpus)
-    padding = measured.details["transform"]["checks"]["zero_padding"]
+    padding = measured.details["transform"]["zero_padding"]
     assert padding["clips"] == 8
     assert padding["max_seconds"] == pytest.approx(padded, abs=1e-4)
     silent = max((batch == 0.0).all(axis=0).mean() for batch, _ in listening.given)
@@ -518,7 +518,7 @@ def test_padding_with_zeros_is_reported(run, corpus, seconds, padded):
 
 def test_no_padding_is_not_reported(run, corpus):
     measured = within_consistency(bands, reverse, corpus=corpus)
-    assert "zero_padding" not in measured.details["transform"]["checks"]
+    assert "zero_padding" not in measured.details["transform"]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -526,8 +526,10 @@ def test_no_padding_is_not_reported(run, corpus):
 
 
 def nearest_of_one(transform, corpus):
-    rendered = render(question(study_on(corpus), as_transform(transform)), [1])
-    return nearest(embed(as_encoder(bands), rendered), resolve_distance("euclidean"))
+    study = study_on(corpus)
+    rendered = render(question(study, as_transform(transform)), [1])
+    listener = recognise(as_encoder(bands), study)
+    return nearest(embed(listener, rendered), resolve_distance("euclidean"))
 
 
 MEASURES = {

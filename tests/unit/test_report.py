@@ -198,7 +198,7 @@ def test_a_measurement_has_its_gravest_outcome_and_a_part_of_a_failure_has_none(
 
 
 def test_top_says_what_failed_what_is_close_and_what_to_do(results, page):
-    counts = findings.tally(findings.rows_of(results))
+    counts = findings.tally(findings.rows_of(results["tests"], results["measurements"]))
     assert counts["fails"] >= 3
     assert counts["undecided"] == 1
     (headline,) = page.texts("h1")
@@ -237,7 +237,7 @@ def test_page_is_made_of_landmarks_headings_and_described_tables(page):
 
 
 def _panels(results, known=None):
-    rows = findings.rows_of(results)
+    rows = findings.rows_of(results["tests"], results["measurements"])
     (section,) = curves.sections_of(results["measurements"], rows, known)
     return {
         (kind.split()[0], panel.title): panel
@@ -364,7 +364,7 @@ def test_damaged_reference_curves_are_told(tmp_path, text):
 
 
 def _cases(results):
-    found = listening.cases_of(findings.rows_of(results))
+    found = listening.cases_of(findings.rows_of(results["tests"], results["measurements"]))
     return [case for cases in found.values() for case in cases]
 
 
