@@ -85,20 +85,27 @@ def _validate_originals(n: int) -> None:
 class Exemplars:
     """What the distances of transformed clips to all originals say of each of them.
 
+    The *others* are the originals that compete with the own one: all but it or, where groups are
+    told, those of other groups. A clip of the same track is a relative too.
+
     Attributes
     ----------
     own : float64[k]
         Distance to the own original.
     neighbour : int[k]
-        Nearest *other* original, the first of them where several are equally near. NaN counts as
+        Nearest other original, the first of them where several are equally near. NaN counts as
         infinitely far.
     nearest : float64[k]
         Distance to it.
     non_finite : bool[k]
-        Whether any of the distances is not finite.
+        Whether the distance to the own original, or to any other, is not finite.
     ranks : int[k]
-        How many other originals are nearer than the own one. As in `errors`, one that is as near,
-        or whose distance is not finite, counts as nearer, so that a rank of 0 is no error.
+        How many others are nearer than the own original. As in `errors`, one that is as near, or
+        whose distance is not finite, counts as nearer, so that a rank of 0 is no error.
+    others : int[k]
+        How many there are.
+    relative_nearer : bool[k]
+        Whether an original of the own group that does not compete is as near as the own, or nearer.
     """
 
     own: Matrix
@@ -106,6 +113,8 @@ class Exemplars:
     nearest: Matrix
     non_finite: Flags
     ranks: npt.NDArray[np.intp]
+    others: npt.NDArray[np.intp]
+    relative_nearer: Flags
 
     @property
     def margins(self) -> Matrix:
@@ -140,7 +149,11 @@ class Exemplars:
         return np.asarray(~(self.margins > 0.0) | self.ties | self.non_finite)
 
 
-def exemplars(distances: Distances, own: npt.NDArray[np.intp] | None = None) -> Exemplars:
+def exemplars(
+    distances: Distances,
+    own: npt.NDArray[np.intp] | None = None,
+    groups: Sequence[str] | None = None,
+) -> Exemplars:
     """Look up each transformed clip's own original and its nearest other one.
 
     Parameters
@@ -149,44 +162,68 @@ def exemplars(distances: Distances, own: npt.NDArray[np.intp] | None = None) -> 
         Of k transformed clips to all n originals.
     own : int[k], optional
         Columns of the own originals; on the diagonal of a square where omitted.
+    groups : sequence of str, optional
+        One per original: those of one group do not compete with each other. Where omitted all do,
+        which is eq. 9 to the letter.
 
     Returns
     -------
     Exemplars
+
+    Raises
+    ------
+    TooFewClipsError
+        If nothing competes with a clip: all are of its group.
     """
     if own is None:
         validate(distances)
         own = np.arange(distances.shape[0])
+    n = distances.shape[1]
+    member = np.arange(n)
+    if groups is not None:
+        _, member = np.unique(np.asarray(groups), return_inverse=True)
+        if member.max() == 0:
+            raise TooFewClipsError(
+                f"all {n} clips are of one group, {groups[0]!r}: there is no other original to be"
+                " nearer to, and no verdict; add tracks, or pass neighbours='all'"
+            )
     parts = []
     first = 0
     for block in as_blocks(distances):
-        parts.append(_exemplars_among(block, own[first : first + len(block)]))
+        parts.append(_exemplars_among(block, own[first : first + len(block)], member))
         first += len(block)
     return Exemplars(
         *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Exemplars))
     )
 
 
-def _exemplars_among(distances: Matrix, own: npt.NDArray[np.intp]) -> Exemplars:
+def _exemplars_among(
+    distances: Matrix, own: npt.NDArray[np.intp], member: npt.NDArray[np.intp]
+) -> Exemplars:
     _validate_originals(distances.shape[1])
     rows = np.arange(len(distances))
-    others = np.where(np.isnan(distances), np.inf, distances)
-    others[rows, own] = np.inf
+    competes = member[None, :] != member[own][:, None]
+    others = np.where(competes & ~np.isnan(distances), distances, np.inf)
     neighbour = np.argmin(others, axis=1)
-    # Where every other distance is infinite, argmin may have picked the own original.
-    neighbour = np.where(neighbour == own, (own + 1) % distances.shape[1], neighbour)
+    # Where all others are infinitely far, argmin picks the first original, whichever that is.
+    neighbour = np.where(competes[rows, neighbour], neighbour, np.argmax(competes, axis=1))
     to_own = distances[rows, own]
     with np.errstate(invalid="ignore"):
         beyond = distances - to_own[:, None]
         farther = np.isfinite(beyond) & (beyond > 0.0)
         farther &= beyond > TIE_TOLERANCE * np.abs(to_own)[:, None]
-    farther[rows, own] = True
+    relatives = ~competes
+    relatives[rows, own] = False
     return Exemplars(
         own=to_own,
         neighbour=neighbour,
         nearest=others[rows, neighbour],
-        non_finite=np.asarray(~np.isfinite(distances).all(axis=1)),
-        ranks=np.asarray(np.sum(~farther, axis=1)),
+        non_finite=np.asarray(
+            (competes & ~np.isfinite(distances)).any(axis=1) | ~np.isfinite(to_own)
+        ),
+        ranks=np.asarray(np.sum(competes & ~farther, axis=1)),
+        others=np.asarray(np.sum(competes, axis=1)),
+        relative_nearer=np.asarray((relatives & ~farther).any(axis=1)),
     )
 
 
@@ -195,10 +232,10 @@ def within_consistency(rows: Exemplars) -> float:
     return float(np.mean(~rows.errors))
 
 
-def chances_among(ranks: npt.NDArray[np.intp], clips: int, n: int) -> Matrix:
+def chances_among(ranks: npt.NDArray[np.intp], others: npt.NDArray[np.intp], n: int) -> Matrix:
     """Return how likely each transformed clip's own original is the nearest of n.
 
-    The n - 1 others are drawn from all that there are, without return; the chance that none of
+    The n - 1 others are drawn from all that compete, without return; the chance that none of
     those nearer is among them is hypergeometric. The mean is C_W (paper eq. 10) as it is among n
     clips, averaged over all choices of n.
 
@@ -206,10 +243,10 @@ def chances_among(ranks: npt.NDArray[np.intp], clips: int, n: int) -> Matrix:
     ----------
     ranks : int[k]
         See `Exemplars`.
-    clips : int
-        Originals that the ranks are among.
+    others : int[k]
+        That the ranks are among, see `Exemplars`.
     n : int
-        From 2 to `clips`.
+        From 2 to one more than the fewest others.
 
     Returns
     -------
@@ -218,18 +255,22 @@ def chances_among(ranks: npt.NDArray[np.intp], clips: int, n: int) -> Matrix:
     Raises
     ------
     TooFewClipsError
-        If there are not as many clips, or `n` is below 2.
+        If there are not as many, or `n` is below 2.
     """
-    if not 2 <= n <= clips:
+    if not 2 <= n <= int(others.min()) + 1:
         raise TooFewClipsError(
-            f"C_W among {n} clips does not follow from ranks among {clips}; ask for a whole number"
-            f" from 2 to {clips}"
+            f"C_W among {n} clips does not follow from ranks among {int(others.min())} others; ask"
+            f" for a whole number from 2 to {int(others.min()) + 1}"
         )
-    nearer = np.arange(clips - 1)
-    # Each further original that is nearer must be one of those not drawn. At 0 it stays.
-    factors = np.maximum(clips - n - nearer, 0) / (clips - 1 - nearer)
-    chances = np.concatenate([[1.0], np.cumprod(factors)])
-    return np.asarray(chances[ranks], dtype=np.float64)
+    chances = np.empty(len(ranks))
+    for count in np.unique(others):
+        nearer = np.arange(count)
+        # Each further original that is nearer must be one of those not drawn. At 0 it stays.
+        factors = np.maximum(count - n + 1 - nearer, 0) / (count - nearer)
+        among = np.concatenate([[1.0], np.cumprod(factors)])
+        of_count = others == count
+        chances[of_count] = among[ranks[of_count]]
+    return chances
 
 
 def interval_of_mean(

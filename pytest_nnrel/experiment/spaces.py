@@ -200,10 +200,11 @@ def _in_blocks(compare: Callable[[slice], Matrix], rows: int, columns: int) -> D
 
 def exemplars_of(space: Space) -> Exemplars:
     """Return each transformed clip's own original and its nearest other one."""
+    groups = space.study.competing_groups
     return space.study.stores.recently(
-        ("exemplars", space.key),
-        lambda: exemplars(space.distances, np.asarray(space.indices, dtype=np.intp)),
-        lambda rows: 5 * rows.own.nbytes,
+        ("exemplars", space.key, groups),
+        lambda: exemplars(space.distances, np.asarray(space.indices, dtype=np.intp), groups),
+        lambda rows: 7 * rows.own.nbytes,
     )
 
 

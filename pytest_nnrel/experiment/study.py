@@ -6,7 +6,7 @@ import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.settings import Settings
     from pytest_nnrel.store import Arrays
 
+#: Which originals compete with a clip's own: those of other groups, or all others.
+Neighbours = Literal["others", "all"]
 #: What originals are transformed by.
 ORIGINAL = Identity()
 
@@ -45,6 +47,8 @@ class Study:
         Tasks side by side.
     device : str
         Torch device of distances.
+    neighbours : {"others", "all"}
+        Whether only originals of other groups compete with a clip's own, or all (eq. 9).
     """
 
     corpus: Corpus
@@ -52,13 +56,22 @@ class Study:
     stores: Stores
     jobs: int
     device: str
+    neighbours: Neighbours = "others"
+
+    @property
+    def competing_groups(self) -> tuple[str, ...] | None:
+        """Groups within which originals do not compete; None where all do."""
+        grouped = len(set(self.corpus.groups)) < len(self.corpus)
+        return self.corpus.groups if grouped and self.neighbours == "others" else None
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return what a purpose draws from, the same for all measurements on the corpus."""
         return np.random.default_rng(int(digest(purpose, self.seed, self.corpus.fingerprint), 16))
 
 
-def study_of(corpus: Corpus, seed: int, settings: Settings) -> Study:
+def study_of(
+    corpus: Corpus, seed: int, settings: Settings, neighbours: Neighbours = "others"
+) -> Study:
     """Return the study of a corpus, which is looked at first.
 
     Raises
@@ -73,7 +86,9 @@ def study_of(corpus: Corpus, seed: int, settings: Settings) -> Study:
             f"corpus {corpus.name!r} has {len(corpus)} clip; with fewer than 2 there is no"
             " other original to be nearer to, and no verdict; add clips"
         )
-    study = Study(corpus, seed, stores_of(settings), settings.jobs, settings.device or CPU)
+    study = Study(
+        corpus, seed, stores_of(settings), settings.jobs, settings.device or CPU, neighbours
+    )
     record_corpus(corpus.fingerprint, listing(corpus))
 
     def check() -> Arrays:

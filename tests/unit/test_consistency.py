@@ -72,15 +72,16 @@ def test_a_rank_counts_the_originals_that_make_it_an_error(distances):
 def test_consistency_among_n_clips_is_the_mean_over_all_choices_of_them(distances, data):
     clips = len(distances)
     n = data.draw(st.integers(2, clips))
-    chances = consistency.chances_among(consistency.exemplars(distances).ranks, clips, n)
+    rows = consistency.exemplars(distances)
+    chances = consistency.chances_among(rows.ranks, rows.others, n)
     assert chances.mean() == pytest.approx(naive.among(distances, n), abs=1e-12)
 
 
 def test_chances_among_many_clips_are_finite_and_fall_with_rank_and_size():
-    ranks = np.arange(5000)
-    assert consistency.chances_among(ranks, 5000, 5000).tolist() == [1.0] + 4999 * [0.0]
-    np.testing.assert_allclose(consistency.chances_among(ranks, 5000, 2), 1 - ranks / 4999)
-    falling = [consistency.chances_among(ranks, 5000, n) for n in (2, 50, 2500, 4999)]
+    ranks, others = np.arange(5000), np.full(5000, 4999)
+    assert consistency.chances_among(ranks, others, 5000).tolist() == [1.0] + 4999 * [0.0]
+    np.testing.assert_allclose(consistency.chances_among(ranks, others, 2), 1 - ranks / 4999)
+    falling = [consistency.chances_among(ranks, others, n) for n in (2, 50, 2500, 4999)]
     for fewer, more in pairwise(falling):
         assert (np.diff(more) <= 0).all()
         assert (more <= fewer + 1e-15).all()
@@ -88,8 +89,8 @@ def test_chances_among_many_clips_are_finite_and_fall_with_rank_and_size():
 
 @pytest.mark.parametrize("n", [-1, 0, 1, 6])
 def test_sizes_that_ranks_say_nothing_of_are_refused(n):
-    with pytest.raises(TooFewClipsError, match=rf"among {n} clips.*ranks among 5.*2 to 5"):
-        consistency.chances_among(np.zeros(5, dtype=int), 5, n)
+    with pytest.raises(TooFewClipsError, match=rf"among {n} clips.*among 4 others.*2 to 5"):
+        consistency.chances_among(np.zeros(5, dtype=int), np.full(5, 4), n)
 
 
 def test_the_interval_of_a_mean_is_over_groups_and_never_of_zero_width():

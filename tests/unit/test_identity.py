@@ -6,6 +6,8 @@ import importlib
 import logging
 import math
 import operator
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -538,3 +540,34 @@ def test_scripts_and_weights_that_are_not_there_are_unknown(net, torch):
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.script's
         script = torch.jit.script(net)
     assert not behaviour_of(script).known
+
+
+def test_packages_installed_elsewhere_are_libraries(tmp_path):
+    """As by ``pip install --target``: told by their version, and not read file by file."""
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / "mine.py").write_text(
+        "import elsewhere\ndef encode(x):\n    return elsewhere.f(x)\n"
+    )
+
+    def digest(version, body):
+        for old in target.glob("*.dist-info"):
+            shutil.rmtree(old)
+        about = target / f"elsewhere-{version}.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: elsewhere\nVersion: {version}\n"
+        )
+        (target / "elsewhere.py").write_text(f"def f(x):\n    return {body}\n")
+        code = "import mine; from pytest_nnrel.identity import behaviour_of as b; print(b(mine.encode))"
+        places = os.pathsep.join([str(target), str(tmp_path), *sys.path])
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", code],
+            capture_output=True, text=True, check=True, timeout=60,
+            env={**os.environ, "PYTHONPATH": places},
+        )  # fmt: skip
+        return done.stdout
+
+    first = digest("1.0", "x + 1")
+    assert digest("1.0", "x + 1 + 1") == first
+    assert digest("1.1", "x + 1") != first
