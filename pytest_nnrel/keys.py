@@ -51,7 +51,8 @@ NOT_IN_KEYS = (
     "progress.py",
     "recording.py",
     "report/*.py",
-    "sanity.py",
+    "sanity/*.py",
+    "sanity/checks/*.py",
     "search.py",
     "strategies.py",
 )

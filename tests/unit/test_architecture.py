@@ -12,7 +12,7 @@ import pytest_nnrel
 ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
-    ("errors", "versions", "compilation", "files", "printing", "scopes"),
+    ("errors", "versions", "compilation", "files", "printing", "scopes", "registry"),
     ("lanes", "devices", "handover", "identity", "consistency"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "decoding", "progress", "keys"),
@@ -33,7 +33,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
     "__init__", "errors", "files", "versions", "scopes", "handover", "settings", "recording",
-    "plugin", "printing", "transforms",
+    "plugin", "printing", "registry", "transforms",
 )  # fmt: skip
 
 
