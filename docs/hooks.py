@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from unittest.mock import patch
 
 import figures
 
-from pytest_nnrel import plugin
+from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
 
 if TYPE_CHECKING:
@@ -77,6 +78,15 @@ def marker() -> str:
     return f"`@pytest.mark.{call})`\n: {text}"
 
 
+def checks() -> str:
+    """Return the sanity checks as a table, in their order."""
+    rows = ["| check | what it holds an encoder to | usual cause of a finding |", "|---|---|---|"]
+    for name, check in sanity_checks().items():
+        promise = inspect.cleandoc(check.__doc__ or "").partition("\n")[0]
+        rows.append(f"| `{name}` | {promise} | {check.cause} |")
+    return "\n".join(rows)
+
+
 def commands() -> str:
     """Return the help of each command, as the terminal has it."""
     overview = _help()
@@ -102,6 +112,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
     "marker": marker,
     "commands": commands,
+    "checks": checks,
 }
 
 

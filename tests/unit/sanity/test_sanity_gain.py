@@ -8,7 +8,7 @@ from pytest_nnrel import check_encoder
 
 
 def fine_levels(batch):
-    """Tell levels to a hundredth of a dB."""
+    """Tell levels to a thousandth."""
     return zoo.log_bands(batch).round(3)
 
 
@@ -16,7 +16,7 @@ CAUGHT = {
     "level classes": lambda: zoo.level_classes,
 }
 PASSED = {
-    "levels in steps of a hundredth": lambda: fine_levels,
+    "levels to a thousandth": lambda: fine_levels,
 }
 
 
