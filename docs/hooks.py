@@ -13,6 +13,7 @@ import figures
 
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
+from pytest_nnrel.plugin.marker import MARK_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ def keys() -> str:
 
 def marker() -> str:
     """Return what ``pytest --markers`` says."""
-    call, _, text = plugin._MARK_HELP.partition("): ")
+    call, _, text = MARK_HELP.partition("): ")
     return f"`@pytest.mark.{call})`\n: {text}"
 
 

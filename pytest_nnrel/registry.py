@@ -5,10 +5,14 @@ Standard library only.
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_nnrel.errors import NNRelError
 
 T = TypeVar("T")
@@ -79,6 +83,20 @@ class Registry(Generic[T]):
                     f"{package} declares {self._kind} in {entry.value}, which cannot be loaded"
                     f" ({type(error).__name__}: {error}); repair or uninstall it"
                 ) from error
+
+
+def import_modules(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package, so that what they define is known.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    path : iterable of str
+        Its ``__path__``.
+    """
+    for module in iter_modules(path, f"{package}."):
+        import_module(module.name)
 
 
 def home_of(cls: type) -> tuple[str, str]:
