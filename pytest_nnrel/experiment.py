@@ -25,7 +25,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from pytest_nnrel import consistency, ranks, settings
-from pytest_nnrel.corpus import Clip, Corpus
+from pytest_nnrel.corpus import Clip, Corpus, as_corpus
 from pytest_nnrel.devices import CPU
 from pytest_nnrel.distances import (
     audio_features,
@@ -215,16 +215,13 @@ def between_consistency(
 def run_corpus() -> Corpus:
     """Return the run's corpus; outside pytest, the bundled one."""
     chosen = settings.active().corpus
-    return Corpus.bundled() if chosen is None else chosen()
+    return Corpus.bundled() if chosen is None else as_corpus(chosen())
 
 
 def experiment_on(corpus: Corpus | None = None, seed: int | None = None) -> Experiment:
     """Return the experiment on a corpus, the run's where omitted, under the active settings."""
     active = settings.active()
-    if corpus is None:
-        corpus = run_corpus()
-    if not isinstance(corpus, Corpus):
-        raise SettingError(f"corpus must be a Corpus, not {type(corpus).__name__}")
+    corpus = run_corpus() if corpus is None else as_corpus(corpus)
     chosen = active.seed if seed is None else as_index(seed)
     return Experiment(corpus, chosen, _stores_of(active), active)
 

@@ -7,6 +7,7 @@ from pytest_nnrel.corpus.corpus import (
     SOURCE_SECONDS,
     WINDOW_SECONDS,
     Corpus,
+    as_corpus,
 )
 from pytest_nnrel.corpus.opening import open_corpus, reopen
 from pytest_nnrel.corpus.selection import ClipFacts
@@ -19,6 +20,7 @@ __all__ = [
     "Clip",
     "ClipFacts",
     "Corpus",
+    "as_corpus",
     "open_corpus",
     "reopen",
 ]

@@ -29,7 +29,7 @@ from pytest_nnrel.corpus.clip import Clip
 from pytest_nnrel.corpus.files import distinct_names, segments_of
 from pytest_nnrel.corpus.selection import ClipFacts
 from pytest_nnrel.corpus.source import InMemory, Source, raise_all
-from pytest_nnrel.errors import CorpusError, CorpusWarning
+from pytest_nnrel.errors import CorpusError, CorpusWarning, SettingError
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.clip import ClipTransform
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.selection import Selection
-    from pytest_nnrel.transforms import Transform
 
 #: Rate at which the paper transforms and compares (section 4).
 SAMPLE_RATE = 22_050
@@ -582,7 +582,7 @@ class Corpus:
 
     def windows(
         self,
-        transform: Transform | None = None,
+        transform: ClipTransform | None = None,
         *,
         sample_rate: int | None = None,
         window_seconds: float | None = None,
@@ -731,6 +731,19 @@ class Corpus:
                 CorpusWarning,
                 stacklevel=4,
             )
+
+
+def as_corpus(given: object) -> Corpus:
+    """Return a corpus that was given as one.
+
+    Raises
+    ------
+    SettingError
+        If it is none.
+    """
+    if not isinstance(given, Corpus):
+        raise SettingError(f"corpus must be a Corpus, not {type(given).__name__}")
+    return given
 
 
 def _twin_problem(first: str, second: str) -> str:

@@ -10,12 +10,14 @@ import pytest
 import pytest_nnrel
 
 ROOT = Path(pytest_nnrel.__file__).parent
-#: From the bottom up; a module imports from rows below its own, or from its own package.
+#: From the bottom up; a module imports from rows below its own, or from its own package, and takes
+#: its types from there too.
 LAYERS = (
-    ("errors", "versions", "compilation", "files", "printing", "scopes", "registry"),
-    ("lanes", "devices", "handover", "identity", "consistency"),
+    ("errors", "versions", "compilation", "files", "printing", "scopes"),
+    ("lanes", "devices", "handover", "identity", "consistency", "registry"),
     ("store", "settings", "recording", "tasks"),
-    ("audio", "decoding", "progress", "keys"),
+    ("audio", "progress", "keys"),
+    ("decoding",),
     ("corpus",),
     ("transforms",),
     ("distances",),
@@ -46,11 +48,12 @@ def room_of(path):
 
 
 def imports(tree, *, everywhere):
-    """Yield imported module names; type-checking blocks aside."""
+    """Yield imported module names, those of types and within functions only if everywhere."""
     pending = [(node, True) for node in tree.body]
     while pending:
         node, top = pending.pop()
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        of_types = isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        if of_types and not everywhere:
             continue
         if isinstance(node, ast.Import) and (top or everywhere):
             yield from (alias.name for alias in node.names)
@@ -58,6 +61,19 @@ def imports(tree, *, everywhere):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         below = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         pending += [(child, below) for child in ast.iter_child_nodes(node)]
+
+
+def test_imports_of_types_are_imports():
+    tree = ast.parse(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from pytest_nnrel.report import html\n"
+        "class A:\n    if TYPE_CHECKING:\n        import pytest_nnrel.plugin\n"
+        "def f():\n    import numpy\n"
+    )
+    assert list(imports(tree, everywhere=False)) == ["typing.TYPE_CHECKING"]
+    assert set(imports(tree, everywhere=True)) == {
+        "typing.TYPE_CHECKING", "pytest_nnrel.report.html", "pytest_nnrel.plugin", "numpy",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
