@@ -16,6 +16,7 @@ LAYERS = (
     ("lanes", "devices", "handover", "identity", "consistency"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "decoding", "progress", "keys"),
+    ("hashed",),
     ("corpus",),
     ("transforms",),
     ("distances",),
