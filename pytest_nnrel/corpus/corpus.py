@@ -428,7 +428,7 @@ class Corpus:
             clip = self._decoded.get(index)
         if clip is None:
             mix = source.origin.load()
-            if mix.channels_rms > 0.0:
+            if mix.channels_rms:  # several channels, not all silent
                 self._mixed[index] = audio.rms(mix.samples) / mix.channels_rms
             resampled = audio.resample(mix.samples, mix.sample_rate, self.sample_rate)
             clip = Clip(source.id, resampled, self.sample_rate, source.labels, source.group)

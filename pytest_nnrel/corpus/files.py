@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cachetools import LRUCache, cached
 
 from pytest_nnrel import audio, decoding
 from pytest_nnrel.corpus.source import LISTED, FileStretch, Source
-from pytest_nnrel.decoding import Stamp
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest, digest_of_file
+from pytest_nnrel.hashed import HashedFile
+from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
+
+#: When files of a corpus were hashed, for messages.
+_SINCE = "the corpus was built; build it"
 
 
 def segments_of(
@@ -40,18 +41,17 @@ def segments_of(
     CorpusError
         If the file cannot be read, or is silent throughout.
     """
-    total, own_rate = decoding.probe(path)
-    length = min(total, round(source_seconds * own_rate))
-    slots = max(1, total // length)
-    first = (total - slots * length) // 2  # what does not fill a slot is left at both ends
-    starts = [first + slot * length for slot in range(slots)]
-    if slots > 1:
-        starts = _audible(path, starts, length, own_rate, window_seconds, segments)
-        if not starts:
-            raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS; leave it out")
-    with decoding.opened(path) as file:
-        stamp = Stamp.of(file)
-        content = _content(path, file)
+    # Opened once: a length, silent stretches or a content of another file would cut this one wrong.
+    with HashedFile.opened(path, _SINCE) as (hashed, file):
+        total, own_rate = decoding.probe_open(path, file)
+        length = min(total, round(source_seconds * own_rate))
+        slots = max(1, total // length)
+        first = (total - slots * length) // 2  # what does not fill a slot is left at both ends
+        starts = [first + slot * length for slot in range(slots)]
+        if slots > 1:
+            starts = _audible(path, file, starts, length, own_rate, window_seconds, segments)
+    if not starts:
+        raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS; leave it out")
     return [
         Source(
             id=id_ if segments == 1 else f"{id_}@{start / own_rate:.2f}s",
@@ -59,27 +59,27 @@ def segments_of(
             labels=labels,
             seconds=length / own_rate,
             own_rate=own_rate,
-            content=digest("file", content, start, length),
-            origin=FileStretch(path, start, length, content, stamp),
+            content=digest("file", hashed.content, start, length),
+            origin=FileStretch(hashed, start, length),
         )
         for start in starts
     ]
 
 
-@cached(LRUCache(2**14), key=lambda path, file: (path, Stamp.of(file)), lock=threading.Lock())
-def _content(path: Path, file: BinaryIO) -> str:
-    """Return the digest of a file; of one in the same state it is known already."""
-    return digest_of_file(file)
-
-
 def _audible(
-    path: Path, starts: list[int], length: int, rate: int, window_seconds: float, wanted: int
+    path: Path,
+    file: BinaryIO,
+    starts: list[int],
+    length: int,
+    rate: int,
+    window_seconds: float,
+    wanted: int,
 ) -> list[int]:
     """Return up to `wanted` of the slots whose centre is not silent, near evenly spread places."""
 
     def is_audible(start: int) -> bool:
-        samples, _ = decoding.decode(path, start=start, frames=length)
-        window = audio.centre(samples, round(window_seconds * rate))
+        mix = decoding.decode_open(path, file, start=start, frames=length)
+        window = audio.centre(mix.samples, round(window_seconds * rate))
         return math.isfinite(audio.loudness(window, rate))
 
     wanted = min(wanted, len(starts))

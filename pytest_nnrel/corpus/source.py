@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_nnrel import decoding
-from pytest_nnrel.decoding import Mix, Stamp
+from pytest_nnrel.decoding import Mix
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.hashed import HashedFile
 
 #: Problems that one error lists before it counts the rest.
 LISTED = 10
@@ -26,19 +25,14 @@ class FileStretch:
 
     Attributes
     ----------
-    path : Path
+    file : HashedFile
+        As it was when the corpus was built.
     start, frames : int
-    content : str
-        Digest of the whole file when the corpus was built.
-    stamp : Stamp
-        Of the file at that time: while it stays, the file need not be hashed again.
     """
 
-    path: Path
+    file: HashedFile
     start: int
     frames: int
-    content: str
-    stamp: Stamp
 
     def load(self) -> Mix:
         """Decode the stretch.
@@ -46,23 +40,10 @@ class FileStretch:
         Raises
         ------
         CorpusError
-            If the file cannot be decoded, or is not the one that the corpus was built from: its
-            values would be stored under the other's name.
+            If the file cannot be decoded, or is not the one that the corpus was built from.
         """
-        with decoding.opened(self.path) as file:
-            before = Stamp.of(file)
-            if before != self.stamp and digest_of_file(file) != self.content:
-                raise self._changed()
-            mix = decoding.decode_open(self.path, file, start=self.start, frames=self.frames)
-            if Stamp.of(file) != before:
-                raise self._changed()
-        return mix
-
-    def _changed(self) -> CorpusError:
-        return CorpusError(
-            f"{self.path} has changed since the corpus was built; build it anew, and leave the"
-            " files alone while they are measured"
-        )
+        with self.file.reopened() as file:
+            return decoding.decode_open(self.file.path, file, start=self.start, frames=self.frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +55,7 @@ class InMemory:
 
     def load(self) -> Mix:
         """Return the signal."""
-        from pytest_nnrel.audio import rms
-
-        return Mix(self.samples, self.sample_rate, rms(self.samples))
+        return Mix(self.samples, self.sample_rate, channels_rms=None)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ LAYERS = (
     ("store", "settings", "recording", "tasks"),
     ("audio", "progress", "keys"),
     ("decoding",),
+    ("hashed",),
     ("corpus",),
     ("transforms",),
     ("distances",),
