@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_nnrel import decoding
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.hashed import HashedFile
 
 #: Problems that one error lists before it counts the rest.
 LISTED = 10
+#: Clips that a warning names.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,31 @@ class Source:
     own_rate: int
     content: str
     origin: FileStretch | InMemory
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a corpus is made of.
+
+    Attributes
+    ----------
+    name : str
+    sources : sequence of Source
+    geometry : Geometry
+    origin, segments, grouping, passed_over
+        As in `Corpus`.
+    warnings : sequence of str
+        What is to be told once the corpus is made.
+    """
+
+    name: str
+    sources: Sequence[Source]
+    geometry: Geometry
+    origin: str | None = None
+    segments: int = 1
+    grouping: str | None = None
+    passed_over: dict[str, int] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 def raise_all(name: str, problems: Sequence[str]) -> None:
