@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from unittest.mock import patch
 
 import figures
 
-from pytest_nnrel import plugin
+from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
+from pytest_nnrel.plugin.marker import MARK_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +75,17 @@ def keys() -> str:
 
 def marker() -> str:
     """Return what ``pytest --markers`` says."""
-    call, _, text = plugin._MARK_HELP.partition("): ")
+    call, _, text = MARK_HELP.partition("): ")
     return f"`@pytest.mark.{call})`\n: {text}"
+
+
+def checks() -> str:
+    """Return the sanity checks as a table, in their order."""
+    rows = ["| check | what it holds an encoder to | usual cause of a finding |", "|---|---|---|"]
+    for name, check in sanity_checks().items():
+        promise = inspect.cleandoc(check.__doc__ or "").partition("\n")[0]
+        rows.append(f"| `{name}` | {promise} | {check.cause} |")
+    return "\n".join(rows)
 
 
 def commands() -> str:
@@ -102,6 +113,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
     "marker": marker,
     "commands": commands,
+    "checks": checks,
 }
 
 

@@ -33,6 +33,7 @@ _HOMES = {
         "NNRelError",
         "NNRelWarning",
         "ResultsError",
+        "SanityCheckError",
         "SettingError",
         "TooFewClipsError",
         "TransformError",
@@ -46,7 +47,16 @@ _HOMES = {
     ),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.measurement": ("Measurement",),
-    "pytest_nnrel.sanity": ("Finding", "SanityReport", "assert_encoder_sane", "check_encoder"),
+    "pytest_nnrel.sanity": (
+        "EncoderUnderTest",
+        "Finding",
+        "SanityCheck",
+        "SanityReport",
+        "Symptom",
+        "assert_encoder_sane",
+        "check_encoder",
+        "sanity_checks",
+    ),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
         "Clipping",
@@ -119,6 +129,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import NNRelError as NNRelError
     from pytest_nnrel.errors import NNRelWarning as NNRelWarning
     from pytest_nnrel.errors import ResultsError as ResultsError
+    from pytest_nnrel.errors import SanityCheckError as SanityCheckError
     from pytest_nnrel.errors import SettingError as SettingError
     from pytest_nnrel.errors import TooFewClipsError as TooFewClipsError
     from pytest_nnrel.errors import TransformError as TransformError
@@ -129,10 +140,14 @@ if TYPE_CHECKING:
     from pytest_nnrel.measures import between_consistency as between_consistency
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
+    from pytest_nnrel.sanity import EncoderUnderTest as EncoderUnderTest
     from pytest_nnrel.sanity import Finding as Finding
+    from pytest_nnrel.sanity import SanityCheck as SanityCheck
     from pytest_nnrel.sanity import SanityReport as SanityReport
+    from pytest_nnrel.sanity import Symptom as Symptom
     from pytest_nnrel.sanity import assert_encoder_sane as assert_encoder_sane
     from pytest_nnrel.sanity import check_encoder as check_encoder
+    from pytest_nnrel.sanity import sanity_checks as sanity_checks
     from pytest_nnrel.search import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.search import assert_unbroken_until as assert_unbroken_until
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude

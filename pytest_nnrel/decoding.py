@@ -6,8 +6,10 @@ does not tell the length, or cannot know it, the file is decoded once to count i
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
@@ -80,6 +82,9 @@ _MP3_TAGS_SHARE, _MP3_TAGS_BYTES = 0.01, 4096
 _ID3_BYTES = 10
 #: Channels that a frame of FFmpeg has room for; PyAV reads past it where there are more.
 _MOST_CHANNELS = 8
+#: How much earlier than a stretch decoding begins after a jump: a block of AAC is added to the end
+#: of the one before it, so that the first that is decoded is wrong. Blocks are of 23 ms.
+_LEAD_SECONDS = 0.1
 
 
 class Stamp(NamedTuple):
@@ -110,13 +115,14 @@ class Mix:
         The mean of the channels.
     sample_rate : int
         The file's own, in Hz.
-    channels_rms : float
-        Root mean square over all channels: the mix is far below it where they cancel.
+    channels_rms : float or None
+        Root mean square over all channels: the mix is far below it where they cancel. None where
+        there is one channel.
     """
 
     samples: Samples
     sample_rate: int
-    channels_rms: float
+    channels_rms: float | None
 
 
 def probe(path: Path) -> tuple[int, int]:
@@ -141,7 +147,12 @@ def probe(path: Path) -> tuple[int, int]:
         or needs an extra.
     """
     with opened(path) as file:
-        facts = _facts(path, file)
+        return probe_open(path, file)
+
+
+def probe_open(path: Path, file: BinaryIO) -> tuple[int, int]:
+    """Return the length of an open audio file, as `probe` does; messages call it by its path."""
+    facts = _facts(path, file)
     return facts.frames, facts.sample_rate
 
 
@@ -204,23 +215,85 @@ def decode_open(path: Path, file: BinaryIO, *, start: int = 0, frames: int | Non
     """
     facts = _facts(path, file)
     expected = facts.frames - start if frames is None else frames
+    blocks = _av_blocks if facts.by_av else _sndfile_blocks
+    return _mixed(path, blocks(file, start, expected), start, expected, facts.sample_rate)
+
+
+def probe_tracks(path: Path) -> list[tuple[int, int]]:
+    """Return what a container tells of its sound tracks. Nothing is decoded, so it may be wrong.
+
+    Parameters
+    ----------
+    path : Path
+        Of a format that PyAV reads.
+
+    Returns
+    -------
+    list of (int, int)
+        Samples per channel, 0 where they are not told, and sample rate in Hz.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be opened as one, or needs the extra.
+    """
+    _require_av(path)
+    with opened(path) as file:
+        return list(_translated(path, _av_tracks(file)))
+
+
+def decode_track(path: Path, track: int, *, start: int, frames: int, sample_rate: int) -> Samples:
+    """Decode a stretch of one sound track of a container to mono, without what lies before it.
+
+    After a jump, codecs that draw noise or look back are not exact to the last bit; `decode` is.
+
+    Parameters
+    ----------
+    path : Path
+        As for `probe_tracks`.
+    track : int
+        Its number among the sound tracks.
+    start, frames : int
+        In samples, at the track's own rate.
+    sample_rate : int
+        That rate, in Hz.
+
+    Returns
+    -------
+    float32[frames]
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be decoded, has another rate, or ends before the stretch does (truncated).
+    """
+    _require_av(path)
+    with opened(path) as file:
+        blocks = _av_blocks(file, start, frames, track, sample_rate)
+        return _mixed(path, blocks, start, frames, sample_rate).samples
+
+
+def _mixed(
+    path: Path, blocks: Iterator[Channels], start: int, expected: int, sample_rate: int
+) -> Mix:
     mono: list[Samples] = []
     squares, count, numbers = 0.0, 0, 0
-    for block in _blocks(path, file, facts.by_av, start, expected):
-        mono.append(
-            block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-        )
+    for block in _translated(path, blocks):
+        count += len(block)
+        if block.shape[1] == 1:
+            mono.append(block[:, 0].copy())
+            continue
+        mono.append(block.mean(axis=1, dtype=np.float32))
+        numbers += block.size
         with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are told by name
             squares += float(np.square(block, dtype=np.float64).sum())
-        count += len(block)
-        numbers += block.size
     if count < expected:
         raise CorpusError(
             f"{path} is truncated: {count} of {expected} samples could be decoded"
             f" from sample {start} on; {_REPLACE}"
         )
     samples = np.concatenate(mono) if mono else np.zeros(0, np.float32)
-    return Mix(samples, facts.sample_rate, (squares / numbers) ** 0.5 if numbers else 0.0)
+    return Mix(samples, sample_rate, (squares / numbers) ** 0.5 if numbers else None)
 
 
 @dataclass(frozen=True)
@@ -333,16 +406,20 @@ def reads_extra_formats() -> bool:
     return True
 
 
-def _counted_by_av(path: Path, file: BinaryIO) -> _Facts:
-    """Return the facts of a file, by decoding it: containers tell lengths that include padding."""
+def _require_av(path: Path) -> None:
     if not reads_extra_formats():
         raise CorpusError(
             f"{path} is of a format that libsndfile does not read ({path.suffix}): {EXTRA}"
         )
+
+
+def _counted_by_av(path: Path, file: BinaryIO) -> _Facts:
+    """Return the facts of a file, by decoding it: containers tell lengths that include padding."""
+    _require_av(path)
     frames, rates = 0, set()
-    for block, rate in _translated(path, _av_frames(file)):
-        frames += len(block)
-        rates.add(rate)
+    for block in _translated(path, _av_decoded(file)):
+        frames += len(block.channels)
+        rates.add(block.sample_rate)
         if len(rates) > 1:
             raise CorpusError(
                 f"{path} changes its sample rate midway ({', '.join(map(str, sorted(rates)))} Hz);"
@@ -351,19 +428,36 @@ def _counted_by_av(path: Path, file: BinaryIO) -> _Facts:
     return _Facts(_some(path, frames), rates.pop(), by_av=True)
 
 
-def _av_blocks(file: BinaryIO, start: int, frames: int) -> Iterator[Channels]:
-    """Yield a stretch, decoded from the file's beginning on, so that it is exact to the sample."""
-    at = 0
-    for block, _ in _av_frames(file):
-        first, last = max(start - at, 0), min(start + frames - at, len(block))
-        at += len(block)
+def _av_blocks(
+    file: BinaryIO, start: int, frames: int, track: int = 0, jump_rate: int | None = None
+) -> Iterator[Channels]:
+    """Yield a stretch, decoded from the file's beginning on, so that it is exact to the sample.
+
+    With the rate that the track is to have, what lies before the stretch is jumped over.
+    """
+    since = None if jump_rate is None else start / jump_rate - _LEAD_SECONDS
+    for block in _av_decoded(file, track, since):
+        if jump_rate not in (None, block.sample_rate):
+            raise CorpusError(f"it is of {block.sample_rate} Hz, not {jump_rate}")
+        at, length = block.start, len(block.channels)
+        first, last = max(start - at, 0), min(start + frames - at, length)
         if last > first:
-            yield block[first:last]
-        if at >= start + frames:
+            yield block.channels[first:last]
+        if at + length >= start + frames:
             return
 
 
-def _av_frames(file: BinaryIO) -> Iterator[tuple[Channels, int]]:
+class _Decoded(NamedTuple):
+    """A block of a track: its first sample, counted on from the first block's."""
+
+    start: int
+    channels: Channels
+    sample_rate: int
+
+
+@contextmanager
+def _av_opened(file: BinaryIO) -> Iterator[Any]:
+    """Open a container."""
     import av
 
     # FFmpeg writes what it thinks of a file to the terminal; what matters is raised.
@@ -373,28 +467,50 @@ def _av_frames(file: BinaryIO) -> Iterator[tuple[Channels, int]]:
         with av.open(file, mode="r") as container:
             if not container.streams.audio:
                 raise CorpusError("no sound track")
-            context = container.streams.audio[0].codec_context
-            if context is None:
-                raise CorpusError("its codec is not read here")
-            if context.layout.nb_channels > _MOST_CHANNELS:
-                raise CorpusError(
-                    f"{context.layout.nb_channels} channels, not {_MOST_CHANNELS} at most"
-                )
-            # Of the type only: rate and layout stay what they are.
-            resampler: Any = av.AudioResampler(format="fltp")
-            for frame in container.decode(container.streams.audio[0]):
-                for same in resampler.resample(frame):
-                    if same.layout.nb_channels > _MOST_CHANNELS:
-                        raise CorpusError("channels that the header does not name")
-                    block = np.ascontiguousarray(same.to_ndarray().T, np.float32)
-                    yield block, int(same.sample_rate)
+            yield container
     except av.error.FFmpegError as error:
         raise CorpusError(str(error)) from error
 
 
-def _blocks(path: Path, file: BinaryIO, by_av: bool, start: int, frames: int) -> Iterator[Channels]:
-    blocks = _av_blocks if by_av else _sndfile_blocks
-    return _translated(path, blocks(file, start, frames))
+def _av_tracks(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    with _av_opened(file) as container:
+        for stream in container.streams.audio:
+            rate = int(stream.sample_rate)
+            yield int((stream.duration or 0) * stream.time_base * rate), rate
+
+
+def _av_decoded(file: BinaryIO, track: int = 0, since: float | None = None) -> Iterator[_Decoded]:
+    """Yield a track's blocks, of all channels; those before `since` seconds are jumped over."""
+    import av
+
+    with _av_opened(file) as container:
+        stream = container.streams.audio[track]
+        context = stream.codec_context
+        if context is None:
+            raise CorpusError("its codec is not read here")
+        if context.layout.nb_channels > _MOST_CHANNELS:
+            raise CorpusError(
+                f"{context.layout.nb_channels} channels, not {_MOST_CHANNELS} at most"
+            )
+        begin = stream.start_time or 0
+        if since is not None:
+            # Below zero it is the encoder's delay that is sought, which comes before the first
+            # sample.
+            container.seek(begin + math.floor(since / stream.time_base), stream=stream)
+        # Of the type only: rate and layout stay what they are.
+        resampler: Any = av.AudioResampler(format="fltp")
+        at = 0 if since is None else None
+        for frame in container.decode(stream):
+            if at is None:
+                if frame.pts is None:
+                    raise CorpusError("its blocks do not tell when they are")
+                at = round((frame.pts - begin) * stream.time_base * stream.sample_rate)
+            for same in resampler.resample(frame):
+                if same.layout.nb_channels > _MOST_CHANNELS:
+                    raise CorpusError("channels that the header does not name")
+                block = np.ascontiguousarray(same.to_ndarray().T, np.float32)
+                yield _Decoded(at, block, int(same.sample_rate))
+                at += len(block)
 
 
 def _translated(path: Path, items: Iterator[T]) -> Iterator[T]:

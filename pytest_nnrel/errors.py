@@ -45,6 +45,10 @@ class EncoderError(NNRelError, ValueError):
         self.rows = rows
 
 
+class SanityCheckError(NNRelError, TypeError):
+    """A sanity check that is declared wrongly, or does not return what it must."""
+
+
 class DistanceError(NNRelError, ValueError):
     """Sequences or vectors that a distance cannot compare, or a distance that broke its promise.
 

@@ -709,7 +709,7 @@ def _library_roots() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parent)]
-    # Other places that packages are installed in: of another environment, or `pip install --target`.
+    # Other places that packages are installed in, as by `pip install --target`.
     folders += [place for place in sys.path if place and _has_distributions(place)]
     return tuple({os.path.join(real(f), "") for f in folders for real in (str, os.path.realpath)})
 

@@ -64,6 +64,8 @@ class IdentityFacts(TypedDict):
     encoder_sample_rate: NotRequired[int | None]
     encoder_window_seconds: NotRequired[float | None]
     pairs: NotRequired[str]
+    #: ``"all"`` where relatives of the own group compete, in a corpus that has any.
+    neighbours: NotRequired[str]
     clip: NotRequired[str]
     rungs: NotRequired[list[str]]
 
@@ -187,6 +189,10 @@ class Details(TypedDict):
     margins: NotRequired[list[float]]
     relative_margins: NotRequired[list[float]]
     ranks: NotRequired[list[int]]
+    #: Originals that compete with each clip's own, where groups are told; else all but it.
+    others: NotRequired[list[int]]
+    #: Clips that a relative of their own group is nearer to than their original, or as near.
+    relative_nearer: NotRequired[int]
     ties: NotRequired[int]
     non_finite: NotRequired[int]
     bootstrap_ci: NotRequired[list[float]]
@@ -285,18 +291,22 @@ class Measurement:
         UndefinedMeasureError
             If there are no ranks of all clips, as for ``"rho"`` and ``"exemplar"``.
         """
-        return sum(self._ranks_of_all()) / self.n / (self.n - 1)
+        others = self.details.get("others", self.n * [self.n - 1])
+        shares = (rank / count for rank, count in zip(self._ranks_of_all(), others))
+        return sum(shares) / self.n
 
     def at(self, n: int, *, groups: Sequence[str] | None = None) -> AmongClips:
         """Return C_W as it would be among n clips of the corpus, the mean over all choices of n.
 
         It is exact: the chance that none of n - 1 others, drawn without return, is nearer than the
-        own original follows from the clip's rank. So corpora of different sizes can be compared.
+        own original follows from the clip's rank. Where clips share groups, the others are of other
+        groups than the clip, as in the measurement. So corpora of different sizes can be compared.
 
         Parameters
         ----------
         n : int
-            From 2 to the number of clips measured.
+            From 2 to the number of clips measured; less where clips share groups, by the relatives
+            that do not compete.
         groups : sequence of str, optional
             `Corpus.groups`, over which the interval is bootstrapped; needed where clips share one.
 
@@ -323,7 +333,8 @@ class Measurement:
                 " fewer clips is not defined"
             )
         ranks = np.asarray(self._ranks_of_all(), dtype=np.intp)
-        chances = consistency.chances_among(ranks, self.n, n)
+        others = np.asarray(self.details.get("others", self.n * [self.n - 1]), dtype=np.intp)
+        chances = consistency.chances_among(ranks, others, n)
         count = self.details["corpus"]["groups"]
         if groups is None and count == self.n:
             groups = [str(clip) for clip in range(self.n)]

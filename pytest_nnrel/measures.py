@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import consistency, ranks, settings
-from pytest_nnrel.corpus import Corpus
+from pytest_nnrel.corpus import Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import SettingError
@@ -180,16 +180,13 @@ def between_consistency(
 def run_corpus() -> Corpus:
     """Return the run's corpus; outside pytest, the bundled one."""
     chosen = settings.active().corpus
-    return Corpus.bundled() if chosen is None else chosen()
+    return Corpus.bundled() if chosen is None else as_corpus(chosen())
 
 
 def study_on(corpus: Corpus | None = None, seed: int | None = None) -> Study:
     """Return the study of a corpus, the run's where omitted, under the active settings."""
     active = settings.active()
-    if corpus is None:
-        corpus = run_corpus()
-    if not isinstance(corpus, Corpus):
-        raise SettingError(f"corpus must be a Corpus, not {type(corpus).__name__}")
+    corpus = run_corpus() if corpus is None else as_corpus(corpus)
     return study_of(corpus, active.seed if seed is None else as_index(seed), active)
 
 

@@ -17,11 +17,8 @@ from pytest_nnrel import handover
 from pytest_nnrel.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
-
-    from pytest_nnrel.corpus import Corpus
-    from pytest_nnrel.transforms import Transform
 
 DEFAULT_SEED = 0
 #: Upper bound of the cache on disk; the least recently used entries leave first.
@@ -45,9 +42,10 @@ class Settings:
     device : str or None
         Torch device for distances, and for encoders that do not name one, such as ``"cuda"``.
     corpus : callable or None
-        Returns the run's corpus; None stands for the bundled one.
+        Returns the run's `Corpus`, which whoever measures makes sure of; None stands for the
+        bundled one.
     grid : callable or None
-        Returns the run's grid of transformations; None stands for the quick one.
+        Returns the run's grid of transformations, likewise; None stands for the quick one.
     progress : TextIO or None
         Terminal that progress bars are drawn on; None leaves the choice to tqdm, which draws on
         standard error where that is a terminal.
@@ -60,8 +58,8 @@ class Settings:
     cache_gib: float = DEFAULT_CACHE_GIB
     jobs: int = field(default_factory=lambda: available_cores())
     device: str | None = None
-    corpus: Callable[[], Corpus] | None = None
-    grid: Callable[[], tuple[Transform, ...]] | None = None
+    corpus: Callable[[], object] | None = None
+    grid: Callable[[], Iterable[object]] | None = None
     progress: TextIO | None = None
     audio_bound: bool = False
 

@@ -21,7 +21,8 @@ import hypothesis
 import pytest
 from skip_budget import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401, hooks
 
-from pytest_nnrel.transforms import registry
+from pytest_nnrel.sanity.check import CHECKS
+from pytest_nnrel.transforms.registry import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +57,10 @@ def pytest_configure(config):
 
 
 @pytest.fixture(autouse=True)
-def own_families(monkeypatch):
-    """Forget the families that a test defines."""
-    monkeypatch.setattr(registry, "_known", dict(registry._known))
+def own_kinds(monkeypatch):
+    """Forget the families and checks that a test defines."""
+    for registry in (FAMILIES, CHECKS):
+        monkeypatch.setattr(registry, "_known", dict(registry._known))
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from pytest_nnrel import (
     PitchShift,
     assert_within_consistency,
     imperceptible,
-    plugin,
 )
+from pytest_nnrel.plugin.options import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -143,11 +143,11 @@ def test_audio_distances_can_be_timed_against_their_peers():
 
 
 def test_the_readme_names_every_option_and_ini_key_and_no_other():
-    shown = {f"--nnrel-{option.name}" for option in plugin._OPTIONS if option.on_command_line}
+    shown = {f"--nnrel-{option.name}" for option in OPTIONS if option.on_command_line}
     flags = {"--nnrel-report", "--nnrel-update-baseline"}
     assert set(re.findall(r"--nnrel-[a-z-]+", README)) == shown | flags
-    hidden = {option.ini for option in plugin._OPTIONS if not option.on_command_line}
-    known = {option.ini for option in plugin._OPTIONS} | {"nnrel_report"}
+    hidden = {option.ini for option in OPTIONS if not option.on_command_line}
+    known = {option.ini for option in OPTIONS} | {"nnrel_report"}
     named = set(re.findall(r"`(nnrel_[a-z_]+)`", README))
     assert hidden <= named <= known | {"nnrel_transform", "nnrel_corpus", "nnrel_baseline"}
 

@@ -245,7 +245,7 @@ def _outcome(found: Comparison | None, lines: list[str]) -> recording.Outcome:
 def _chosen(transforms: Iterable[Any] | None) -> list[Transform]:
     if transforms is None:
         grid = settings.active().grid
-        return list(quick_grid() if grid is None else grid())
+        return [as_transform(transform) for transform in (grid or quick_grid)()]
     if isinstance(transforms, Transform | str | Mapping):
         raise SettingError(f"transforms takes a list of transformations, not {transforms!r}")
     chosen = [as_transform(transform) for transform in transforms]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -116,3 +116,10 @@ class Clip:
         rate = self.sample_rate if sample_rate is None else sample_rate
         samples = audio.resample(self.samples, self.sample_rate, rate)
         return audio.centre(samples, round(seconds * rate))
+
+
+class ClipTransform(Protocol):
+    """What a corpus asks of a transformation; `pytest_nnrel.Transform` has it."""
+
+    def apply(self, clip: Clip, *, seed: int | None = None) -> Clip:
+        """Return another clip."""

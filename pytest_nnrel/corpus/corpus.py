@@ -6,59 +6,36 @@ asked for; building a corpus reads file headers, and samples only to pass over s
 
 from __future__ import annotations
 
-import csv
-import math
-import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
-from importlib import resources
-from numbers import Integral, Real
-from os import PathLike
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cachetools import LRUCache
 
-from pytest_nnrel import audio
-from pytest_nnrel.corpus import folder, grouping, mirdata, selection
-from pytest_nnrel.corpus.clip import Clip
-from pytest_nnrel.corpus.files import distinct_names, segments_of
+from pytest_nnrel.corpus import arrays, bundled, files, folder, mirdata, selection, soundness
+from pytest_nnrel.corpus.decoded import DecodedClips
+from pytest_nnrel.corpus.expression import expression_of
+from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS, Geometry
 from pytest_nnrel.corpus.selection import ClipFacts
-from pytest_nnrel.corpus.source import InMemory, Source, raise_all
+from pytest_nnrel.corpus.source import raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.clip import Clip, ClipTransform
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.selection import Selection
+    from pytest_nnrel.corpus.source import Gathered
     from pytest_nnrel.measurement import CorpusFacts
-    from pytest_nnrel.transforms import Transform
-
-#: Rate at which the paper transforms and compares (section 4).
-SAMPLE_RATE = 22_050
-#: Length that is transformed, and length of its centre that is compared (paper section 4.3).
-SOURCE_SECONDS = 4.0
-WINDOW_SECONDS = 2.0
-#: What the bundled corpus and mirdata's are called on command lines.
-BUNDLED = "bundled"
-#: Decoded clips that a corpus keeps in memory.
-_DECODED_BYTES = 2**29
-#: Level of a mono mix against its channels below which they are said to cancel (-20 dB). Channels
-#: that have nothing in common lose 3 dB.
-_CANCELLED = 0.1
-_OPPOSITE = "the channels cancel in the mono mix (opposite phase)"
-_ONE_CHANNEL = "take one channel of them (soundfile.read(path)[0][:, 0], Corpus.from_arrays)"
-#: Clips that a warning names.
-_NAMED = 5
 
 
 class Corpus:
@@ -85,54 +62,30 @@ class Corpus:
         Files of a folder that are in no clip, by reason.
     """
 
-    def __init__(
-        self,
-        name: str,
-        sources: Iterable[Source],
-        *,
-        sample_rate: int,
-        source_seconds: float,
-        window_seconds: float,
-        origin: str | None = None,
-        segments: int = 1,
-        grouping: str | None = None,
-    ) -> None:
-        _check_geometry(sample_rate, source_seconds, window_seconds)
-        self.name = name
-        self.origin = origin
-        self.segments = segments
-        self.grouping = grouping
-        self.passed_over: dict[str, int] = {}
-        #: Level of the mono mix against its channels, of the clips that were decoded.
-        self._mixed: dict[int, float] = {}
-        self.sample_rate = sample_rate
-        self.source_seconds = source_seconds
-        self.window_seconds = window_seconds
-        self._sources = tuple(sorted(sources, key=lambda source: source.id))
+    def __init__(self, gathered: Gathered) -> None:
+        self._gathered = gathered
+        self.name = gathered.name
+        self.origin = gathered.origin
+        self.segments = gathered.segments
+        self.grouping = gathered.grouping
+        self.passed_over = gathered.passed_over
+        self.sample_rate = gathered.geometry.sample_rate
+        self.source_seconds = gathered.geometry.source_seconds
+        self.window_seconds = gathered.geometry.window_seconds
+        self._sources = tuple(sorted(gathered.sources, key=lambda source: source.id))
         repeated = [id_ for id_, n in Counter(s.id for s in self._sources).items() if n > 1]
         if repeated:
             raise CorpusError(
-                f"corpus {name!r}: clip ids must be unique; repeated: {repeated[:5]}; give each"
-                " its own"
+                f"corpus {self.name!r}: clip ids must be unique; repeated: {repeated[:5]}; give"
+                " each its own"
             )
-        self._check_lengths()
-        self._check_twins()
-        self._forget_decoded()
-
-    def _forget_decoded(self) -> None:
-        self._decoded: LRUCache[int, Clip] = LRUCache(
-            _DECODED_BYTES, getsizeof=lambda clip: clip.samples.nbytes
-        )
-        self._decoded_lock = threading.Lock()
+        raise_all(self.name, soundness.length_problems(self._sources, self.window_seconds))
+        raise_all(self.name, soundness.twin_problems(self._sources))
+        self._clips = DecodedClips(self._sources, self.sample_rate, self.expression)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers elsewhere decode what they need.
-        left = ("_decoded", "_decoded_lock", "facts")  # read-only mappings are not pickled
-        return {name: value for name, value in vars(self).items() if name not in left}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._forget_decoded()
+        # Read-only mappings are not pickled.
+        return {name: value for name, value in vars(self).items() if name != "facts"}
 
     @classmethod
     def bundled(cls) -> Corpus:
@@ -184,24 +137,8 @@ class Corpus:
             If the folder is missing or holds no audio, or for any file that cannot be used or is
             in no group; one error names them all.
         """
-        if not isinstance(path, str | PathLike):
-            raise CorpusError(f"Corpus.from_directory takes the path of a folder, not {path!r}")
-        root = Path(path)
-        if not root.exists():
-            raise CorpusError(f"corpus folder {root} does not exist; check the path")
-        if not root.is_dir():
-            raise CorpusError(f"{root} is a file; pass its folder, or use Corpus.from_files([...])")
-        files, passed = folder.audio_files(root)
-        corpus = cls._from_named_files(
-            files, name or root.resolve().name, segments, sample_rate, source_seconds,
-            window_seconds, groups=groups, relative={id_: id_ for id_ in files}, origin=str(root),
-        )  # fmt: skip
-        corpus.passed_over = passed.reasons()
-        if left_out := passed.warning():
-            warnings.warn(
-                f"corpus {corpus.name!r}: passed over {left_out}", CorpusWarning, stacklevel=2
-            )
-        return corpus
+        geometry = Geometry(sample_rate, source_seconds, window_seconds)
+        return cls._told(folder.gather(path, name, segments, groups, geometry))
 
     @classmethod
     def from_files(
@@ -232,20 +169,10 @@ class Corpus:
         CorpusError
             As `from_directory` does.
         """
-        if isinstance(paths, str | Path):
-            raise CorpusError(
-                f"Corpus.from_files takes a list of files, not {str(paths)!r}; for a folder there"
-                " is Corpus.from_directory"
-            )
-        if isinstance(paths, Mapping):
-            named = {id_: Path(path) for id_, path in paths.items()}
-        else:
-            listed = [Path(path) for path in paths]
-            named = dict(zip(distinct_names(listed), listed))
-        if not named:
-            raise CorpusError("Corpus.from_files got an empty list of files; give two or more")
-        return cls._from_named_files(
-            named, name, segments, sample_rate, source_seconds, window_seconds, labels, groups
+        geometry = Geometry(sample_rate, source_seconds, window_seconds)
+        given = files.listed(paths)
+        return cls._told(
+            files.gather(given, name, segments, geometry, labels=labels, groups=groups)
         )
 
     @classmethod
@@ -277,39 +204,7 @@ class Corpus:
         CorpusError
             For rows that are no finite mono signal, too short, silent or alike.
         """
-        rows = list(samples)
-        if not rows:
-            raise CorpusError("Corpus.from_arrays got no signals; give two or more")
-        if ids is None:
-            digits = max(3, len(str(len(rows) - 1)))
-            ids = [f"clip-{i:0{digits}d}" for i in range(len(rows))]
-        if len(ids) != len(rows) or (groups is not None and len(groups) != len(rows)):
-            raise CorpusError(
-                f"Corpus.from_arrays got {len(rows)} signals, but {len(ids)} ids"
-                + (f" and {len(groups)} groups" if groups is not None else "")
-                + "; give one for each signal"
-            )
-        clips = [Clip(id_, row, sample_rate) for id_, row in zip(ids, rows)]
-        sources = [
-            Source(
-                id=clip.id,
-                group=None if groups is None else groups[i],
-                labels={},
-                seconds=clip.seconds,
-                own_rate=sample_rate,
-                content=digest("array", clip.samples, sample_rate),
-                origin=InMemory(clip.samples, sample_rate),
-            )
-            for i, clip in enumerate(clips)
-        ]
-        longest = max(clip.seconds for clip in clips)
-        corpus = cls(
-            name,
-            sources,
-            sample_rate=sample_rate,
-            source_seconds=max(longest, window_seconds),
-            window_seconds=window_seconds,
-        )
+        corpus = cls(arrays.gather(samples, sample_rate, ids, groups, name, window_seconds))
         corpus.check_audio()
         return corpus
 
@@ -344,73 +239,15 @@ class Corpus:
         CorpusError
             If mirdata is not installed, does not know the dataset, or files are missing.
         """
-        paths, labels = mirdata.tracks(name, data_home, version)
-        return cls._from_named_files(
-            paths, f"mirdata:{name}", segments, sample_rate, source_seconds, window_seconds, labels,
-            groups, origin=mirdata.PREFIX
-            + (name if version == "default" else f"{name}:{version}")
-            + ("" if data_home is None else f"@{data_home}"),
-        )  # fmt: skip
+        geometry = Geometry(sample_rate, source_seconds, window_seconds)
+        return cls._told(mirdata.gather(name, data_home, version, segments, groups, geometry))
 
     @classmethod
-    def _from_named_files(
-        cls,
-        files: Mapping[str, Path],
-        name: str,
-        segments: int,
-        sample_rate: int,
-        source_seconds: float,
-        window_seconds: float,
-        labels: Mapping[str, Mapping[str, str]] | None = None,
-        groups: GroupRule | None = None,
-        relative: Mapping[str, str] | None = None,
-        origin: str | None = None,
-    ) -> Corpus:
-        """Return a corpus of files by id; `relative` has the paths that groups are told by."""
-        _check_geometry(sample_rate, source_seconds, window_seconds)
-        if not isinstance(segments, Integral) or isinstance(segments, bool) or segments < 1:
-            raise CorpusError(f"segments must be a whole number of 1 or more, not {segments!r}")
-        group_of: Mapping[str, str | None] = {}
-        if groups is not None:
-            paths = relative or grouping.below_common_folder(files)
-            group_of = grouping.group_of_each(paths, groups, name)
-        sources: list[Source] = []
-        problems: list[str] = []
-        short: list[str] = []
-        for id_, path in files.items():
-            try:
-                found = segments_of(
-                    id_, path, segments, source_seconds, window_seconds,
-                    (labels or {}).get(id_, {}), group_of.get(id_),
-                )  # fmt: skip
-            except CorpusError as error:
-                problems.append(str(error))
-                continue
-            sources += found
-            if len(found) < segments:
-                short.append(id_)
-        raise_all(name, problems)
-        corpus = cls(
-            name,
-            sources,
-            sample_rate=sample_rate,
-            source_seconds=source_seconds,
-            window_seconds=window_seconds,
-            # Words cannot repeat a function: opened again, the groups would be others.
-            origin=None if callable(groups) else origin,
-            segments=segments,
-            grouping=grouping.named(groups),
-        )
-        corpus._warn_upsampled()
-        if short:
-            more = f" and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
-            warnings.warn(
-                f"corpus {name!r}: fewer than {segments} segments of {source_seconds:g} s come from"
-                f" {len(short)} of {len(files)} files, which are too short or silent in part"
-                f" ({', '.join(short[:_NAMED])}{more}); the corpus has {len(corpus)} clips",
-                CorpusWarning,
-                stacklevel=3,
-            )
+    def _told(cls, gathered: Gathered) -> Corpus:
+        """Return a corpus, and tell whoever called the method that called this what is odd."""
+        corpus = cls(gathered)
+        for warning in gathered.warnings:
+            warnings.warn(warning, CorpusWarning, stacklevel=3)
         return corpus
 
     def __len__(self) -> int:
@@ -424,22 +261,7 @@ class Corpus:
 
         What was decoded lately is kept, up to half a gibibyte: each transformation asks for it.
         """
-        source = self._sources[index]  # in range, or an IndexError
-        with self._decoded_lock:
-            clip = self._decoded.get(index)
-        if clip is None:
-            mix = source.origin.load()
-            if mix.channels_rms > 0.0:
-                self._mixed[index] = audio.rms(mix.samples) / mix.channels_rms
-            resampled = audio.resample(mix.samples, mix.sample_rate, self.sample_rate)
-            clip = Clip(source.id, resampled, self.sample_rate, source.labels, source.group)
-            if self.expression is not None:
-                expression = f"{self.expression}.clip({source.id!r})"
-                object.__setattr__(clip, "expression", expression)
-            if clip.samples.nbytes <= _DECODED_BYTES:
-                with self._decoded_lock:
-                    self._decoded[index] = clip
-        return clip
+        return self._clips[index]
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r}, {len(self)} clips, {self.sample_rate} Hz)"
@@ -450,27 +272,7 @@ class Corpus:
 
         Of a `subset`, it gives the whole.
         """
-        if self.origin is None:
-            return None
-        if self.origin == BUNDLED:
-            return "Corpus.bundled()"
-        options: dict[str, tuple[object, object]] = {
-            "segments": (self.segments, 1),
-            "groups": (self.grouping, None),
-            "sample_rate": (self.sample_rate, SAMPLE_RATE),
-            "source_seconds": (self.source_seconds, SOURCE_SECONDS),
-            "window_seconds": (self.window_seconds, WINDOW_SECONDS),
-        }
-        method, places = "from_directory", [self.origin]
-        if self.origin.startswith(mirdata.PREFIX):
-            name, version, home = mirdata.parsed(self.origin)
-            method, places = "from_mirdata", [name] if home is None else [name, home]
-            options = {"version": (version, "default"), **options}
-        arguments = [repr(place) for place in places]
-        arguments += [
-            f"{k}={value!r}" for k, (value, default) in options.items() if value != default
-        ]
-        return f"Corpus.{method}({', '.join(arguments)})"
+        return expression_of(self.origin, self.segments, self.grouping, self._gathered.geometry)
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -500,16 +302,7 @@ class Corpus:
         CorpusError
             If no clip has that id; the message proposes close ones.
         """
-        try:
-            return self.ids.index(clip_id)
-        except ValueError:
-            import difflib
-
-            close = difflib.get_close_matches(str(clip_id), self.ids, n=3, cutoff=0.3)
-            raise CorpusError(
-                f"corpus {self.name!r} has no clip {clip_id!r}"
-                + (f"; did you mean {', '.join(close)}?" if close else "")
-            ) from None
+        return selection.position_of(clip_id, self.ids, self.name)
 
     def clip(self, clip_id: str) -> Clip:
         """Return the clip of an id.
@@ -545,45 +338,12 @@ class Corpus:
             If there are not as many, an id is unknown or there twice, or the predicate holds of no
             clip.
         """
-        part = Corpus(
-            self.name,
-            [self._sources[i] for i in self._picked(clips)],
-            sample_rate=self.sample_rate,
-            source_seconds=self.source_seconds,
-            window_seconds=self.window_seconds,
-            origin=self.origin,
-            segments=self.segments,
-            grouping=self.grouping,
-        )
-        part.passed_over = self.passed_over
-        return part
-
-    def _picked(self, clips: Selection) -> list[int]:
-        if isinstance(clips, Integral) and not isinstance(clips, bool):
-            return selection.spread(int(clips), len(self), self.name)
-        if callable(clips):
-            return selection.meeting(clips, self.facts, self.name)
-        if isinstance(clips, str) or not isinstance(clips, Iterable):
-            raise CorpusError(
-                f"Corpus.subset takes a number of clips, a list of ids or a predicate, not"
-                f" {clips!r}"
-            )
-        picked = [self.index(id_) for id_ in clips]
-        if not picked:
-            raise CorpusError(
-                f"no clip asked of corpus {self.name!r}, which holds {len(self)}; give ids of some"
-            )
-        repeated = [self.ids[i] for i, times in Counter(picked).items() if times > 1]
-        if repeated:
-            raise CorpusError(
-                f"corpus {self.name!r}: {repeated[:_NAMED]} asked for more than once; give each id"
-                " once"
-            )
-        return picked
+        picked = selection.picked(clips, self.facts, self.name)
+        return Corpus(replace(self._gathered, sources=[self._sources[i] for i in picked]))
 
     def windows(
         self,
-        transform: Transform | None = None,
+        transform: ClipTransform | None = None,
         *,
         sample_rate: int | None = None,
         window_seconds: float | None = None,
@@ -650,42 +410,17 @@ class Corpus:
             for clips whose windows are equal sample by sample: they tie, so neither could be
             nearest.
         """
-        problems: list[str] = []
-        first_with: dict[str, str] = {}
-        for i, source in enumerate(self._sources):
-            try:
-                clip = self[i]
-            except CorpusError as error:
-                problems.append(str(error))
-                continue
-            window = clip.window(self.window_seconds)
-            if not math.isfinite(audio.loudness(window, self.sample_rate)):
-                problems.append(
-                    f"clip {source.id!r} is silent: nothing in its centre"
-                    f" {self.window_seconds:g} s exceeds -70 LUFS; "
-                    + (f"{_OPPOSITE}: {_ONE_CHANNEL}" if self._cancels(i) else "leave it out")
-                )
-                continue
-            twin = first_with.setdefault(digest(window), source.id)
-            if twin != source.id:
-                problems.append(_twin_problem(twin, source.id))
+        problems = soundness.audio_problems(
+            self._sources, self.window_seconds, self._clips.__getitem__, self._clips.cancels
+        )
         raise_all(self.name, problems)
-        return tuple(s.id for i, s in enumerate(self._sources) if self._cancels(i))
-
-    def _cancels(self, index: int) -> bool:
-        """Whether the channels of a clip that was decoded cancel in its mono mix."""
-        return self._mixed.get(index, 1.0) < _CANCELLED
+        return tuple(s.id for i, s in enumerate(self._sources) if self._clips.cancels(i))
 
     def warn_cancelled(self, ids: Sequence[str]) -> None:
         """Warn of clips whose mono mix is not what one hears, as `check_audio` returns them."""
         if ids:
-            more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-            warnings.warn(
-                f"corpus {self.name!r}: {_OPPOSITE} of {', '.join(ids[:_NAMED])}{more}, so that"
-                f" little is left of them; {_ONE_CHANNEL}",
-                CorpusWarning,
-                stacklevel=2,
-            )
+            text = soundness.cancelled_text(ids)
+            warnings.warn(f"corpus {self.name!r}: {text}", CorpusWarning, stacklevel=2)
 
     def describe(self) -> CorpusFacts:
         """Return what reports say of the corpus, as plain values."""
@@ -703,71 +438,7 @@ class Corpus:
             "passed_over": self.passed_over,
         }
 
-    def _check_lengths(self) -> None:
-        problems = [
-            f"clip {s.id!r} is {s.seconds:.3g} s long, shorter than the window of"
-            f" {self.window_seconds:g} s (window_seconds=)"
-            for s in self._sources
-            if s.seconds < self.window_seconds - 0.5 / s.own_rate
-        ]
-        raise_all(self.name, problems)
-
-    def _check_twins(self) -> None:
-        first_with: dict[str, str] = {}
-        problems = []
-        for source in self._sources:
-            twin = first_with.setdefault(source.content, source.id)
-            if twin != source.id:
-                problems.append(_twin_problem(twin, source.id))
-        raise_all(self.name, problems)
-
-    def _warn_upsampled(self) -> None:
-        low = [s for s in self._sources if s.own_rate < self.sample_rate]
-        if low:
-            lowest = min(s.own_rate for s in low)
-            warnings.warn(
-                f"corpus {self.name!r}: {len(low)} of {len(self)} clips have a lower rate than the"
-                f" corpus's {self.sample_rate} Hz and hold nothing above half of their own, which"
-                f" sets them apart; sample_rate={lowest} would compare all alike",
-                CorpusWarning,
-                stacklevel=4,
-            )
-
-
-def _twin_problem(first: str, second: str) -> str:
-    return (
-        f"clips {first!r} and {second!r} have the same content: they tie, and neither can be"
-        " nearest; remove one"
-    )
-
-
-def _check_geometry(sample_rate: int, source_seconds: float, window_seconds: float) -> None:
-    if problem := audio.rate_problem(sample_rate):
-        raise CorpusError(problem)
-    if not _is_positive(window_seconds) or not _is_positive(source_seconds):
-        raise CorpusError(
-            f"window_seconds and source_seconds must be positive, not {window_seconds!r} and"
-            f" {source_seconds!r}"
-        )
-    if source_seconds < window_seconds:
-        raise CorpusError(
-            f"source_seconds={source_seconds:g} is shorter than window_seconds={window_seconds:g};"
-            " the window is cut from the source"
-        )
-
-
-def _is_positive(value: Any) -> bool:  # noqa: ANN401
-    """Tell whether something is a number above 0, and finite."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
-
 
 @lru_cache(maxsize=1)
 def _bundled() -> Corpus:
-    root = Path(str(resources.files("pytest_nnrel"))) / "data" / "corpus"
-    with (root / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        labels = {row["clip"]: row for row in csv.DictReader(file)}
-    return Corpus._from_named_files(
-        {id_: root / f"{id_}.ogg" for id_ in labels}, BUNDLED, 1, SAMPLE_RATE, SOURCE_SECONDS,
-        WINDOW_SECONDS, labels, origin=BUNDLED,
-    )  # fmt: skip
+    return Corpus(bundled.gather())

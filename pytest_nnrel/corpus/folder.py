@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_nnrel import decoding
+from pytest_nnrel.corpus import files
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pytest_nnrel.corpus.geometry import Geometry
+    from pytest_nnrel.corpus.grouping import GroupRule
+    from pytest_nnrel.corpus.source import Gathered
 
 #: What macOS writes beside files on other file systems: no audio, whatever its ending.
 _APPLE_DOUBLE = "._"
@@ -74,6 +78,43 @@ class PassedOver:
                 more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
                 parts.append(f"{kind}: {', '.join(map(str, paths[:_NAMED]))}{more}")
         return "; ".join(parts)
+
+
+def gather(
+    path: str | Path,
+    name: str | None,
+    segments: int,
+    groups: GroupRule | None,
+    geometry: Geometry,
+) -> Gathered:
+    """Return the sources of the audio files below a folder; see `Corpus.from_directory`.
+
+    Raises
+    ------
+    CorpusError
+        If it is no folder, or holds no audio, and for files that cannot be used.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise CorpusError(f"Corpus.from_directory takes the path of a folder, not {path!r}")
+    root = Path(path)
+    if not root.exists():
+        raise CorpusError(f"corpus folder {root} does not exist; check the path")
+    if not root.is_dir():
+        raise CorpusError(f"{root} is a file; pass its folder, or use Corpus.from_files([...])")
+    paths, passed = audio_files(root)
+    gathered = files.gather(
+        paths,
+        name or root.resolve().name,
+        segments,
+        geometry,
+        groups=groups,
+        relative={id_: id_ for id_ in paths},
+        origin=str(root),
+    )
+    warnings = list(gathered.warnings)
+    if left_out := passed.warning():
+        warnings.append(f"corpus {gathered.name!r}: passed over {left_out}")
+    return replace(gathered, passed_over=passed.reasons(), warnings=warnings)
 
 
 def audio_files(root: Path) -> tuple[dict[str, Path], PassedOver]:

@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pytest_nnrel.corpus import files
 from pytest_nnrel.errors import CorpusError
+
+if TYPE_CHECKING:
+    from pytest_nnrel.corpus.geometry import Geometry
+    from pytest_nnrel.corpus.grouping import GroupRule
+    from pytest_nnrel.corpus.source import Gathered
 
 #: What such corpora's names begin with, on command lines and in reports.
 PREFIX = "mirdata:"
+
+
+def gather(
+    name: str,
+    data_home: str | Path | None,
+    version: str,
+    segments: int,
+    groups: GroupRule | None,
+    geometry: Geometry,
+) -> Gathered:
+    """Return the sources of a dataset's tracks; see `Corpus.from_mirdata`.
+
+    Raises
+    ------
+    CorpusError
+        As `tracks` does, and for files that cannot be used.
+    """
+    paths, labels = tracks(name, data_home, version)
+    origin = PREFIX + (name if version == "default" else f"{name}:{version}")
+    return files.gather(
+        paths,
+        PREFIX + name,
+        segments,
+        geometry,
+        labels=labels,
+        groups=groups,
+        origin=origin + ("" if data_home is None else f"@{data_home}"),
+    )
 
 
 def tracks(

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus import mirdata
-from pytest_nnrel.corpus.corpus import (
-    BUNDLED,
-    SAMPLE_RATE,
-    SOURCE_SECONDS,
-    WINDOW_SECONDS,
-    Corpus,
-)
-from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.corpus.bundled import BUNDLED
+from pytest_nnrel.corpus.corpus import Corpus
+from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS
+from pytest_nnrel.errors import CorpusError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,3 +86,16 @@ def reopen(described: Mapping[str, Any], **geometry: float) -> Corpus:
         groups=groups,
         **{name: described[name] for name in own} | geometry,
     )
+
+
+def as_corpus(given: object) -> Corpus:
+    """Return a corpus that was given as one.
+
+    Raises
+    ------
+    SettingError
+        If it is none.
+    """
+    if not isinstance(given, Corpus):
+        raise SettingError(f"corpus must be a Corpus, not {type(given).__name__}")
+    return given

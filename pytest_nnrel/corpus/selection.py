@@ -4,13 +4,16 @@ holds.
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from pytest_nnrel.corpus.source import NAMED
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -42,6 +45,55 @@ class ClipFacts:
 
 #: What `Corpus.subset` takes.
 Selection: TypeAlias = int | Iterable[str] | Callable[[ClipFacts], object]
+
+
+def picked(selection: Selection, facts: Sequence[ClipFacts], name: str) -> list[int]:
+    """Return the positions of the clips that are selected; see `Corpus.subset`.
+
+    Raises
+    ------
+    CorpusError
+        As `Corpus.subset` does.
+    """
+    if isinstance(selection, Integral) and not isinstance(selection, bool):
+        return spread(int(selection), len(facts), name)
+    if callable(selection):
+        return meeting(selection, facts, name)
+    if isinstance(selection, str) or not isinstance(selection, Iterable):
+        raise CorpusError(
+            f"Corpus.subset takes a number of clips, a list of ids or a predicate, not"
+            f" {selection!r}"
+        )
+    ids = [clip.id for clip in facts]
+    positions = [position_of(id_, ids, name) for id_ in selection]
+    if not positions:
+        raise CorpusError(
+            f"no clip asked of corpus {name!r}, which holds {len(facts)}; give ids of some"
+        )
+    repeated = [ids[i] for i, times in Counter(positions).items() if times > 1]
+    if repeated:
+        raise CorpusError(
+            f"corpus {name!r}: {repeated[:NAMED]} asked for more than once; give each id once"
+        )
+    return positions
+
+
+def position_of(clip_id: str, ids: Sequence[str], name: str) -> int:
+    """Return the position of an id.
+
+    Raises
+    ------
+    CorpusError
+        If it is none of them; the message proposes close ones.
+    """
+    try:
+        return ids.index(clip_id)
+    except ValueError:
+        close = difflib.get_close_matches(str(clip_id), ids, n=3, cutoff=0.3)
+        raise CorpusError(
+            f"corpus {name!r} has no clip {clip_id!r}"
+            + (f"; did you mean {', '.join(close)}?" if close else "")
+        ) from None
 
 
 def spread(clips: int, n: int, name: str) -> list[int]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_nnrel import decoding
-from pytest_nnrel.decoding import Mix, Stamp
+from pytest_nnrel.decoding import Mix
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.geometry import Geometry
+    from pytest_nnrel.hashed import HashedFile
 
 #: Problems that one error lists before it counts the rest.
 LISTED = 10
+#: Clips that a warning names.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,14 @@ class FileStretch:
 
     Attributes
     ----------
-    path : Path
+    file : HashedFile
+        As it was when the corpus was built.
     start, frames : int
-    content : str
-        Digest of the whole file when the corpus was built.
-    stamp : Stamp
-        Of the file at that time: while it stays, the file need not be hashed again.
     """
 
-    path: Path
+    file: HashedFile
     start: int
     frames: int
-    content: str
-    stamp: Stamp
 
     def load(self) -> Mix:
         """Decode the stretch.
@@ -46,23 +43,10 @@ class FileStretch:
         Raises
         ------
         CorpusError
-            If the file cannot be decoded, or is not the one that the corpus was built from: its
-            values would be stored under the other's name.
+            If the file cannot be decoded, or is not the one that the corpus was built from.
         """
-        with decoding.opened(self.path) as file:
-            before = Stamp.of(file)
-            if before != self.stamp and digest_of_file(file) != self.content:
-                raise self._changed()
-            mix = decoding.decode_open(self.path, file, start=self.start, frames=self.frames)
-            if Stamp.of(file) != before:
-                raise self._changed()
-        return mix
-
-    def _changed(self) -> CorpusError:
-        return CorpusError(
-            f"{self.path} has changed since the corpus was built; build it anew, and leave the"
-            " files alone while they are measured"
-        )
+        with self.file.reopened() as file:
+            return decoding.decode_open(self.file.path, file, start=self.start, frames=self.frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +58,7 @@ class InMemory:
 
     def load(self) -> Mix:
         """Return the signal."""
-        from pytest_nnrel.audio import rms
-
-        return Mix(self.samples, self.sample_rate, rms(self.samples))
+        return Mix(self.samples, self.sample_rate, channels_rms=None)
 
 
 @dataclass(frozen=True)
@@ -103,6 +85,31 @@ class Source:
     own_rate: int
     content: str
     origin: FileStretch | InMemory
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a corpus is made of.
+
+    Attributes
+    ----------
+    name : str
+    sources : sequence of Source
+    geometry : Geometry
+    origin, segments, grouping, passed_over
+        As in `Corpus`.
+    warnings : sequence of str
+        What is to be told once the corpus is made.
+    """
+
+    name: str
+    sources: Sequence[Source]
+    geometry: Geometry
+    origin: str | None = None
+    segments: int = 1
+    grouping: str | None = None
+    passed_over: dict[str, int] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 def raise_all(name: str, problems: Sequence[str]) -> None:

@@ -65,6 +65,8 @@ def facts_of(
         details["transform"]["unchanged"] = unchanged
     if (padding := padding_of(rendered, window)) is not None:
         details["transform"]["zero_padding"] = padding
+    if question.study.competing_groups is None and question.study.is_grouped:
+        identity["neighbours"] = "all"
     if audio is not None:
         identity["audio_distance"] = audio.name
     if latent is not None:
@@ -88,10 +90,13 @@ def facts_of(
 
 def add_qualities(details: Details, space: Space, rows: Exemplars) -> None:
     """Add what qualifies a value of C_W or C_acc."""
-    details["chance"] = 1.0 / len(space.study.corpus)
+    details["chance"] = float(np.mean(1.0 / (1.0 + rows.others)))
     details["margins"] = rows.margins.tolist()
     details["relative_margins"] = rows.relative_margins.tolist()
     details["ranks"] = rows.ranks.tolist()
+    if space.study.is_grouped:
+        details["others"] = rows.others.tolist()
+        details["relative_nearer"] = int(rows.relative_nearer.sum())
     details["ties"] = int(rows.ties.sum())
     details["non_finite"] = int(rows.non_finite.sum())
 

@@ -61,8 +61,13 @@ class Study:
     @property
     def competing_groups(self) -> tuple[str, ...] | None:
         """Groups within which originals do not compete; None where all do."""
-        grouped = len(set(self.corpus.groups)) < len(self.corpus)
-        return self.corpus.groups if grouped and self.neighbours == "others" else None
+        competes = self.is_grouped and self.neighbours == "others"
+        return self.corpus.groups if competes else None
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether clips share groups."""
+        return len(set(self.corpus.groups)) < len(self.corpus)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return what a purpose draws from, the same for all measurements on the corpus."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.audio import Samples
+    from pytest_nnrel.hashed import HashedFile
     from pytest_nnrel.transforms.protocol import Checks
 
 #: The ladder of severities goes down from here, half a decibel a rung.
@@ -24,6 +25,9 @@ INAUDIBLE_SNR_DB = 60.0
 DB_PER_RUNG = 0.5
 #: Deviation of the reached from the asked signal-to-noise ratio that rounding explains.
 SNR_TOLERANCE_DB = 0.01
+#: Attribute of an instance, beside its fields, that keeps its recording's state.
+_HASHED = "_hashed_recording"
+_SINCE = "EnvironmentalNoise first read it; make the transformation"
 
 
 class AdditiveNoise(Transform):
@@ -129,7 +133,8 @@ class EnvironmentalNoise(AdditiveNoise):
     MagnitudeError
         For other values.
     CorpusError
-        When applied, if the recording cannot be read.
+        When applied, if the recording cannot be read, or is not the file any more that it was when
+        this transformation was first used.
     """
 
     snr_db: float
@@ -143,32 +148,42 @@ class EnvironmentalNoise(AdditiveNoise):
             object.__setattr__(self, "recording", str(self.recording))
 
     def _engine_recipe(self) -> dict[str, object]:
-        from pytest_nnrel.store import digest
+        return {"recording": self._hashed().content}
 
-        return {"recording": digest(self._path().read_bytes())}
+    def _hashed(self) -> HashedFile:
+        """Return the recording as it was when this transformation first looked at it.
+
+        Once for good, and taken along to other processes: what is rendered later is stored under
+        the content that the recipe told.
+        """
+        from pytest_nnrel.decoding import probe_open
+        from pytest_nnrel.hashed import HashedFile
+
+        known: HashedFile | None = vars(self).get(_HASHED)
+        if known is None:
+            with HashedFile.opened(self._path(), _SINCE) as (hashed, file):
+                probe_open(hashed.path, file)
+            known = vars(self).setdefault(_HASHED, hashed)  # the first of several threads
+        return known
 
     def _path(self) -> Path:
-        from pytest_nnrel.decoding import probe
-
         if self.recording is None:
             return Path(str(resources.files("pytest_nnrel"))) / "data" / "ambience.ogg"
-        path = Path(self.recording)
-        probe(path)
-        return path
+        return Path(self.recording)
 
     def _noise(self, length: int, sample_rate: int, rng: np.random.Generator) -> Samples:
         import numpy as np
 
-        path = self._path()
-        ambience = _recording(path, path.stat().st_mtime_ns, sample_rate)
+        ambience = _decoded(self._hashed(), sample_rate)
         start = int(rng.integers(len(ambience)))
         return np.take(ambience, np.arange(start, start + length), mode="wrap")
 
 
 @lru_cache(maxsize=8)
-def _recording(path: Path, modified_ns: int, sample_rate: int) -> Samples:
+def _decoded(recording: HashedFile, sample_rate: int) -> Samples:
     from pytest_nnrel.audio import resample
-    from pytest_nnrel.decoding import decode
+    from pytest_nnrel.decoding import decode_open
 
-    samples, rate = decode(path)
-    return resample(samples, rate, sample_rate)
+    with recording.reopened() as file:
+        mix = decode_open(recording.path, file)
+    return resample(mix.samples, mix.sample_rate, sample_rate)

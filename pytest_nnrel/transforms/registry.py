@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import CacheWarning, FamilyError
+from pytest_nnrel.registry import Registry, home_of
 from pytest_nnrel.transforms.ladders import bounds_of, ladder_problem
 
 if TYPE_CHECKING:
@@ -15,12 +14,10 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.transforms.protocol import Transform
 
-#: Entry points of packages that bring families: modules, or the classes themselves.
-ENTRY_POINTS = "pytest_nnrel.families"
 #: What calls may name besides families.
 _TAKEN = ("Chain", "Identity")
 
-_known: dict[str, type[Transform]] = {}
+FAMILIES: Registry[Transform] = Registry("families", "pytest_nnrel.families", FamilyError)
 _told: set[tuple[str, str]] = set()
 _followers: list[Callable[[type[Transform]], None]] = []
 
@@ -47,7 +44,7 @@ def register(family: type[Transform]) -> None:
             )
     if not hasattr(family, "symbol"):
         family.symbol = family.__name__
-    _known[family.__name__] = family
+    FAMILIES.add(family.__name__, family)
     for follower in _followers:
         follower(family)
 
@@ -55,7 +52,7 @@ def register(family: type[Transform]) -> None:
 def follow(follower: Callable[[type[Transform]], None]) -> None:
     """Call a function with every family, those that are known and those that come."""
     _followers.append(follower)
-    for family in _known.values():
+    for family in FAMILIES.so_far():
         follower(family)
 
 
@@ -73,9 +70,10 @@ def _problem_of(family: type[Transform]) -> str:
         return problem
     if family.version is not None and not isinstance(family.version, str):
         return f"version must be a text, not {family.version!r}"
-    other = _known.get(family.__name__)
-    if family.__name__ in _TAKEN or (other is not None and _home_of(other) != _home_of(family)):
-        taken_by = "pytest_nnrel" if other is None else other.__module__
+    taken_by = FAMILIES.holder(family.__name__, family)
+    if family.__name__ in _TAKEN:
+        taken_by = "pytest_nnrel"
+    if taken_by is not None:
         return (
             f"there is a family of this name in {taken_by}, and names tell families apart; give"
             f" that of {family.__module__} another name"
@@ -83,14 +81,10 @@ def _problem_of(family: type[Transform]) -> str:
     return ""
 
 
-def _home_of(family: type[Transform]) -> tuple[str, str]:
-    return family.__module__, family.__qualname__
-
-
 def tell_unversioned(family: type[Transform]) -> None:
     """Say once that results of a family without a version are kept for the run only."""
-    if _home_of(family) not in _told:
-        _told.add(_home_of(family))
+    if home_of(family) not in _told:
+        _told.add(home_of(family))
         warnings.warn(
             f"{family.__name__} of {family.__module__} declares no version, so that what it makes"
             ' is kept for this run only; declare version: ClassVar[str] = "1"',
@@ -107,23 +101,9 @@ def families() -> dict[str, type[Transform]]:
     FamilyError
         If an installed package declares families that cannot be loaded.
     """
-    _load_installed()
-    return dict(_known)
+    return FAMILIES.all()
 
 
 def family_named(name: str) -> type[Transform] | None:
     """Return the family of a name, if there is one; packages are asked for what is not known."""
-    return _known.get(name) or families().get(name)
-
-
-@cache
-def _load_installed() -> None:
-    for entry in entry_points(group=ENTRY_POINTS):
-        try:
-            entry.load()
-        except Exception as error:
-            package = entry.dist.name if entry.dist else "a package"
-            raise FamilyError(
-                f"{package} declares families in {entry.value}, which cannot be loaded"
-                f" ({type(error).__name__}: {error}); repair or uninstall it"
-            ) from error
+    return FAMILIES.named(name)

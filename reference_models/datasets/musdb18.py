@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pytest_nnrel import audio, decoding
 from pytest_nnrel.corpus import SAMPLE_RATE
@@ -23,9 +20,10 @@ from reference_models.datasets.examples import Example
 from reference_models.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from reference_models.datasets.examples import TaskData
@@ -42,9 +40,6 @@ _STEMS = ".stem.mp4"
 #: (https://github.com/sigsep/sigsep-mus-db, ``configs/mus.yaml``).
 _FILES = {"mixture": "mixture.wav", "vocals": "vocals.wav"}
 _STREAMS = {"mixture": 0, "vocals": 4}
-#: How much earlier than a stretch decoding begins, in seconds: a block of AAC is added to the end
-#: of the one before it, so that the first that is decoded is wrong. Blocks are of 23 ms.
-_LEAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -126,73 +121,26 @@ class StemSong(Song):
     @classmethod
     def open(cls, path: Path) -> StemSong:
         """Return the song of a stem file."""
-        with _opened(path) as container:
-            streams = container.streams.audio
-            if len(streams) <= max(_STREAMS.values()):
-                raise DatasetError(
-                    f"{path} has {len(streams)} streams of audio, not the mixture and four stems;"
-                    " get the file again"
-                )
-            mixture = streams[_STREAMS["mixture"]]
-            rate = mixture.sample_rate
-            samples = int((mixture.duration or 0) * mixture.time_base * rate)
-            return cls(path.name.removesuffix(_STEMS), path, samples, rate)
+        try:
+            tracks = decoding.probe_tracks(path)
+        except CorpusError as error:
+            raise DatasetError(str(error)) from error
+        if len(tracks) <= max(_STREAMS.values()):
+            raise DatasetError(
+                f"{path} has {len(tracks)} streams of audio, not the mixture and four stems; get"
+                " the file again"
+            )
+        samples, rate = tracks[_STREAMS["mixture"]]
+        return cls(path.name.removesuffix(_STEMS), path, samples, rate)
 
     def decode(self, of: str, start: int, frames: int) -> NDArray[np.float32]:
-        """Seek in a stream and decode it until the stretch ends."""
-        blocks: list[NDArray[np.float32]] = []
-        missing = frames
-        with _opened(self.path) as container:
-            for position, block in _blocks(container, _STREAMS[of], start):
-                wanted = block[max(start - position, 0) :][:missing]
-                blocks.append(wanted)
-                missing -= len(wanted)
-                if not missing:
-                    return np.concatenate(blocks)
-        raise DatasetError(
-            f"{self.path} is truncated: {frames - missing} of {frames} samples of {of} could be"
-            f" decoded from sample {start} on; get the file again"
-        )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a stem file; what PyAV makes of it inside is an error that names the file."""
-    try:
-        import av
-    except ImportError as error:
-        raise DatasetError(
-            f'{path} is decoded by PyAV: pip install "pytest-nnrel-models[train]"'
-        ) from error
-    try:
-        with av.open(str(path)) as container:
-            yield container
-    except av.error.FFmpegError as error:
-        raise DatasetError(f"{path} cannot be decoded ({error}); get the file again") from error
-
-
-def _blocks(
-    container: Any,  # noqa: ANN401
-    number: int,
-    start: int,
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield the decoded blocks of a stream of audio, mono, each with where it begins.
-
-    The first ends after the sample `start`, or is the stream's first.
-    """
-    import av
-
-    stream = container.streams.audio[number]
-    begin = stream.start_time or 0
-    # Below zero it is the encoder's delay that is sought, which comes before the first sample.
-    earlier = start / stream.sample_rate - _LEAD
-    container.seek(begin + math.floor(earlier / stream.time_base), stream=stream)
-    to_floats = av.AudioResampler(format="fltp")
-    for frame in container.decode(stream):
-        position = round((frame.pts - begin) * stream.time_base * stream.sample_rate)
-        if position + frame.samples > start:
-            (floats,) = to_floats.resample(frame)
-            yield position, floats.to_ndarray().mean(axis=0, dtype=np.float32)
+        """Jump to a stretch of a stream and decode it."""
+        try:
+            return decoding.decode_track(
+                self.path, _STREAMS[of], start=start, frames=frames, sample_rate=self.rate
+            )
+        except CorpusError as error:
+            raise DatasetError(f"{of} of {error}") from error
 
 
 @dataclass

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pytest_nnrel import handover
+from pytest_nnrel import handover, quick_grid
 
 #: What measuring needs, and a run that does not measure must not wait for.
 _HEAVY = {
@@ -69,6 +69,30 @@ def test_collecting_tests_that_import_it_needs_no_numpy(inner):
     )
     without = _loaded(inner, "--collect-only", "-pno:python", with_us=False)
     assert not (_loaded(inner, "--collect-only", with_us=True) - without) & _HEAVY
+
+
+def test_it_can_be_loaded_by_name_where_plugins_are_not_found(inner):
+    """The hooks and fixtures lie in modules of their own, and are those of one plugin."""
+    inner.write(
+        test_named="""
+            import pytest
+            from pytest_nnrel.plugin import nnrel_corpus as the_runs
+
+            @pytest.fixture(scope="session")
+            def nnrel_corpus(the_runs):
+                return the_runs.subset(3)
+
+            @pytest.mark.nnrel(seed=1, grid="quick")
+            def test_named(nnrel_corpus, nnrel_transform):
+                assert len(nnrel_corpus) == 3
+        """
+    )
+    done = inner.execute(
+        "pytest", "-ppytest_nnrel.plugin", "-Werror", "--strict-markers", "--nnrel-clips=5",
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(quick_grid())} passed" in done.stdout
 
 
 def _imported_by(statement: str, *, before: str = "pass") -> set[str]:

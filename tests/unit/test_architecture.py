@@ -10,13 +10,16 @@ import pytest
 import pytest_nnrel
 
 ROOT = Path(pytest_nnrel.__file__).parent
-#: From the bottom up; a module imports from rows below its own, or from its own package.
+#: From the bottom up; a module imports from rows below its own, or from its own package, and takes
+#: its types from there too.
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing", "scopes"),
+    ("lanes", "devices", "handover", "identity", "consistency", "registry"),
     ("measurement",),
-    ("lanes", "devices", "handover", "identity", "consistency"),
     ("store", "settings", "recording", "tasks"),
-    ("audio", "decoding", "progress", "keys"),
+    ("audio", "progress", "keys"),
+    ("decoding",),
+    ("hashed",),
     ("corpus",),
     ("transforms",),
     ("distances",),
@@ -34,8 +37,8 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
-    "__init__", "errors", "files", "versions", "scopes", "handover", "measurement", "settings", "recording",
-    "plugin", "printing", "transforms",
+    "__init__", "errors", "files", "versions", "scopes", "handover", "settings", "recording",
+    "measurement", "plugin", "printing", "registry", "transforms",
 )  # fmt: skip
 
 
@@ -48,11 +51,12 @@ def room_of(path):
 
 
 def imports(tree, *, everywhere):
-    """Yield imported module names; type-checking blocks aside."""
+    """Yield imported module names, those of types and within functions only if everywhere."""
     pending = [(node, True) for node in tree.body]
     while pending:
         node, top = pending.pop()
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        of_types = isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        if of_types and not everywhere:
             continue
         if isinstance(node, ast.Import) and (top or everywhere):
             yield from (alias.name for alias in node.names)
@@ -60,6 +64,19 @@ def imports(tree, *, everywhere):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         below = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         pending += [(child, below) for child in ast.iter_child_nodes(node)]
+
+
+def test_imports_of_types_are_imports():
+    tree = ast.parse(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from pytest_nnrel.report import html\n"
+        "class A:\n    if TYPE_CHECKING:\n        import pytest_nnrel.plugin\n"
+        "def f():\n    import numpy\n"
+    )
+    assert list(imports(tree, everywhere=False)) == ["typing.TYPE_CHECKING"]
+    assert set(imports(tree, everywhere=True)) == {
+        "typing.TYPE_CHECKING", "pytest_nnrel.report.html", "pytest_nnrel.plugin", "numpy",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -307,6 +307,23 @@ def test_files_that_are_exchanged_under_a_corpus_are_refused_not_mistaken(tmp_pa
     assert len(corpus[2].samples) == 4 * 22_050
 
 
+def test_a_file_that_is_exchanged_while_a_corpus_is_built_is_refused(tmp_path, monkeypatch):
+    """Its silent stretches and its length are not those of the other."""
+    soundfile.write(tmp_path / "0.wav", hiss(0, 30.0), RATE)
+    soundfile.write(tmp_path / "other", hiss(1, 40.0), RATE, format="WAV")
+    loudness = audio.loudness
+
+    def exchanging(samples, rate):
+        if (tmp_path / "other").exists():
+            os.replace(tmp_path / "other", tmp_path / "0.wav")
+        return loudness(samples, rate)
+
+    monkeypatch.setattr(audio, "loudness", exchanging)
+    with pytest.raises(CorpusError, match=r"0\.wav has changed since the corpus was built"):
+        Corpus.from_directory(tmp_path, segments=2)
+    assert len(Corpus.from_directory(tmp_path, segments=2)) == 2
+
+
 def test_a_file_that_was_touched_or_copied_back_is_the_same(tmp_path):
     for i in range(2):
         soundfile.write(tmp_path / f"{i}.wav", hiss(i), RATE)

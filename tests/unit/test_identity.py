@@ -559,7 +559,10 @@ def test_packages_installed_elsewhere_are_libraries(tmp_path):
             f"Metadata-Version: 2.1\nName: elsewhere\nVersion: {version}\n"
         )
         (target / "elsewhere.py").write_text(f"def f(x):\n    return {body}\n")
-        code = "import mine; from pytest_nnrel.identity import behaviour_of as b; print(b(mine.encode))"
+        code = (
+            "import mine; from pytest_nnrel.identity import behaviour_of;"
+            " print(behaviour_of(mine.encode))"
+        )
         places = os.pathsep.join([str(target), str(tmp_path), *sys.path])
         done = subprocess.run(
             [sys.executable, "-B", "-c", code],

@@ -82,7 +82,7 @@ def test_blocks_of_rows_and_ranks_on_disk_change_nothing(corpus, expected, tmp_p
 @pytest.mark.slow
 def test_what_memory_has_no_room_for_is_read_again(corpus, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "_RECENT_BYTES", 1000)
-    monkeypatch.setattr("pytest_nnrel.corpus.corpus._DECODED_BYTES", 1000)
+    monkeypatch.setattr("pytest_nnrel.corpus.decoded._DECODED_BYTES", 1000)
     assert measure(Corpus.bundled().subset(34), tmp_path) == expected
 
 

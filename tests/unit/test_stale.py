@@ -1,18 +1,23 @@
 """No stored value passes for another: whatever is edited, a run gives what an empty cache gives."""
 
 import gc
+import pickle
 import types
 import weakref
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from pytest_nnrel import (
+    Chain,
     Corpus,
+    CorpusError,
+    EnvironmentalNoise,
     FunctionTransform,
     PinkNoise,
     as_encoder,
@@ -153,6 +158,53 @@ def test_what_an_audiomentations_object_drew_is_no_part_of_what_it_does(corpus):
     frozen = transform.behaviour()
     one.parameters["amplitude"] = 0.5
     assert transform.behaviour() != frozen
+
+
+def test_a_recording_that_is_exchanged_under_a_measurement(cache, corpus, tmp_path):
+    """What is rendered is stored under the content that the recipe told."""
+    recording, other = tmp_path / "room.wav", tmp_path / "other.wav"
+    for seed, path in enumerate((recording, other)):
+        noise = np.random.default_rng(seed).standard_normal(RATE).cumsum()
+        soundfile.write(path, 0.5 * noise / np.abs(noise).max(), RATE, subtype="FLOAT")
+    kept = recording.read_bytes()
+
+    def exchange(samples, sample_rate):
+        if other.exists():
+            other.replace(recording)
+        return samples
+
+    def noisy():
+        return Chain(
+            FunctionTransform("exchange", exchange, version="1"),
+            EnvironmentalNoise(0, str(recording)),
+        )
+
+    with running(cache):
+        before = noisy()
+        with pytest.raises(CorpusError, match=r"room\.wav has changed since Environment.*make the"):
+            margins(bands, before, corpus)
+        # The same object has another file's name for good; a new one is of the new file.
+        with pytest.raises(CorpusError, match=r"room\.wav has changed since"):
+            margins(bands, before, corpus)
+        assert margins(bands, noisy(), corpus) == fresh(bands, noisy(), corpus)
+    recording.write_bytes(kept)
+    with running(cache):
+        assert margins(bands, before, corpus) == fresh(bands, noisy(), corpus)
+
+
+def test_a_recording_in_other_processes_is_the_one_that_was_first_read(corpus, tmp_path):
+    recording = tmp_path / "room.wav"
+    soundfile.write(recording, 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    noise = EnvironmentalNoise(0, str(recording))
+    told = noise.recipe()
+    soundfile.write(recording, 0.1 * np.random.default_rng(1).standard_normal(RATE), RATE)
+    elsewhere = pickle.loads(pickle.dumps(noise))
+    assert elsewhere == noise == EnvironmentalNoise(0, str(recording))
+    assert elsewhere.recipe() == noise.recipe() == told
+    assert EnvironmentalNoise(0, str(recording)).recipe() != told
+    for one in (noise, elsewhere):
+        with pytest.raises(CorpusError, match=r"room\.wav has changed since"):
+            one.apply(corpus[0])
 
 
 def test_audio_distances_that_change_their_mind(cache, corpus):

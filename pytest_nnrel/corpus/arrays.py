@@ -1,0 +1,63 @@
+"""Sources from signals in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.corpus.clip import Clip
+from pytest_nnrel.corpus.geometry import Geometry
+from pytest_nnrel.corpus.source import Gathered, InMemory, Source
+from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+
+def gather(
+    samples: npt.NDArray[np.floating[Any]] | Sequence[npt.NDArray[np.floating[Any]]],
+    sample_rate: int,
+    ids: Sequence[str] | None,
+    groups: Sequence[str | None] | None,
+    name: str,
+    window_seconds: float,
+) -> Gathered:
+    """Return a source for each signal; see `Corpus.from_arrays`.
+
+    Raises
+    ------
+    CorpusError
+        If there is none, one is no mono signal, or ids or groups are not as many.
+    """
+    rows = list(samples)
+    if not rows:
+        raise CorpusError("Corpus.from_arrays got no signals; give two or more")
+    if ids is None:
+        digits = max(3, len(str(len(rows) - 1)))
+        ids = [f"clip-{i:0{digits}d}" for i in range(len(rows))]
+    if len(ids) != len(rows) or (groups is not None and len(groups) != len(rows)):
+        raise CorpusError(
+            f"Corpus.from_arrays got {len(rows)} signals, but {len(ids)} ids"
+            + (f" and {len(groups)} groups" if groups is not None else "")
+            + "; give one for each signal"
+        )
+    clips = [Clip(id_, row, sample_rate) for id_, row in zip(ids, rows)]
+    sources = [
+        Source(
+            id=clip.id,
+            group=None if groups is None else groups[i],
+            labels={},
+            seconds=clip.seconds,
+            own_rate=sample_rate,
+            content=digest("array", clip.samples, sample_rate),
+            origin=InMemory(clip.samples, sample_rate),
+        )
+        for i, clip in enumerate(clips)
+    ]
+    longest = max(clip.seconds for clip in clips)
+    return Gathered(
+        name, sources, Geometry(sample_rate, max(longest, window_seconds), window_seconds)
+    )

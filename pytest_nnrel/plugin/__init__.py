@@ -1,0 +1,41 @@
+"""The pytest plugin: options, marker, fixtures, and the way from a test to the report.
+
+Standard library and pytest only at import: installed, the plugin costs an unrelated run nothing.
+Pytest finds hooks and fixtures here, by their names.
+"""
+
+from pytest_nnrel.plugin.fixtures import (
+    nnrel_baseline,
+    nnrel_corpus,
+    nnrel_transform,
+    pytest_fixture_setup,
+    pytest_generate_tests,
+)
+from pytest_nnrel.plugin.options import pytest_addoption
+from pytest_nnrel.plugin.running import (
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+    pytest_runtest_setup,
+)
+from pytest_nnrel.plugin.session import (
+    pytest_collection_finish,
+    pytest_configure,
+    pytest_sessionfinish,
+    pytest_unconfigure,
+)
+
+__all__ = [
+    "nnrel_baseline",
+    "nnrel_corpus",
+    "nnrel_transform",
+    "pytest_addoption",
+    "pytest_collection_finish",
+    "pytest_configure",
+    "pytest_fixture_setup",
+    "pytest_generate_tests",
+    "pytest_runtest_makereport",
+    "pytest_runtest_protocol",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+    "pytest_unconfigure",
+]

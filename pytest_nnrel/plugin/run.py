@@ -1,0 +1,90 @@
+"""What the plugin keeps of a session, from its options."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_nnrel import recording
+from pytest_nnrel.plugin import options
+from pytest_nnrel.plugin.corpora import CorpusOf, GridOf, NamedCorpus
+from pytest_nnrel.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from pytest_nnrel.handover import Handover
+
+
+@dataclass
+class Run:
+    """What the plugin keeps of a session."""
+
+    settings: Settings
+    corpus: NamedCorpus
+    grid: str
+    report: Path | None
+    baseline: Path
+    update_baseline: bool
+    started: float = field(default_factory=time.time)
+    #: The way to and from processes that the session starts.
+    handover: Handover = field(init=False)
+    #: Whether the project brings its own corpus, to any test.
+    by_fixture: bool = False
+    #: Holds what no single test is known to have recorded.
+    sink: recording.Sink = field(default_factory=recording.Sink)
+    #: What is in force for the length of the session.
+    scopes: ExitStack = field(default_factory=ExitStack)
+    #: Held by a thread that asks for a fixture: pytest sets them up in one at a time.
+    asking: threading.RLock = field(default_factory=threading.RLock)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Run:
+        """Return the session's settings, command line over ini over defaults.
+
+        Raises
+        ------
+        SettingError
+            For a value that an option cannot take.
+        """
+        values = {option.name: options.value(config, option) for option in options.OPTIONS}
+        report = options.value(config, options.REPORT)
+        geometry = {
+            "sample_rate": options.number(values, "sample-rate", int, 1),
+            "source_seconds": options.number(values, "source-seconds", float, 0.0),
+            "window_seconds": options.number(values, "window-seconds", float, 0.0),
+            "segments": options.number(values, "segments", int, 1),
+            "groups": values["groups"],
+        }
+        grid = str(values["grid"])
+        options.check_grid(grid)
+        return cls(
+            settings=Settings(
+                seed=options.number(values, "seed", int, 0) or 0,
+                cache_dir=options.cache_dir(values["cache"]),
+                cache_gib=options.number(values, "cache-gib", float, 0.0),
+                jobs=options.number(values, "jobs", int, 1) or options.fair_share(config),
+                device=values["device"],
+                progress=None,
+                audio_bound=bool(report),
+                corpus=CorpusOf(config),
+                grid=GridOf(grid),
+            ),
+            corpus=NamedCorpus(
+                str(values["corpus"]),
+                {key: value for key, value in geometry.items() if value is not None},
+                options.number(values, "clips", int, 2),
+            ),
+            grid=grid,
+            report=None if report is None else options.report_dir(report),
+            baseline=options.baseline_file(config, values["baseline"]),
+            update_baseline=bool(
+                config.getoption("nnrel_update_baseline", None)
+                or config.getini("nnrel_update_baseline")
+            ),
+        )
