@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_nnrel.distances import Metric
-    from pytest_nnrel.measurement import Measurement, Rates
+    from pytest_nnrel.experiment.study import Neighbours
+    from pytest_nnrel.measurement import CorpusFacts, Measurement, Rates
     from pytest_nnrel.ranks import Pairs
 
 
@@ -41,6 +42,7 @@ def assert_within_consistency(
     *,
     min: float,
     distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
     corpus: Corpus | None = None,
     confident: bool = False,
     seed: int | None = None,
@@ -55,6 +57,9 @@ def assert_within_consistency(
         Least C_W (paper eq. 10), from 0 to 1.
     distance : str or callable
         ``"euclidean"``, ``"cosine"``, or one's own.
+    neighbours : {"others", "all"}
+        Which originals compete with a clip's own: in a grouped corpus those of other groups, as
+        clips of one track are relatives; or all, which is eq. 9 to the letter.
     corpus : Corpus, optional
         The run's where omitted; outside pytest, the bundled one.
     confident : bool
@@ -79,7 +84,7 @@ def assert_within_consistency(
     return _judge(
         "assert_within_consistency",
         lambda: measures.within_consistency(
-            encoder, transform, corpus=corpus, distance=distance, seed=seed
+            encoder, transform, corpus=corpus, distance=distance, neighbours=neighbours, seed=seed
         ),
         min,
         confident,
@@ -95,6 +100,7 @@ def assert_between_consistency(
     audio_distance: Metric = "dtw",
     latent_distance: Metric = "euclidean",
     pairs: Pairs = "all",
+    neighbours: Neighbours = "others",
     corpus: Corpus | None = None,
     confident: bool = False,
     seed: int | None = None,
@@ -103,7 +109,7 @@ def assert_between_consistency(
 
     Parameters
     ----------
-    encoder, transform, corpus, confident, seed
+    encoder, transform, neighbours, corpus, confident, seed
         As in `assert_within_consistency`.
     min : float
         Least C_rho (paper eq. 11), from -1 to 1, or C_acc (eq. 12), from 0 to 1.
@@ -135,6 +141,7 @@ def assert_between_consistency(
             audio_distance=audio_distance,
             latent_distance=latent_distance,
             pairs=pairs,
+            neighbours=neighbours,
             seed=seed,
         ),
         min,
@@ -148,6 +155,7 @@ def assert_relative_nearest(
     transform: Any,  # noqa: ANN401
     *,
     distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
     corpus: Corpus | None = None,
     seed: int | None = None,
 ) -> Measurement:
@@ -155,7 +163,7 @@ def assert_relative_nearest(
 
     Parameters
     ----------
-    encoder, transform, distance, corpus, seed
+    encoder, transform, distance, neighbours, corpus, seed
         As in `assert_within_consistency`.
     clip : Clip or str
         A clip of the corpus, or its id.
@@ -176,7 +184,7 @@ def assert_relative_nearest(
     clip_id = clip.id if isinstance(clip, Clip) else clip
 
     def measure() -> Measurement:
-        study = measures.study_on(corpus, seed)
+        study = measures.study_on(corpus, seed, neighbours)
         asked = question(study, as_transform(transform))
         known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
         rendered = render(asked, [study.corpus.index(clip_id)])
@@ -263,7 +271,8 @@ def too_few_clips(measurement: Measurement, minimum: float) -> str:
     """Return that an interval is too wide to decide, and how many clips would do."""
     value, n = measurement.value, measurement.n
     if measurement.outcomes:
-        needed = consistency.clips_to_decide(value, minimum)
+        effective = measurement.details.get("effective_clips", n)
+        needed = consistency.clips_to_decide(value, minimum, per_clip=effective / n)
     else:
         needed = consistency.clips_to_narrow(value, measurement.ci, minimum, n)
     enough = (
@@ -282,9 +291,7 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     facts = [("distance", ", ".join(named))]
     if "pairs" in identity:
         facts.append(("pairs", identity["pairs"]))
-    facts.append(
-        ("corpus", f"{corpus['name']}: {corpus['clips']} clips, chance {1 / corpus['clips']:.3g}")
-    )
+    facts.append(("corpus", f"{corpus['name']}: {_clips(corpus)}, chance {_chance(measurement)}"))
     if "encoder" in details:
         facts += [("assumed", assumption) for assumption in details["encoder"]["assumed"]]
     if transform["asked"] != transform["name"]:
@@ -304,6 +311,8 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
         facts.append(
             ("not finite", f"{details['non_finite']} clips have a NaN or infinite distance: errors")
         )
+    if details.get("relative_nearer"):
+        facts.append(("relatives", relatives_text(measurement)))
     unchanged = transform.get("unchanged")
     if unchanged:
         facts.append(
@@ -323,6 +332,28 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
             )
         )
     return facts
+
+
+def _clips(corpus: CorpusFacts) -> str:
+    grouped = corpus["groups"] < corpus["clips"]
+    return f"{corpus['clips']} clips" + (f" of {corpus['groups']} groups" if grouped else "")
+
+
+def _chance(measurement: Measurement) -> str:
+    """Return how often a clip's own original is nearest by chance."""
+    others = measurement.details.get("others")
+    if others is None:
+        return f"{1 / measurement.details['corpus']['clips']:.3g}"
+    return f"{sum(1 / (1 + count) for count in others) / len(others):.3g}"
+
+
+def relatives_text(measurement: Measurement) -> str:
+    """Return how many clips are nearer to a relative than to their original, and what it means."""
+    count = measurement.details["relative_nearer"]
+    return (
+        f"{count} clips are as near, or nearer, to another clip of their own group: a relative, and"
+        " no error (neighbours='all' counts them)"
+    )
 
 
 def _both_fail(rates: Rates) -> bool:

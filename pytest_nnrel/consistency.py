@@ -286,7 +286,7 @@ def interval_of_mean(
     if np.ptp(chances) > 0.0:
         return low, high
     count = len(set(groups))
-    return wilson_interval(float(chances[0]) * count, count)
+    return wilson_interval(float(chances[0]), count)
 
 
 def agreements(audio: Exemplars, latent: Exemplars) -> Flags:
@@ -341,14 +341,15 @@ def percentile_interval(replicates: Matrix) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def wilson_interval(successes: float, n: int) -> tuple[float, float]:
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
     """Return the 95 % score interval of a proportion (Wilson 1927).
 
     Parameters
     ----------
-    successes : float
-        Not whole where it is of a mean of chances.
-    n : int
+    share : float
+        Successes over trials.
+    n : float
+        Trials, or as many as they are worth.
 
     Returns
     -------
@@ -358,19 +359,74 @@ def wilson_interval(successes: float, n: int) -> tuple[float, float]:
     from scipy.special import ndtri
 
     z = float(ndtri(0.5 + CONFIDENCE / 2.0))
-    share = successes / n
     centre = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1.0 - share) / n + z * z / (4 * n * n))
     low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
-    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+    return (0.0 if share == 0.0 else low), (1.0 if share == 1.0 else high)
 
 
-def clips_to_decide(share: float, minimum: float, *, limit: int = 1_000_000) -> int | None:
+def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
+    """Return how many clips without groups the clips of groups are worth, for a proportion.
+
+    Clips of a group fare alike, so that they tell less than as many of their own. Their number is
+    divided by the design effect, the variance of the mean over groups (by linearisation) over that
+    of independent clips, and again for the few groups that the former is of (Korn and Graubard
+    1998). It is never above the number of clips, and that of groups where all outcomes are equal,
+    which says nothing of how alike groups are.
+
+    Parameters
+    ----------
+    outcomes : bool[n], or chances of them, float64[n]
+    groups : sequence of str
+        One per clip.
+
+    Returns
+    -------
+    float
+        At least 1.
+    """
+    from scipy.special import stdtrit
+
+    values = np.asarray(outcomes, dtype=np.float64)
+    n = len(values)
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    count = int(member.max()) + 1
+    if count == n:
+        return float(n)
+    share = float(values.mean())
+    independent = share * (1.0 - share) / n
+    if count == 1 or independent == 0.0:
+        return float(count)
+    residuals = np.bincount(member, values - share, minlength=count)
+    between = count / (count - 1) * float(np.sum(residuals**2)) / n**2
+    tail = 0.5 + CONFIDENCE / 2.0
+    few = float(stdtrit(n - 1, tail) / stdtrit(count - 1, tail)) ** 2
+    alike = independent / between if between > independent else 1.0
+    return max(1.0, n * few * alike)
+
+
+def proportion_interval(outcomes: Flags | Matrix, groups: Sequence[str]) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion: Wilson's of what the clips are worth.
+
+    Parameters
+    ----------
+    outcomes : bool[n], or chances of them, float64[n]
+    groups : sequence of str
+        One per clip, see `effective_clips`.
+    """
+    return wilson_interval(float(np.mean(outcomes)), effective_clips(outcomes, groups))
+
+
+def clips_to_decide(
+    share: float, minimum: float, *, per_clip: float = 1.0, limit: int = 1_000_000
+) -> int | None:
     """Return how many clips would put `minimum` outside the Wilson interval at this share.
 
     Parameters
     ----------
     share, minimum : float
+    per_clip : float
+        What a clip is worth, see `effective_clips`.
     limit : int
         Give up here.
 
@@ -381,7 +437,7 @@ def clips_to_decide(share: float, minimum: float, *, limit: int = 1_000_000) -> 
     """
 
     def decides(n: int) -> bool:
-        low, high = wilson_interval(round(share * n), n)
+        low, high = wilson_interval(round(share * n) / n, n * per_clip)
         return low >= minimum or high < minimum
 
     if share == minimum or not decides(limit):

@@ -196,6 +196,8 @@ class Details(TypedDict):
     ties: NotRequired[int]
     non_finite: NotRequired[int]
     bootstrap_ci: NotRequired[list[float]]
+    #: What the clips are worth where they share groups, see `consistency.effective_clips`.
+    effective_clips: NotRequired[float]
     within: NotRequired[Rates]
     undefined_replicates: NotRequired[int]
     map: NotRequired[Map]
@@ -245,7 +247,8 @@ class Measurement:
         ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"exemplar"`` or ``"monotone"``.
     value : float
     ci : (float, float)
-        95 % interval: Wilson's for proportions, percentile bootstrap for rho.
+        95 % interval: Wilson's for proportions, of as many clips as those of groups are worth;
+        percentile bootstrap over clips or groups for rho.
     n : int
         Clips.
     outcomes : tuple of bool

@@ -6,7 +6,7 @@ This is the only place that reads the settings of the run.
 from __future__ import annotations
 
 from operator import index as as_index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from pytest_nnrel.experiment.spaces import (
     ranks_of,
     rho_replicates,
 )
-from pytest_nnrel.experiment.study import question, study_of
+from pytest_nnrel.experiment.study import Neighbours, question, study_of
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import record_measurement
 from pytest_nnrel.transforms import as_transform
@@ -54,6 +54,7 @@ def within_consistency(
     *,
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
     seed: int | None = None,
 ) -> Measurement:
     """Measure C_W in latent space (paper eq. 10): how often the own original is nearest.
@@ -66,6 +67,9 @@ def within_consistency(
         The run's where omitted; outside pytest, the bundled one.
     distance : str or callable
         ``"euclidean"``, ``"cosine"``, or one's own.
+    neighbours : {"others", "all"}
+        Which originals compete with a clip's own: in a grouped corpus those of other groups, as
+        clips of one track are relatives; or all, which is eq. 9 to the letter.
     seed : int, optional
         The run's where omitted.
 
@@ -81,7 +85,7 @@ def within_consistency(
     NNRelError
         If corpus, transformation or encoder fail.
     """
-    study = study_on(corpus, seed)
+    study = study_on(corpus, seed, neighbours)
     settled = as_transform(transform)
     known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
     asked = question(study, settled)
@@ -104,6 +108,7 @@ def audio_consistency(
     *,
     corpus: Corpus | None = None,
     distance: Metric = "dtw",
+    neighbours: Neighbours = "others",
     seed: int | None = None,
 ) -> Measurement:
     """Measure C_W in audio space (paper eq. 10), a weak upper bound of what encoders can reach.
@@ -111,7 +116,7 @@ def audio_consistency(
     Parameters
     ----------
     transform : Transform, or anything that `as_transform` takes
-    corpus, seed
+    corpus, neighbours, seed
         As in `within_consistency`.
     distance : str or callable
         ``"dtw"``, ``"simple"``, ``"fastdtw"``, or one's own.
@@ -120,7 +125,7 @@ def audio_consistency(
     -------
     Measurement
     """
-    asked = question(study_on(corpus, seed), as_transform(transform))
+    asked = question(study_on(corpus, seed, neighbours), as_transform(transform))
     measurement = audio(render(asked), resolve_distance(distance, "audio"))
     record_measurement(measurement)
     return measurement
@@ -135,14 +140,15 @@ def between_consistency(
     audio_distance: Metric = "dtw",
     latent_distance: Metric = "euclidean",
     pairs: Pairs = "all",
+    neighbours: Neighbours = "others",
     seed: int | None = None,
 ) -> Measurement:
     """Measure how far audio and latent space agree (paper eqs. 11 and 12).
 
     Parameters
     ----------
-    encoder, transform, corpus, seed
-        As in `within_consistency`.
+    encoder, transform, corpus, neighbours, seed
+        As in `within_consistency`; neighbours do not matter for rho.
     measure : {"rho", "accuracy"}
         Spearman's rho between the distances of both spaces (C_rho), or the share of clips on
         which both make the same exemplar error or none (C_acc).
@@ -165,7 +171,7 @@ def between_consistency(
         raise SettingError(f"measure must be 'rho' or 'accuracy', not {measure!r}")
     if pairs not in ranks.PAIRS:
         raise SettingError(f"pairs must be one of {', '.join(ranks.PAIRS)}, not {pairs!r}")
-    asked = question(study_on(corpus, seed), as_transform(transform))
+    asked = question(study_on(corpus, seed, neighbours), as_transform(transform))
     known = as_encoder(encoder)
     in_audio = resolve_distance(audio_distance, "audio")
     latent = resolve_distance(latent_distance, "latent")
@@ -183,11 +189,17 @@ def run_corpus() -> Corpus:
     return Corpus.bundled() if chosen is None else as_corpus(chosen())
 
 
-def study_on(corpus: Corpus | None = None, seed: int | None = None) -> Study:
+def study_on(
+    corpus: Corpus | None = None, seed: int | None = None, neighbours: Neighbours = "others"
+) -> Study:
     """Return the study of a corpus, the run's where omitted, under the active settings."""
+    if neighbours not in get_args(Neighbours):
+        raise SettingError(
+            f"neighbours must be 'others' (of other groups) or 'all', not {neighbours!r}"
+        )
     active = settings.active()
     corpus = run_corpus() if corpus is None else as_corpus(corpus)
-    return study_of(corpus, active.seed if seed is None else as_index(seed), active)
+    return study_of(corpus, active.seed if seed is None else as_index(seed), active, neighbours)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -222,7 +234,7 @@ def between(
     details = facts_of(rendered, embedded, audio=audio_distance, latent=latent_distance)
     with watch("distances"):
         rows = exemplars_of(in_audio), exemplars_of(latent)
-    rates = [_rate_of(of_space) for of_space in rows]
+    rates = [_rate_of(of_space, in_audio.study) for of_space in rows]
     details["within"] = {"audio": rates[0], "latent": rates[1]}
     if measure == "accuracy":
         agreed = consistency.agreements(*rows)
@@ -300,11 +312,14 @@ def _measurement(
     with watch("bootstrap"):
         replicates = consistency.proportion_replicates(outcomes, bootstrap_samples(space.study))
     add_qualities(details, space, rows)
+    if space.study.is_grouped:
+        groups = space.study.corpus.groups
+        details["effective_clips"] = consistency.effective_clips(outcomes, groups)
     details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
     return Measurement(
         measure,
         value,
-        consistency.wilson_interval(int(outcomes.sum()), n),
+        consistency.proportion_interval(outcomes, space.study.corpus.groups),
         n,
         tuple(bool(outcome) for outcome in outcomes),
         worst_of(space, rows),
@@ -313,7 +328,6 @@ def _measurement(
     )
 
 
-def _rate_of(rows: Exemplars) -> Rate:
-    right = int((~rows.errors).sum())
-    ci = consistency.wilson_interval(right, len(rows.errors))
+def _rate_of(rows: Exemplars, study: Study) -> Rate:
+    ci = consistency.proportion_interval(~rows.errors, study.corpus.groups)
     return {"value": consistency.within_consistency(rows), "ci": list(ci)}

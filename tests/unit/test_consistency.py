@@ -106,7 +106,7 @@ def test_the_interval_of_a_mean_is_over_groups_and_never_of_zero_width():
         found = consistency.interval_of_mean(
             np.full(8, chance), list("aabbccdd"), np.random.default_rng(0)
         )
-        assert found == consistency.wilson_interval(4 * chance, 4)
+        assert found == consistency.wilson_interval(chance, 4)
 
 
 @given(matrices(odd_values), st.integers(1, 9))
@@ -201,20 +201,20 @@ def test_bootstrap_of_a_proportion_draws_whole_groups():
 @pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (96, 100), (1000, 1000), (7, 9)])
 def test_wilson_interval_is_scipys(successes, n):
     expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    low, high = consistency.wilson_interval(successes, n)
+    low, high = consistency.wilson_interval(successes / n, n)
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("n", "low"), [(100, 0.963), (1000, 0.996), (20, 0.839)])
 def test_wilson_interval_of_clips_that_all_pass_has_the_known_lower_bound(n, low):
     # Brown, Cai and DasGupta (2001), Statistical Science 16: (1 + z^2/n)^-1 at p = 1.
-    assert consistency.wilson_interval(n, n)[0] == pytest.approx(low, abs=5e-4)
+    assert consistency.wilson_interval(1.0, n)[0] == pytest.approx(low, abs=5e-4)
 
 
 @pytest.mark.parametrize(("share", "minimum"), [(0.9, 0.85), (0.95, 0.96), (1.0, 0.9), (0.0, 0.5)])
 def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
     needed = consistency.clips_to_decide(share, minimum)
-    low, high = consistency.wilson_interval(round(share * needed), needed)
+    low, high = consistency.wilson_interval(round(share * needed) / needed, needed)
     assert low >= minimum or high < minimum
     assert needed < 10_000
 

@@ -210,7 +210,7 @@ def test_within_consistency_by_hand(run, corpus):
     assert measured.outcomes == tuple(outcomes)
     assert measured.value == sum(outcomes) / 8
     assert measured.n == 8
-    assert measured.ci == wilson_interval(sum(outcomes), 8)
+    assert measured.ci == wilson_interval(sum(outcomes) / 8, 8)
     np.testing.assert_allclose(measured.details["margins"], by_hand, rtol=1e-9)
     assert measured.details["chance"] == 1 / 8
     low, high = measured.details["bootstrap_ci"]
@@ -253,7 +253,7 @@ def test_the_accuracy_of_two_spaces_and_the_rate_of_each(run, corpus):
     agreed = tuple(a == z for a, z in zip(audio.outcomes, latent.outcomes))
     assert measured.outcomes == agreed
     assert measured.value == sum(agreed) / 8
-    assert measured.ci == wilson_interval(sum(agreed), 8)
+    assert measured.ci == wilson_interval(sum(agreed) / 8, 8)
     assert measured.details["within"] == {
         "audio": {"value": audio.value, "ci": list(audio.ci)},
         "latent": {"value": latent.value, "ci": list(latent.ci)},
@@ -1265,7 +1265,7 @@ SHARES = [(0.0, 0.9), (0.5, 0.9), (0.85, 0.9), (0.95, 0.9), (1.0, 0.9), (1.0, 0.
 @pytest.mark.parametrize("share, minimum", SHARES)
 def test_clips_to_decide_by_brute_force(share, minimum):
     def decides(n):
-        low, high = wilson_interval(round(share * n), n)
+        low, high = wilson_interval(round(share * n) / n, n)
         return low >= minimum or high < minimum
 
     decided = [decides(n) for n in range(1, 3000)]
@@ -1291,7 +1291,7 @@ def test_a_limit_on_the_clips_to_decide():
 def test_outcomes_by_value_and_by_interval(minimum):
     for n in (2, 8, 100):
         for right in range(n + 1):
-            low, high = wilson_interval(right, n)
+            low, high = wilson_interval(right / n, n)
             measurement = Measurement("within", right / n, (low, high), n)
             expected = "holds" if low >= minimum else "fails" if high < minimum else "undecided"
             assert outcome_of(measurement, minimum, confident=True) == expected
@@ -1303,7 +1303,7 @@ def test_too_few_clips_to_be_confident(run, corpus):
     measured = within_consistency(bands, Identity(), corpus=corpus)
     assert measured.value == 1.0
     needed = clips_to_decide(1.0, 0.9)
-    assert wilson_interval(needed, needed)[0] >= 0.9 > wilson_interval(needed - 1, needed - 1)[0]
+    assert wilson_interval(1.0, needed)[0] >= 0.9 > wilson_interval(1.0, needed - 1)[0]
     assert_within_consistency(bands, Identity(), min=0.9, corpus=corpus)
     with pytest.raises(AssertionError, match=rf"too few clips \(n = 8\) to tell; about {needed} "):
         assert_within_consistency(bands, Identity(), min=0.9, corpus=corpus, confident=True)
