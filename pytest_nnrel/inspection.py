@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.distances.mfcc import Frames
     from pytest_nnrel.measurement import Details, PlainMeasurement, WorstClip
-    from pytest_nnrel.report.results import Results
+    from pytest_nnrel.recording import Results
 
 #: Programs that play a WAV of floats and end with it, and the options that make them do so.
 PLAYERS = {

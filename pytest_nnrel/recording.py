@@ -14,7 +14,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from pytest_nnrel import handover
 from pytest_nnrel.errors import NNRelError
@@ -28,6 +28,44 @@ if TYPE_CHECKING:
 Outcome = Literal["holds", "fails", "undecided", "error"]
 #: Significant digits to which two measurements of the same thing agree, wherever they were made.
 _DIGITS = 6
+
+
+class PlainVerdict(TypedDict):
+    """A verdict as JSON holds it, `Verdict.as_dict`, and the command that gives it again."""
+
+    assertion: str
+    outcome: str
+    minimum: float | None
+    measurement: str | None
+    message: str
+    redo: str
+    subject: str
+    headline: str
+    covers: list[str]
+    comparison: NotRequired[dict[str, Any]]
+
+
+class PlainTest(TypedDict):
+    """A test, what became of it, and what it said."""
+
+    test: str
+    outcome: str
+    verdicts: list[PlainVerdict]
+    examples: NotRequired[list[str]]
+    passed_over: NotRequired[list[str | None]]
+
+
+class Results(TypedDict):
+    """The content of ``results.json``."""
+
+    format: str
+    schema_version: int
+    settings: dict[str, Any]
+    run: dict[str, Any]
+    environment: dict[str, str]
+    corpora: dict[str, dict[str, Any]]
+    measurements: dict[str, PlainMeasurement]
+    tests: list[PlainTest]
 
 
 @dataclass(frozen=True)

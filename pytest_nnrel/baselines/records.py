@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pytest_nnrel.measurement import PlainMeasurement
-    from pytest_nnrel.report.results import Results
+    from pytest_nnrel.recording import Results
 
 FORMAT = "pytest-nnrel baseline"
 #: Merges two versions of a baseline, condition by condition.

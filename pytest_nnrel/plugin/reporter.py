@@ -16,7 +16,8 @@ from pytest_nnrel.plugin.stash import CARRIED
 
 if TYPE_CHECKING:
     from pytest_nnrel.plugin.run import Run
-    from pytest_nnrel.report.results import Collector, Results
+    from pytest_nnrel.recording import Results
+    from pytest_nnrel.report.results import Collector
 
 #: Where GitHub Actions has the file whose Markdown it shows on the page of a run.
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"

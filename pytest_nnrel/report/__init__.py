@@ -10,7 +10,7 @@ from pytest_nnrel.files import replace_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_nnrel.report.results import Results
+    from pytest_nnrel.recording import Results
 
 RESULTS = "results.json"
 PAGE = "index.html"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_nnrel.measurement import PlainMeasurement
-    from pytest_nnrel.report.results import PlainTest, PlainVerdict
+    from pytest_nnrel.recording import PlainTest, PlainVerdict
 
 #: Outcomes in the order in which the page lists them.
 ORDER = ("crashed", "error", "fails", "undecided", "holds")

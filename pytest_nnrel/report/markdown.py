@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nnrel.measurement import PlainMeasurement
-    from pytest_nnrel.report.results import PlainVerdict, Results
+    from pytest_nnrel.recording import PlainVerdict, Results
 
 SUMMARY = "summary.md"
 #: Rows of a table, and lines of a comparison; the report has them all.

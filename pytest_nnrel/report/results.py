@@ -10,7 +10,7 @@ import json
 import platform
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import MEASURES
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement
+    from pytest_nnrel.recording import PlainTest, Results
 
 FORMAT = "pytest-nnrel results"
 #: Raised whenever a reader of the old schema would misread the new one.
@@ -34,44 +35,6 @@ _DISTRIBUTIONS = (
 NO_TEST = "(no test)"
 #: What only a failed Hypothesis test carries.
 _OF_HYPOTHESIS = ("examples", "passed_over")
-
-
-class PlainVerdict(TypedDict):
-    """A verdict as JSON holds it, `Verdict.as_dict`, and the command that gives it again."""
-
-    assertion: str
-    outcome: str
-    minimum: float | None
-    measurement: str | None
-    message: str
-    redo: str
-    subject: str
-    headline: str
-    covers: list[str]
-    comparison: NotRequired[dict[str, Any]]
-
-
-class PlainTest(TypedDict):
-    """A test, what became of it, and what it said."""
-
-    test: str
-    outcome: str
-    verdicts: list[PlainVerdict]
-    examples: NotRequired[list[str]]
-    passed_over: NotRequired[list[str | None]]
-
-
-class Results(TypedDict):
-    """The content of ``results.json``."""
-
-    format: str
-    schema_version: int
-    settings: dict[str, Any]
-    run: dict[str, Any]
-    environment: dict[str, str]
-    corpora: dict[str, dict[str, Any]]
-    measurements: dict[str, PlainMeasurement]
-    tests: list[PlainTest]
 
 
 class Collector:

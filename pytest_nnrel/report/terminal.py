@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_nnrel.measurement import PlainMeasurement
-    from pytest_nnrel.report.results import PlainVerdict, Results
+    from pytest_nnrel.recording import PlainVerdict, Results
 
 
 def summary_lines(results: Results) -> list[str]:

@@ -54,8 +54,9 @@ from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, wi
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import nearest, study_on
-from pytest_nnrel.recording import Measurement, sink
+from pytest_nnrel.recording import sink
 from pytest_nnrel.settings import Settings
 from pytest_nnrel.store import LAYOUT, Store
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_nnrel.recording import Measurement, Verdict, measurement_key
+from pytest_nnrel.measurement import Measurement
+from pytest_nnrel.recording import Verdict, measurement_key
 from pytest_nnrel.report.markdown import append_step_summary, code, summary_text
 
 

@@ -29,8 +29,8 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel.experiment import stores
+from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import (
-    Measurement,
     Sink,
     Verdict,
     measurement_key,
