@@ -53,6 +53,7 @@ _BASELINE = "nnrel-baseline.json"
 _OFF = "off"
 #: Attribute of a test report that carries what a test recorded, from workers to the controller.
 _CARRIED = "nnrel"
+_NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 #: Where GitHub Actions has the file whose Markdown it shows on the page of a run.
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -148,7 +149,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run.handover = run.scopes.enter_context(handover.opened())
     run.sink = run.scopes.enter_context(recording.sink(shared=True))
     run.scopes.callback(settings.deactivate, settings.activate(run.settings, shared=True))
-    run.handover.hand_down(settings.pickled())
+    run.handover.hand_down(settings.pickled(run.settings))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reporter(config, run), "nnrel-reporter")
 
@@ -559,7 +560,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run.by_fixture = any(place is not None and _is_overridden(place) for place in places) or any(
         map(_is_parameter, session.items)
     )
-    run.handover.hand_down(settings.pickled())
+    run.handover.hand_down(settings.pickled(run.settings))
 
 
 @pytest.fixture(scope="session")
@@ -645,14 +646,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         active = run.settings
     scope = settings.activate(active)
     try:
-        run.handover.hand_down(settings.pickled())
+        run.handover.hand_down(settings.pickled(run.settings))
         with recording.sink(_reproduction(item, run)) as sink:
             item.stash[_ITEM_SINK] = sink
             return (yield)
     finally:
         run.sink.add(sink.take())  # what came when the last phase had been reported
         settings.deactivate(scope)
-        run.handover.hand_down(settings.pickled())
+        run.handover.hand_down(settings.pickled(run.settings))
 
 
 _MARK_PROBLEM = pytest.StashKey[str]()
@@ -713,7 +714,8 @@ class _TerminalStream:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    recording.take_back(item.config.stash[_RUN].handover.handed_back())
+    run = item.config.stash[_RUN]
+    recording.take_back(run.handover.handed_back(), run.sink)
     sink = item.stash.get(_ITEM_SINK, None)
     content = None
     recorded = item.stash.setdefault(_RECORDED, [])
@@ -775,7 +777,7 @@ def _keep_examples(item: pytest.Item, error: BaseException, content: dict[str, A
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[_RUN]
-    recording.take_back(run.handover.handed_back())
+    recording.take_back(run.handover.handed_back(), run.sink)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput[_CARRIED] = run.sink.take()
 
@@ -794,6 +796,8 @@ class _Reporter:
         self._problem: str | None = None
         self._notes: list[str] = []
         self._written: dict[str, int] = {}
+        #: Whether an assertion failed that no test is known to have made, and so fails none.
+        self._failed_outside = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         carried = getattr(report, _CARRIED, None)
@@ -811,11 +815,12 @@ class _Reporter:
 
     def _collect_outside(self, process: str, content: dict[str, Any] | None) -> None:
         """Take what a process recorded of no test, if anything."""
-        if content and (content["measurements"] or content["verdicts"]):
+        if content and any(content.values()):  # be it the corpus alone, of what is a test's
             from pytest_nnrel.report.results import NO_TEST
 
             held = all(verdict["outcome"] == "holds" for verdict in content["verdicts"])
             self._collected().add(NO_TEST, process, "passed" if held else "failed", content)
+            self._failed_outside |= not held
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  # of xdist
@@ -824,14 +829,16 @@ class _Reporter:
         self._collect_outside(node.gateway.id, output.get(_CARRIED))
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._collect_outside("", self._run.sink.take())
+        if self._failed_outside and session.exitstatus in _NOTHING_FAILED:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._write_baselines(session)
         if self._run.report is None or self._config.option.collectonly:
             return
         from pytest_nnrel.report import write_report
 
-        results = self._collected().results(self._about(int(exitstatus)))
+        results = self._collected().results(self._about(int(session.exitstatus)))
         try:
             write_report(self._run.report, results)
             self._write_summary(self._run.report, results)

@@ -12,8 +12,8 @@ import pytest_nnrel
 ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package.
 LAYERS = (
-    ("errors", "versions", "compilation", "files", "printing", "scopes"),
-    ("lanes", "devices", "handover", "identity", "consistency"),
+    ("errors", "versions", "compilation", "files", "printing"),
+    ("lanes", "devices", "scopes", "handover", "identity", "consistency"),
     ("store", "settings", "recording", "tasks"),
     ("audio", "decoding", "progress", "keys"),
     ("hashed",),
