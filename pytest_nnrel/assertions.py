@@ -213,11 +213,11 @@ def _judge(
     __tracebackhide__ = True
     with recording.errors_recorded(assertion, minimum):
         measurement = measure()
-    outcome = outcome_of(measurement, minimum, confident)
-    message = ""
-    if outcome != "holds":
-        message = failure_message(measurement, minimum, outcome, recording.reproduction())
-    record_verdict(Verdict(assertion, outcome, minimum, measurement.as_dict(), message))
+        outcome = outcome_of(measurement, minimum, confident)
+        message = ""
+        if outcome != "holds":
+            message = failure_message(measurement, minimum, outcome, recording.reproduction())
+        record_verdict(Verdict(assertion, outcome, minimum, measurement.as_dict(), message))
     if message:
         raise AssertionError(message)
     return measurement

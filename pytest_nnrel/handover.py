@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 import uuid
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.files import replace_bytes
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 VARIABLE = "PYTEST_NNREL_RUN"
 _SETTINGS = "settings"
 _RECORDED = ".recorded"
+#: Between folders of several runs.
+_AND = "\n"
 
 
 class Handover:
@@ -53,21 +57,53 @@ class Handover:
             path.unlink()
 
 
+class _Named(NamedTuple):
+    """A folder that the environment names, and whether it is a run's beside another, not in it."""
+
+    folder: str | None
+    beside: bool
+
+
+#: What the environment named before, and the runs of this process that are open; else empty.
+_named: list[_Named] = []
+_changing = threading.Lock()
+#: The run that this context is in.
+_own: ContextVar[str | None] = ContextVar("pytest_nnrel_run", default=None)
+
+
 @contextmanager
 def opened() -> Iterator[Handover]:
     """Make the folder of a run, for the length of a ``with`` block."""
-    before = os.environ.get(VARIABLE)
+    around = _own.get()
     with tempfile.TemporaryDirectory(
         prefix="pytest-nnrel-run-", ignore_cleanup_errors=True
-    ) as name:
-        os.environ[VARIABLE] = name
+    ) as folder:
+        with _changing:
+            beside = bool(_named) and around not in [other.folder for other in _named[1:]]
+            _named[:] = _named or [_Named(os.environ.get(VARIABLE), beside=False)]
+            _named.append(_Named(folder, beside))
+            _tell()
+        _own.set(folder)
         try:
-            yield Handover(Path(name))
+            yield Handover(Path(folder))
         finally:
-            if before is None:
-                os.environ.pop(VARIABLE, None)
-            else:
-                os.environ[VARIABLE] = before
+            _own.set(around)
+            with _changing:
+                _named[:] = [other for other in _named if other.folder != folder]
+                _tell()
+                if len(_named) == 1:
+                    _named.clear()
+
+
+def _tell() -> None:
+    """Have the environment name the innermost run, or all that are beside each other."""
+    named: str | None = None
+    for folder, beside in _named:
+        named = f"{named}{_AND}{folder}" if beside and named else folder
+    if named is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = named
 
 
 def handed_down() -> bytes | None:
@@ -76,7 +112,7 @@ def handed_down() -> bytes | None:
     Raises
     ------
     SettingError
-        If the run is over.
+        If the run is over, or it is one of several.
     """
     if VARIABLE not in os.environ:
         return None
@@ -92,7 +128,7 @@ def hand_back(content: dict[str, Any]) -> bool:
     Raises
     ------
     SettingError
-        If the run is over.
+        If the run is over, or it is one of several.
     """
     if VARIABLE not in os.environ:
         return False
@@ -104,7 +140,14 @@ def hand_back(content: dict[str, Any]) -> bool:
 
 
 def _folder() -> Path:
-    return Path(os.environ[VARIABLE])
+    named = os.environ[VARIABLE]
+    if _AND in named:
+        raise SettingError(
+            f"{named.count(_AND) + 1} test runs were going on at once in the process that started"
+            " this one, and it is not known to which it belongs; run them one after the other, or"
+            " each in a process of its own"
+        )
+    return Path(named)
 
 
 def _over() -> SettingError:

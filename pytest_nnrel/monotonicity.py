@@ -151,12 +151,12 @@ def assert_monotone(
             encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,
             steps=steps, seed=seed,
         )  # fmt: skip
-    messages = []
-    for measurement in found:
-        outcome = outcome_of(measurement, min, confident)
-        message = "" if outcome == "holds" else _failure_message(measurement, min, outcome)
-        record_verdict(Verdict(assertion, outcome, min, measurement.as_dict(), message))
-        messages += [message] if message else []
+        messages = []
+        for measurement in found:
+            outcome = outcome_of(measurement, min, confident)
+            message = "" if outcome == "holds" else _failure_message(measurement, min, outcome)
+            record_verdict(Verdict(assertion, outcome, min, measurement.as_dict(), message))
+            messages += [message] if message else []
     if messages:
         raise AssertionError("\n\n".join(messages))
     return found

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
-from pytest_nnrel import handover
+from pytest_nnrel import handover, scopes
 from pytest_nnrel.errors import NNRelError
 from pytest_nnrel.scopes import Scopes
 
@@ -184,12 +184,14 @@ def sink(reproduction: str = "", *, shared: bool = False) -> Iterator[Sink]:
         _SCOPES.leave(scope)
 
 
-def take_back(contents: Iterable[dict[str, Any]]) -> None:
-    """Keep what processes of the run recorded: nobody can know which of several tests it is of."""
-    current = _SCOPES.anywhere()
-    if current is not None:
-        for content in contents:
-            current.add(content)
+def take_back(contents: Iterable[dict[str, Any]], run: Sink) -> None:
+    """Keep what processes of a run recorded, which has a sink: it is of its one test, or of none.
+
+    Nobody can know which of several tests it is of.
+    """
+    current = _SCOPES.within(run) or run
+    for content in contents:
+        current.add(content)
 
 
 def _record(**content: Any) -> bool:  # noqa: ANN401
@@ -216,12 +218,17 @@ def record_verdict(verdict: Verdict) -> None:
 
 @contextmanager
 def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[None]:
-    """Keep an error of ours that is raised in the context as the verdict of an assertion."""
-    try:
-        yield
-    except NNRelError as error:
-        record_verdict(Verdict(assertion, "error", minimum, None, str(error)))
-        raise
+    """Keep an error of ours that is raised in the context as the verdict of an assertion.
+
+    All of the context is of the test, and the run, that it began in, as far as known: a thread that
+    outlives its test makes no verdict of the next one's.
+    """
+    with scopes.held():
+        try:
+            yield
+        except NNRelError as error:
+            record_verdict(Verdict(assertion, "error", minimum, None, str(error)))
+            raise
 
 
 def record_corpus(fingerprint: str, listing: dict[str, Any]) -> None:

@@ -8,10 +8,26 @@ of the process, and the context variable only tells which of it is one's own.
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from pytest_nnrel.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 T = TypeVar("T")
+
+_ALL: list[Scopes[Any]] = []
+
+
+class _Place(NamedTuple, Generic[T]):
+    """Where a context is: in a scope that it opened, or was given, or that is held for it."""
+
+    scope: Scope[T]
+    held: bool = False
+    value: T | None = None  # while it was held
 
 
 class Scopes(Generic[T]):
@@ -21,12 +37,16 @@ class Scopes(Generic[T]):
     ----------
     name : str
         Of the context variable.
+    outlasting : bool
+        Whether a value that is `held` is in force even when its scope has been left meanwhile.
     """
 
-    def __init__(self, name: str) -> None:
-        self._own: ContextVar[Scope[T] | None] = ContextVar(name, default=None)
+    def __init__(self, name: str, *, outlasting: bool = False) -> None:
+        self._outlasting = outlasting
+        self._own: ContextVar[_Place[T] | None] = ContextVar(name, default=None)
         self._process: Scope[T] = Scope(None, None, shared=True)
         self._changing = threading.Lock()
+        _ALL.append(self)
 
     def enter(self, value: T, *, shared: bool = False) -> Scope[T]:
         """Put a value in force, until the scope that is returned, or one around it, is left.
@@ -38,21 +58,29 @@ class Scopes(Generic[T]):
             Whether it is a run's, in which tests open theirs: who knows only the run may be in its
             one test.
         """
-        outer = self._here()
-        while outer is not self._own.get() and outer.outer is not None and not outer.shared:
-            outer = outer.outer  # found by chance of being the only one: beside it, not in it
+        place = self._own.get()
+        if place is None and shared:
+            outer = self._process  # which run this thread is of is not known: beside any other
+        else:
+            outer = self._here()
+            while outer.outer is not None and not outer.shared and not _is_own(place, outer):
+                outer = outer.outer  # found by chance of being the only one: beside it, not in it
         scope = Scope(value, outer, shared=shared)
         with self._changing:
             outer.inner = (*outer.inner, scope)
-        self._own.set(scope)
+        self._own.set(_Place(scope))
         return scope
 
     def leave(self, scope: Scope[T]) -> None:
         """Undo an `enter`, in whatever context."""
         with self._changing:
             scope.close()
-        if self._own.get() is scope:
-            self._own.set(scope.outer)
+        if _is_own(self._own.get(), scope):
+            outer = scope.outer
+            if outer is None or outer is self._process:
+                self._own.set(None)
+            else:
+                self._own.set(_Place(outer))
 
     def current(self) -> T | None:
         """Return the value in force here, or None.
@@ -61,18 +89,72 @@ class Scopes(Generic[T]):
         thread, or it is over, as in a loop that an earlier test began, it is that of the one test
         of the run; and of several that run at once none can be known to be meant, so that it is
         the run's own.
-        """
-        return self._here().value
 
-    def anywhere(self) -> T | None:
-        """Return the value in force where nothing is known of the context, or None."""
-        return self._process.innermost().value
+        Raises
+        ------
+        SettingError
+            If there are several runs at once, and which is meant is not known.
+        """
+        place = self._own.get()
+        if place is not None and place.held and self._outlasting:
+            return place.value
+        scope = self._here()
+        if scope is self._process and len(scope.inner) > 1:
+            raise SettingError(
+                f"{len(scope.inner)} test runs are going on in this process at once, and it is not"
+                " known to which of them this thread belongs; start it in the context of its test:"
+                " contextvars.copy_context().run"
+            )
+        return scope.value
+
+    def within(self, value: T) -> T | None:
+        """Return what is in force in the scope of a value where nothing more is known, or None."""
+        pending = [self._process]
+        while pending:
+            scope = pending.pop()
+            if scope.value is value:
+                return scope.innermost().value
+            pending += scope.inner
+        return None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep what is in force here for a block, be it that it is known by chance only.
+
+        When it is left elsewhere meanwhile, it stays in force if it is `outlasting`; else what is
+        around it is, and not what is opened next.
+
+        Raises
+        ------
+        SettingError
+            As `current` does.
+        """
+        before = self._own.get()
+        self._own.set(_Place(self._here(), held=True, value=self.current()))
+        try:
+            yield
+        finally:
+            self._own.set(before)
 
     def _here(self) -> Scope[T]:
-        scope = self._own.get() or self._process
+        place = self._own.get() or _Place(self._process)
+        scope = place.scope
         while not scope.open and scope.outer is not None:
             scope = scope.outer
-        return scope.innermost() if scope.shared else scope
+        return scope.innermost() if scope.shared and not place.held else scope
+
+
+def _is_own(place: _Place[T] | None, scope: Scope[T]) -> bool:
+    return place is not None and place.scope is scope
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Keep what is in force here, of each kind, for a block; see `Scopes.held`."""
+    with ExitStack() as stack:
+        for scopes in _ALL:
+            stack.enter_context(scopes.held())
+        yield
 
 
 class Scope(Generic[T]):

@@ -312,16 +312,18 @@ def assert_unbroken_until(
             encoder, as_transform(transform), min=min, corpus=corpus, distance=distance,
             steps=steps, seed=seed,
         )  # fmt: skip
-    (along,) = found.directions.values()
-    covers = tuple(measurement.as_dict() for measurement in along.measured.values())
-    if along.at is None:
-        closest = sorted(along.measured.values(), key=lambda m: m.value)[0]
-        record_verdict(Verdict(assertion, "holds", min, closest.as_dict(), covers=covers))
-        return found
-    broken = along.measured[along.at]
-    lines = failure_message(broken, min, "fails", recording.reproduction())
-    message = "\n".join([f"{found.encoder} breaks before {transform}", *describe(along), "", lines])
-    record_verdict(Verdict(assertion, "fails", min, broken.as_dict(), message, covers=covers))
+        (along,) = found.directions.values()
+        covers = tuple(measurement.as_dict() for measurement in along.measured.values())
+        if along.at is None:
+            closest = sorted(along.measured.values(), key=lambda m: m.value)[0]
+            record_verdict(Verdict(assertion, "holds", min, closest.as_dict(), covers=covers))
+            return found
+        broken = along.measured[along.at]
+        lines = failure_message(broken, min, "fails", recording.reproduction())
+        message = "\n".join(
+            [f"{found.encoder} breaks before {transform}", *describe(along), "", lines]
+        )
+        record_verdict(Verdict(assertion, "fails", min, broken.as_dict(), message, covers=covers))
     raise AssertionError(message)
 
 

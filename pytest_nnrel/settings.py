@@ -64,7 +64,7 @@ class Settings:
     audio_bound: bool = False
 
 
-_SCOPES: Scopes[Settings] = Scopes("pytest_nnrel_settings")
+_SCOPES: Scopes[Settings] = Scopes("pytest_nnrel_settings", outlasting=True)
 
 
 def active() -> Settings:
@@ -73,7 +73,8 @@ def active() -> Settings:
     Raises
     ------
     SettingError
-        In a process that was started by a run which is over.
+        In a process that was started by a run which is over, and where several runs go on at once
+        of which any could be meant.
     """
     return _SCOPES.current() or _handed_down() or _defaults()
 
@@ -88,9 +89,15 @@ def deactivate(scope: Scope[Settings]) -> None:
     _SCOPES.leave(scope)
 
 
-def pickled() -> bytes:
-    """Return what is in force in this process, for those that it starts."""
-    current = _SCOPES.anywhere() or _defaults()
+def pickled(run: Settings) -> bytes:
+    """Return what is in force in a run of this process, for those that it starts.
+
+    Parameters
+    ----------
+    run : Settings
+        The run's own; of the one test that it is in, they are the test's.
+    """
+    current = _SCOPES.within(run) or run
     return pickle.dumps(replace(current, progress=None))
 
 

@@ -35,7 +35,7 @@ CLIPS = ("000", "020", "040", "060", "080", "100", "120", "130")
 INNER = Path(__file__).parent / "plugin" / "inner"
 
 #: Plugins that few inner sessions need, and load by their modules' names.
-_UNUSED = ("-pno:asyncio", "-pno:run-parallel")
+_UNUSED = ("-pno:asyncio", "-pno:run-parallel", "-pno:trio")
 
 _WORKER = "PYTEST_XDIST_WORKER"
 

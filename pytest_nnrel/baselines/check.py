@@ -153,8 +153,7 @@ class Baseline:
                     )
                     measured.append(Entry.of(covers[-1], replicates.tolist()))
             self._check_namesakes(measured)
-            records = self.records
-        return self._judge(measured, tuple(covers), records, clips, allowed)
+            return self._judge(measured, tuple(covers), self.records, clips, allowed)
 
     def _check_namesakes(self, measured: list[Entry]) -> None:
         """Refuse another encoder, or distance, under a name that was measured in this run."""

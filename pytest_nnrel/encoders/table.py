@@ -82,7 +82,7 @@ class TableEncoder(Encoder):
     def __init__(self, path: Path, **options: Any) -> None:  # noqa: ANN401
         try:
             table = np.load(path, allow_pickle=False)
-            listing = json.loads((path.parent / LISTING).read_text(encoding="utf-8"))
+            listing = json.loads((path.parent / LISTING).read_text(encoding="utf-8-sig"))
             rows = [row["window"] for row in listing["rows"]]
             options["sample_rate"] = listing["sample_rate"]
             options["window_seconds"] = listing["window_seconds"]

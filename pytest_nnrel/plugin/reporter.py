@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.recording import Results
     from pytest_nnrel.report.results import Collector
 
+_NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 #: Where GitHub Actions has the file whose Markdown it shows on the page of a run.
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -33,6 +34,8 @@ class Reporter:
         self._problem: str | None = None
         self._notes: list[str] = []
         self._written: dict[str, int] = {}
+        #: Whether an assertion failed that no test is known to have made, and so fails none.
+        self._failed_outside = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         carried = getattr(report, CARRIED, None)
@@ -50,11 +53,12 @@ class Reporter:
 
     def _collect_outside(self, process: str, content: dict[str, Any] | None) -> None:
         """Take what a process recorded of no test, if anything."""
-        if content and (content["measurements"] or content["verdicts"]):
+        if content and any(content.values()):  # be it the corpus alone, of what is a test's
             from pytest_nnrel.report.results import NO_TEST
 
             held = all(verdict["outcome"] == "holds" for verdict in content["verdicts"])
             self._collected().add(NO_TEST, process, "passed" if held else "failed", content)
+            self._failed_outside |= not held
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  # of xdist
@@ -63,14 +67,16 @@ class Reporter:
         self._collect_outside(node.gateway.id, output.get(CARRIED))
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._collect_outside("", self._run.sink.take())
+        if self._failed_outside and session.exitstatus in _NOTHING_FAILED:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._write_baselines(session)
         if self._run.report is None or self._config.option.collectonly:
             return
         from pytest_nnrel.report import write_report
 
-        results = self._collected().results(self._about(int(exitstatus)))
+        results = self._collected().results(self._about(int(session.exitstatus)))
         try:
             write_report(self._run.report, results)
             self._write_summary(self._run.report, results)

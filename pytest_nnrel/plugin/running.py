@@ -47,14 +47,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         active = run.settings
     scope = settings.activate(active)
     try:
-        run.handover.hand_down(settings.pickled())
+        run.handover.hand_down(settings.pickled(run.settings))
         with recording.sink(_reproduction(item, run)) as sink:
             item.stash[ITEM_SINK] = sink
             return (yield)
     finally:
         run.sink.add(sink.take())  # what came when the last phase had been reported
         settings.deactivate(scope)
-        run.handover.hand_down(settings.pickled())
+        run.handover.hand_down(settings.pickled(run.settings))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -80,7 +80,8 @@ def _reproduction(item: pytest.Item, run: Run) -> str:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    recording.take_back(item.config.stash[RUN].handover.handed_back())
+    run = item.config.stash[RUN]
+    recording.take_back(run.handover.handed_back(), run.sink)
     sink = item.stash.get(ITEM_SINK, None)
     content = None
     recorded = item.stash.setdefault(RECORDED, [])

@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run.handover = run.scopes.enter_context(handover.opened())
     run.sink = run.scopes.enter_context(recording.sink(shared=True))
     run.scopes.callback(settings.deactivate, settings.activate(run.settings, shared=True))
-    run.handover.hand_down(settings.pickled())
+    run.handover.hand_down(settings.pickled(run.settings))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporter(config, run), "nnrel-reporter")
 
@@ -43,11 +43,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run.by_fixture = any(place is not None and is_overridden(place) for place in places) or any(
         map(is_parameter, session.items)
     )
-    run.handover.hand_down(settings.pickled())
+    run.handover.hand_down(settings.pickled(run.settings))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
-    recording.take_back(run.handover.handed_back())
+    recording.take_back(run.handover.handed_back(), run.sink)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput[CARRIED] = run.sink.take()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from pytest_nnrel.measurement import EncoderFacts, PlainMeasurement
-    from pytest_nnrel.report.results import Conditions, Results
+    from pytest_nnrel.recording import Results
+    from pytest_nnrel.report.results import Conditions
 
 #: What a page shows of a run; ``results.json`` has the rest, and the page says how much that is.
 MAX_BROKEN, MAX_ROWS, MAX_SECTIONS, MAX_GROUPS, MAX_FLIPS = 60, 1000, 12, 8, 100

@@ -82,7 +82,10 @@ class Collector:
                     verdicts += carried["verdicts"]
                     extras |= {key: carried[key] for key in _OF_HYPOTHESIS if carried.get(key)}
             outcomes = {outcome for outcome, _ in phases.values()}
-            recorded = any(carried is not None for _, carried in phases.values())
+            recorded = any(
+                carried is not None and (carried["measurements"] or carried["verdicts"])
+                for _, carried in phases.values()
+            )
             if recorded or "crashed" in outcomes:
                 entry = {"test": test, "outcome": _worst(outcomes), "verdicts": verdicts}
                 tests.append(cast("PlainTest", entry | extras))
@@ -160,7 +163,8 @@ def load_results(path: Path) -> Results:
         If the file is missing, no results file, or of a newer schema.
     """
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        # Some editors begin with a byte order mark.
+        results = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report.results import (
+    NO_TEST,
     assumptions_of,
     conditions_of,
     describe_fully,
@@ -58,6 +59,14 @@ def summary_lines(results: Results) -> list[str]:
         lines.append(f"{errors} could not be measured")
     crashed = [test["test"] for test in results["tests"] if test["outcome"] == "crashed"]
     lines += [f"crashed: {test}" for test in crashed]
+    lines += [
+        f"failed, and so does the run: {verdict['assertion']}, which no test is known to have made:"
+        f" {verdict['message'].splitlines()[0]}"
+        for test in results["tests"]
+        if test["test"] == NO_TEST
+        for verdict in test["verdicts"]
+        if verdict["outcome"] != "holds"
+    ]
     judged_keys = {v["measurement"] for v in verdicts} - {None}
     judged_keys |= {key for verdict in verdicts for key in verdict.get("covers", ())}
     for test in results["tests"]:

@@ -113,18 +113,18 @@ def assert_encoder_sane(
     assertion = "assert_encoder_sane"
     with recording.errors_recorded(assertion):
         report = check_encoder(encoder, corpus=corpus, checks=checks, seed=seed)
-    message = failure_message(report, recording.reproduction()) if report.findings else ""
-    record_verdict(
-        Verdict(
-            assertion,
-            "fails" if message else "holds",
-            None,
-            None,
-            message,
-            subject=report.encoder,
-            headline=_headline(report),
+        message = failure_message(report, recording.reproduction()) if report.findings else ""
+        record_verdict(
+            Verdict(
+                assertion,
+                "fails" if message else "holds",
+                None,
+                None,
+                message,
+                subject=report.encoder,
+                headline=_headline(report),
+            )
         )
-    )
     if message:
         raise AssertionError(message)
     return report

@@ -24,6 +24,7 @@ from multiprocessing import get_context
 import anyio
 import joblib
 import pytest
+import trio
 from contexts import measured
 
 RIGHT = ({CLIPS}, {SEED})
@@ -96,6 +97,15 @@ _HERE = {
         """
         for scope in ("function", "module", "package", "session")
     },
+    "pytest_trio": """
+        @pytest.mark.trio
+        async def test(snr_db):
+            assert await trio.to_thread.run_sync(measured, snr_db) == RIGHT
+            async with trio.open_nursery() as nursery:
+                @nursery.start_soon
+                async def child():
+                    assert measured(snr_db) == RIGHT
+    """,
     **{
         f"anyio_{backend}_{scope}": f"""
         @pytest.fixture(scope="{scope}")
@@ -135,7 +145,7 @@ _PROCESSES = {
     """,
 }
 #: Not loaded in other inner sessions.
-_PLUGINS = ("-ppytest_asyncio.plugin", "-ppytest_run_parallel.plugin")
+_PLUGINS = ("-ppytest_asyncio.plugin", "-ppytest_run_parallel.plugin", "-ppytest_trio.plugin")
 _OPTIONS = (f"--nnrel-clips={CLIPS}", f"--nnrel-seed={SEED}", "--nnrel-jobs=1")
 
 
@@ -213,6 +223,61 @@ def test_what_no_test_is_known_to_have_made_is_reported_of_none(inner, mode):
     jsonschema.validate(results, schema())
 
 
+_ORPHAN = """
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+    import pytest
+    from encoders import spectrum
+    from pytest_nnrel import PinkNoise, assert_within_consistency
+
+    POOL, FUTURES = ThreadPoolExecutor(1), []
+    MEASURING, OVER = threading.Event(), threading.Event()
+
+    def waiting(batch):
+        MEASURING.set()
+        assert OVER.wait(120)
+        return spectrum(batch)
+
+    @pytest.mark.nnrel(clips=4, seed=3)
+    def test_forgets_what_it_started():
+        FUTURES.append(POOL.submit(assert_within_consistency, waiting, PinkNoise(-30), min={min}))
+        assert MEASURING.wait(120)
+
+    def test_next():
+        OVER.set()
+        while not FUTURES[0].done():
+            threading.Event().wait(0.01)
+        with pytest.raises(AssertionError, match="C_W"):
+            assert_within_consistency(spectrum, PinkNoise(-30), min=1.0)
+        with pytest.raises(AssertionError, match="C_W"):
+            POOL.submit(assert_within_consistency, spectrum, PinkNoise(-20), min=1.0).result()
+"""
+
+
+@pytest.mark.parametrize("mode, holds", [("plain", True), ("plain", False), ("n2", False)])
+def test_an_assertion_that_outlives_its_test_is_of_none_and_fails_the_run(inner, mode, holds):
+    """What a test expects to fail is the test's own and does not."""
+    inner.write(test_it=_ORPHAN.format(min=0.0 if holds else 1.0))
+    run = inner.run(*_OPTIONS, *(["--dist=loadfile"] if mode == "n2" else []), mode=mode)
+    run.result.assert_outcomes(passed=2)
+    tests = run.tests()
+    assert set(tests) == {"test_next", NO_TEST}
+    assert [v["outcome"] for v in tests["test_next"]["verdicts"]] == ["fails", "fails"]
+    assert tests[NO_TEST]["outcome"] == ("passed" if holds else "failed")
+    # Clips and seed are of the test that began it.
+    found = run.measurement_of(NO_TEST)
+    assert (found["n"], found["details"]["identity"]["seed"]) == (4, 3)
+    assert run.ret == run.results["run"]["exit_status"] == (0 if holds else 1)
+    said = "failed, and so does the run: assert_within_consistency, which no test is known to have"
+    assert run.text.count(said) == (0 if holds else 1)
+    if not holds:
+        message = run.verdict_of(NO_TEST)["message"].splitlines()[0]
+        assert f"{said} made: {message}" in run.text
+        assert NO_TEST in run.page
+
+
 def test_a_test_that_clears_the_environment_ends_as_any_other(inner):
     inner.write(
         test_it="""
@@ -256,6 +321,231 @@ assert sys.measured == [(4, 1), (4, 1), (5, 2), (5, 2)], sys.measured
 """
     done = inner.execute("python", "-c", code)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+_AT_ONCE = """
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    import pytest
+    from _pytest.runner import SetupState
+
+    def pytest_runtestloop(session):
+        # As runners for free-threaded builds do it: what is set up is a thread's own.
+        local = threading.local()
+
+        class Sessions(type(session)):
+            @property
+            def _setupstate(self):
+                local.state = getattr(local, "state", None) or SetupState()
+                return local.state
+
+        session.__class__ = Sessions
+
+        def run(item):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(run, session.items))
+        return True
+"""
+
+
+def test_two_tests_at_once_in_threads_of_one_run(inner):
+    inner.write(
+        contexts=_CONTEXTS,
+        conftest=_AT_ONCE,
+        test_it="""
+            import contextvars
+            import threading
+            from concurrent.futures import ThreadPoolExecutor
+
+            import pytest
+            from contexts import measured
+
+            BOTH = threading.Barrier(2, timeout=120)
+
+            def measure(right):
+                BOTH.wait()
+                assert measured(30) == right
+                with ThreadPoolExecutor(1) as pool:
+                    here = contextvars.copy_context()
+                    assert pool.submit(here.run, measured, 20).result() == right
+                    assert pool.submit(measured, 10).result() == (6, 7)  # the run's: of which?
+                BOTH.wait()
+
+            @pytest.mark.nnrel(clips=3, seed=1)
+            def test_one(): measure((3, 1))
+
+            @pytest.mark.nnrel(clips=4, seed=2)
+            def test_other(): measure((4, 2))
+        """,
+    )
+    run = inner.run(*_OPTIONS, "-s", strict=False)
+    run.result.assert_outcomes(passed=2)
+    found = {
+        test: {
+            run.results["measurements"][verdict["measurement"]]["n"]
+            for verdict in entry["verdicts"]
+        }
+        for test, entry in run.tests().items()
+    }
+    assert found == {"test_one": {3}, "test_other": {4}, NO_TEST: {CLIPS}}
+
+
+def test_a_session_within_a_test_of_another(inner):
+    """Of pytester: settings and what is recorded stay apart, before, within and after."""
+    inner.write(
+        contexts=_CONTEXTS,
+        conftest='pytest_plugins = "pytester"\n',
+        test_outer="""
+            import json
+            from concurrent.futures import ThreadPoolExecutor
+
+            from contexts import measured
+
+            INNER = '''
+                from concurrent.futures import ThreadPoolExecutor
+                from contexts import measured
+
+                def test_inner():
+                    assert measured(30) == (4, 1)
+                    with ThreadPoolExecutor(1) as pool:
+                        assert pool.submit(measured, 20).result() == (4, 1)
+            '''
+
+            def test_outer(pytester):
+                pool = ThreadPoolExecutor(1)
+                for way in (lambda: measured(50), lambda: pool.submit(measured, 40).result()):
+                    assert way() == (6, 7)
+                    pytester.makepyfile(test_inner=INNER)
+                    done = pytester.runpytest_inprocess(
+                        "-pno:hypothesispytest", "--nnrel-clips=4", "--nnrel-seed=1",
+                        "--nnrel-report=report",
+                    )
+                    done.assert_outcomes(passed=1)
+                    results = json.loads((pytester.path / "report/results.json").read_text())
+                    (entry,) = results["tests"]
+                    assert len(entry["verdicts"]) == 2
+                    assert {m["n"] for m in results["measurements"].values()} == {4}
+                    assert way() == (6, 7)
+                pool.shutdown()
+        """,
+    )
+    run = inner.run(*_OPTIONS, strict=False)
+    run.result.assert_outcomes(passed=1)
+    (entry,) = run.results["tests"]
+    assert len(entry["verdicts"]) == 4
+    assert {m["n"] for m in run.results["measurements"].values()} == {CLIPS}
+
+
+def test_two_sessions_at_once_in_one_process(inner):
+    """Each test knows its own; threads and processes of which it cannot be known are refused."""
+    test = """
+        import contextvars, sys
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+        from multiprocessing import get_context
+
+        import pytest
+        from contexts import measured
+        from pytest_nnrel import SettingError
+
+        def test_it():
+            sys.both.wait()
+            assert measured(30) == RIGHT
+            with ThreadPoolExecutor(1) as pool:
+                here = contextvars.copy_context()
+                assert pool.submit(here.run, measured, 20).result() == RIGHT
+                with pytest.raises(SettingError, match="2 test runs are going on"):
+                    pool.submit(measured, 10).result()
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                with pytest.raises(SettingError, match="2 test runs were going on"):
+                    pool.submit(measured, 10).result()
+            sys.both.wait()
+    """
+    sessions = {"test_0": (4, 1), "test_1": (5, 2)}
+    tests = {n: f"RIGHT = {right}\n{textwrap.dedent(test)}" for n, right in sessions.items()}
+    code = f"""
+        import json, os, sys, threading
+        import pytest
+
+        def main():
+            sys.both, done = threading.Barrier(2, timeout=120), {{}}
+
+            def run(name, clips, seed):
+                done[name] = pytest.main([
+                    "-pno:hypothesispytest", "-pno:faulthandler", "-pno:warnings", "-s", "-q",
+                    f"--nnrel-report={{name}}", f"--nnrel-clips={{clips}}",
+                    f"--nnrel-seed={{seed}}", f"{{name}}.py",
+                ])
+
+            sessions = {sessions}
+            threads = [threading.Thread(target=run, args=(n, *r)) for n, r in sessions.items()]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            assert set(done.values()) == {{0}}, done
+            for name, (clips, seed) in sessions.items():
+                with open(f"{{name}}/results.json") as file:
+                    results = json.load(file)
+                assert [len(entry["verdicts"]) for entry in results["tests"]] == [2]
+                assert {{m["n"] for m in results["measurements"].values()}} == {{clips}}
+            assert "{handover.VARIABLE}" not in os.environ
+
+        if __name__ == "__main__":
+            main()
+    """
+    inner.write(contexts=_CONTEXTS, both=code, **tests)
+    done = inner.execute("python", "both.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+_FORKING = """
+    import multiprocessing
+
+    import pytest
+    from _pytest.runner import runtestprotocol
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(item, nextitem):
+        # As pytest-forked does it.
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe()
+
+        def run():
+            theirs.send(runtestprotocol(item, log=False))
+
+        process = context.Process(target=run)
+        process.start()
+        reports = ours.recv()
+        process.join()
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        return True
+"""
+
+
+def test_tests_that_are_forked(inner):
+    inner.write(
+        contexts=_CONTEXTS,
+        conftest=_FORKING,
+        test_it="""
+            from concurrent.futures import ThreadPoolExecutor
+            from contexts import measured
+
+            def test_one():
+                assert measured(30) == (6, 7)
+
+            def test_other():
+                with ThreadPoolExecutor(1) as pool:
+                    assert pool.submit(measured, 20).result() == (6, 7)
+        """,
+    )
+    run = inner.run(*_OPTIONS)
+    run.result.assert_outcomes(passed=2)
+    assert {test: len(entry["verdicts"]) for test, entry in run.tests().items()} == {
+        "test_one": 1,
+        "test_other": 1,
+    }
 
 
 def test_a_process_that_outlives_its_run_is_told_so(tmp_path, monkeypatch):

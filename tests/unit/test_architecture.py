@@ -13,8 +13,8 @@ ROOT = Path(pytest_nnrel.__file__).parent
 #: From the bottom up; a module imports from rows below its own, or from its own package, and takes
 #: its types from there too.
 LAYERS = (
-    ("errors", "versions", "compilation", "files", "printing", "scopes"),
-    ("lanes", "devices", "handover", "identity", "consistency", "registry"),
+    ("errors", "versions", "compilation", "files", "printing"),
+    ("lanes", "devices", "scopes", "handover", "identity", "consistency", "registry"),
     ("measurement",),
     ("store", "settings", "recording", "tasks"),
     ("audio", "progress", "keys"),
