@@ -14,7 +14,8 @@ ROOT = Path(pytest_nnrel.__file__).parent
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing"),
     ("lanes", "devices", "scopes", "handover", "identity", "consistency"),
-    ("store", "settings", "recording", "tasks"),
+    ("store", "settings", "tasks"),
+    ("recording",),
     ("audio", "decoding", "progress", "keys"),
     ("hashed",),
     ("corpus",),
