@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
-from pytest_nnrel import handover, scopes
+from pytest_nnrel import handover, settings
 from pytest_nnrel.errors import NNRelError
 from pytest_nnrel.scopes import Scopes
 
@@ -223,7 +223,7 @@ def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[No
     All of the context is of the test, and the run, that it began in, as far as known: a thread that
     outlives its test makes no verdict of the next one's.
     """
-    with scopes.held():
+    with settings.held(), _SCOPES.held():
         try:
             yield
         except NNRelError as error:

@@ -8,9 +8,9 @@ of the process, and the context variable only tells which of it is one's own.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pytest_nnrel.errors import SettingError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
-
-_ALL: list[Scopes[Any]] = []
 
 
 class _Place(NamedTuple, Generic[T]):
@@ -46,7 +44,6 @@ class Scopes(Generic[T]):
         self._own: ContextVar[_Place[T] | None] = ContextVar(name, default=None)
         self._process: Scope[T] = Scope(None, None, shared=True)
         self._changing = threading.Lock()
-        _ALL.append(self)
 
     def enter(self, value: T, *, shared: bool = False) -> Scope[T]:
         """Put a value in force, until the scope that is returned, or one around it, is left.
@@ -146,15 +143,6 @@ class Scopes(Generic[T]):
 
 def _is_own(place: _Place[T] | None, scope: Scope[T]) -> bool:
     return place is not None and place.scope is scope
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Keep what is in force here, of each kind, for a block; see `Scopes.held`."""
-    with ExitStack() as stack:
-        for scopes in _ALL:
-            stack.enter_context(scopes.held())
-        yield
 
 
 class Scope(Generic[T]):

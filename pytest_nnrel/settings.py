@@ -18,6 +18,7 @@ from pytest_nnrel.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 DEFAULT_SEED = 0
@@ -87,6 +88,17 @@ def activate(settings: Settings, *, shared: bool = False) -> Scope[Settings]:
 def deactivate(scope: Scope[Settings]) -> None:
     """Undo an `activate`."""
     _SCOPES.leave(scope)
+
+
+def held() -> AbstractContextManager[None]:
+    """Keep the settings in force here for a ``with`` block, though their test ends meanwhile.
+
+    Raises
+    ------
+    SettingError
+        As `active` does.
+    """
+    return _SCOPES.held()
 
 
 def pickled(run: Settings) -> bytes:

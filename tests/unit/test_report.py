@@ -660,6 +660,12 @@ def test_results_of_a_newer_schema_are_refused(results, tmp_path):
         load_results(file)
 
 
+def test_results_that_begin_with_a_byte_order_mark_are_read(results, tmp_path):
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(results), encoding="utf-8-sig")
+    assert load_results(file) == results
+
+
 def test_page_made_anew_from_the_written_results_is_the_same(results, folder):
     again = render_page(load_results(folder / "results.json"), folder)
     assert again == (folder / "index.html").read_text(encoding="utf-8")

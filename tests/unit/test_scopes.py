@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pytest_nnrel.errors import SettingError
 from pytest_nnrel.scopes import Scopes
 
 
@@ -74,3 +75,51 @@ def test_what_is_left_in_another_context_is_left(scopes):
     scope = scopes.enter("test")
     _in_a_thread(lambda: scopes.leave(scope))
     assert scopes.current() is None
+
+
+def test_runs_beside_each_other_know_their_own_and_a_thread_is_refused(scopes):
+    contexts = [contextvars.copy_context() for _ in range(2)]
+    names = ("first run", "second run")
+    runs = [c.run(scopes.enter, name, shared=True) for c, name in zip(contexts, names)]
+    assert [c.run(scopes.current) for c in contexts] == ["first run", "second run"]
+    for context, name in zip(contexts, ("first test", "second test")):
+        context.run(scopes.enter, name)
+    assert [c.run(scopes.current) for c in contexts] == ["first test", "second test"]
+    assert [scopes.within(name) for name in names] == ["first test", "second test"]
+    for way in (scopes.current, lambda: scopes.held().__enter__()):
+        with pytest.raises(SettingError, match="2 test runs are going on in this process at once"):
+            _in_a_thread(way)
+    scopes.leave(runs[0])
+    assert _in_a_thread(scopes.current) == "second test"
+    assert scopes.within(names[0]) is None
+
+
+@pytest.mark.parametrize("outlasting, after", [(True, "first"), (False, "run")])
+def test_what_is_held_is_not_taken_for_the_next_test(outlasting, after):
+    scopes = Scopes("tried", outlasting=outlasting)
+    scopes.enter("run", shared=True)
+    first = scopes.enter("first")
+
+    def hold():
+        with scopes.held():
+            yield scopes.current()
+            yield scopes.current()
+        yield scopes.current()
+
+    thread = contextvars.Context()
+    seen = hold()
+    assert thread.run(next, seen) == "first"  # the one test there is
+    scopes.leave(first)
+    scopes.enter("second")
+    assert thread.run(next, seen) == after
+    assert thread.run(next, seen) == "second"
+
+
+def test_within_a_block_that_holds_another_scope_may_be_opened(scopes):
+    scopes.enter("run", shared=True)
+    with scopes.held():
+        scope = scopes.enter("test")
+        assert scopes.current() == "test"
+        scopes.leave(scope)
+        assert scopes.current() == "run"
+    assert scopes.current() == "run"
