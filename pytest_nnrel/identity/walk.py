@@ -1,40 +1,17 @@
-"""What a foreign object does, as a digest: the code that it runs and the state that it is in.
-
-An encoder, a transformation or a distance of the user's is known to the store by this digest and
-not by its name or address, so that edited code, globals or attributes get values of their own.
-
-Told are: bytecode, constants, defaults and closures of functions; the globals that they name, and
-so other functions and classes of the user's project; the files of the project's modules that they
-refer to, and what these import; instances by class and attributes, arrays and tensors by content;
-methods put on an instance, hooks, and what was patched into a library; libraries by version; and
-what torch is set to (autocast, precision) where torch takes part.
-
-Not told are: files and services that are read while running, environment variables, the state of
-global random generators, and modules that are found by a computed name. What cannot be looked into
-(open files, generators, sessions of C libraries, functions of the project's own C modules) makes a
-behaviour unknown.
-"""
+"""The walk through objects, by which a behaviour is told."""
 
 from __future__ import annotations
 
-import ast
 import copyreg
-import dis
 import functools
 import hashlib
-import importlib.machinery
 import logging
-import os
-import site
 import sys
-import sysconfig
 import threading
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.metadata import packages_distributions
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -52,15 +29,22 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.versions import NOT_INSTALLED, library_version
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     #: Whether an attribute of an object is no part of what it does.
     PassedOver = Callable[[object, str], bool]
+from pytest_nnrel.identity.code import code_digest, names_of
+from pytest_nnrel.identity.project import (
+    file_of,
+    is_projects,
+    of_library,
+    sources_from,
+    top_level,
+    version_of,
+)
+from pytest_nnrel.identity.tensors import octets_of, torch_is_set_to
 
-_OURS = __name__.partition(".")[0]
 #: Objects after which one is called unknown: beyond, looking costs more than computing anew.
 MOST_OBJECTS = 200_000
 
@@ -129,7 +113,7 @@ def behaviour_of(
     except Exception as error:  # whatever foreign objects raise, they are not told
         walk.unknown[f"something that raises {type(error).__name__}"] = None
     if walk.met_torch and "torch" in sys.modules:
-        walk.tell(*_torch_is_set_to())
+        walk.tell(*torch_is_set_to())
     return Behaviour(walk.digest(), tuple(walk.unknown))
 
 
@@ -232,8 +216,8 @@ class _Walk:
     # -- code
 
     def function(self, fn: FunctionType) -> None:
-        if _is_projects(fn):
-            self.tell("function", _code_digest(fn.__code__))
+        if is_projects(fn):
+            self.tell("function", code_digest(fn.__code__))
             self._named(fn)
         else:
             self.tell("function", fn.__qualname__)
@@ -251,7 +235,7 @@ class _Walk:
 
     def _named(self, fn: FunctionType) -> None:
         """Visit the globals that a function names, and the modules that it imports itself."""
-        names = _names_of(fn.__code__)
+        names = names_of(fn.__code__)
         space = fn.__globals__
         for name in names.globals:
             if name in space:
@@ -263,11 +247,11 @@ class _Walk:
 
     def _imported(self, name: str, attributes: frozenset[str]) -> None:
         """Visit a module, or what may be one, that a function imports when it runs."""
-        if _of_library(name):
+        if of_library(name):
             self._library(name)
         else:
             self.tell("imports", name)
-            self._files(_file_of(name))
+            self._files(file_of(name))
         if name in sys.modules:
             self._module(sys.modules[name], attributes)
 
@@ -286,7 +270,7 @@ class _Walk:
             self.visit(content)
 
     def code(self, code: CodeType) -> None:
-        self.tell("code", _code_digest(code))
+        self.tell("code", code_digest(code))
 
     def method(self, method: MethodType) -> None:
         self._items("method", (method.__func__, method.__self__))
@@ -303,7 +287,7 @@ class _Walk:
         """Tell a function of C's, which its library's version pins down, if there is one."""
         module = getattr(fn, "__module__", None) or "builtins"
         self._library(module)
-        if not _of_library(module):
+        if not of_library(module):
             self.unknown[f"{module}.{fn.__name__}"] = None
 
     def parts(self, value: Any) -> None:  # noqa: ANN401
@@ -324,20 +308,20 @@ class _Walk:
         self.tell("class", kind.__module__, kind.__qualname__)
         self._items("bases", kind.__bases__)
         told = set(vars(kind)) - _BOOKKEEPING
-        if not _is_projects(kind):  # its version tells it, but for what was put into it
+        if not is_projects(kind):  # its version tells it, but for what was put into it
             self._library(kind.__module__)
-            told = {name for name in told if _is_projects(vars(kind)[name])}
+            told = {name for name in told if is_projects(vars(kind)[name])}
         self._sorted({name: vars(kind)[name] for name in told})
 
     def module(self, module: ModuleType) -> None:
         """Visit a module that an attribute or a container holds: all that may be asked of it."""
-        own = () if _of_library(module.__name__) else vars(module)
+        own = () if of_library(module.__name__) else vars(module)
         self._module(module, frozenset(name for name in own if not name.startswith("__")))
 
     def _module(self, module: ModuleType, attributes: frozenset[str]) -> None:
         """Visit what code that names a module and these attributes refers to."""
         name = module.__name__
-        if _of_library(name):
+        if of_library(name):
             self._library(name)
             self._patches(module, attributes)
             return
@@ -362,22 +346,22 @@ class _Walk:
         for attribute in sorted(attributes & space.keys()):
             value = space[attribute]
             if isinstance(value, ModuleType):
-                if _of_library(value.__name__):
+                if of_library(value.__name__):
                     self._patches(value, attributes)
-            elif _is_projects(value):
+            elif is_projects(value):
                 self.tell(attribute)
                 self.visit(value)
             elif callable(value) and getattr(value, "__name__", attribute) != attribute:
                 self.tell(attribute, value.__name__)  # under another name, maybe not its own
 
     def _library(self, module: str | None) -> None:
-        top = _top(module)
+        top = top_level(module)
         self.met_torch |= top == "torch"
-        self.tell("library", top, _version_of(top))
+        self.tell("library", top, version_of(top))
 
     def _files(self, path: str | None) -> None:
         """Tell the file of a module of the project's, and those that it imports."""
-        for name, content in _sources_from(path):
+        for name, content in sources_from(path):
             self.tell("file", name, content)
 
     # -- arrays and tensors
@@ -394,7 +378,7 @@ class _Walk:
 
     def tensor(self, value: Any) -> None:  # noqa: ANN401
         self.met_torch = True
-        octets = _octets_of(value) if self._state else b""
+        octets = octets_of(value) if self._state else b""
         if octets is None:
             self.unknown["a tensor without values"] = None
         elif self._state:
@@ -552,7 +536,7 @@ def _new_visitor(kind: type) -> Callable[[_Walk, Any], None]:
             return _Walk.unreadable
         if kind.__module__.startswith("torch._dynamo") and issubclass(kind, torch.nn.Module):
             return _Walk.compiled_module
-    if _top(kind.__module__) == "numba" and "py_func" in dir(kind):
+    if top_level(kind.__module__) == "numba" and "py_func" in dir(kind):
         return _compiled_by_numba
     return _Walk.instance
 
@@ -586,261 +570,3 @@ def _hides_state(kind: type) -> bool:
 
 
 _POINTER_BYTES = tuple.__itemsize__
-
-
-def _octets_of(tensor: Any) -> memoryview | None:  # noqa: ANN401
-    """Return the values of a tensor; None where it has none yet, or none to look at."""
-    import torch
-
-    if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
-        return None
-    try:
-        values = tensor.detach().to("cpu")
-        values = values.to_dense() if values.layout != torch.strided else values
-        return memoryview(values.contiguous().reshape(-1).view(torch.uint8).numpy())
-    except RuntimeError:
-        return None
-
-
-def _torch_is_set_to() -> list[object]:
-    """Return the settings by which torch computes something else from the same code."""
-    import torch
-
-    settings: list[object] = [torch.get_default_dtype()]
-    for device in ("cpu", "cuda"):
-        enabled = torch.is_autocast_enabled(device)
-        settings.append((device, enabled and str(torch.get_autocast_dtype(device))))
-    try:
-        settings.append(torch.get_float32_matmul_precision())
-    except RuntimeError:  # set by two interfaces at once
-        settings.append("mixed")
-    return [*settings, torch.are_deterministic_algorithms_enabled()]
-
-
-# ---------------------------------------------------------------------------------------------
-# Code
-
-
-@lru_cache(maxsize=4096)
-def _code_digest(code: CodeType) -> str:
-    """Return a digest of what code does: neither its place in a file nor its name."""
-    parts = (
-        sys.version_info[:2], code.co_code, code.co_names, code.co_varnames, code.co_freevars,
-        code.co_cellvars, code.co_flags, code.co_argcount, code.co_posonlyargcount,
-        code.co_kwonlyargcount, code.co_exceptiontable, _constant(code.co_consts),
-    )  # fmt: skip
-    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _constant(value: object) -> str:
-    if isinstance(value, CodeType):
-        return _code_digest(value)
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_constant, value))})"
-    if isinstance(value, frozenset):
-        return f"{{{', '.join(sorted(map(_constant, value)))}}}"
-    return repr(value)
-
-
-@dataclass(frozen=True)
-class _Import:
-    """An ``import`` statement: of a module, of some of its names, from so many levels up."""
-
-    level: int
-    name: str
-    names: tuple[str, ...]
-
-    def absolute(self, package: str) -> Iterator[str]:
-        """Yield the modules that it may import, seen from a package."""
-        name = self.name
-        if self.level:
-            parents = package.split(".")[: len(package.split(".")) - self.level + 1]
-            name = ".".join([*parents, *filter(None, [name])])
-        if name:
-            yield name
-            yield from (f"{name}.{attribute}" for attribute in self.names)
-
-
-@dataclass(frozen=True)
-class _Names:
-    """What code names, functions inside it as well."""
-
-    globals: tuple[str, ...]
-    attributes: frozenset[str]
-    imports: tuple[_Import, ...]
-
-
-@lru_cache(maxsize=4096)
-def _names_of(code: CodeType) -> _Names:
-    named: set[str] = set()
-    attributes: set[str] = set()
-    imports: dict[_Import, None] = {}
-    constants: list[Any] = []
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
-            constants.append(step.argval)
-        elif step.opname == "IMPORT_NAME":
-            level, names = constants[-2:]
-            imports[_Import(level, step.argval, tuple(names or ()))] = None
-        elif step.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")):
-            named.add(step.argval)
-        elif step.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")):
-            attributes.add(step.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            inner = _names_of(constant)
-            named.update(inner.globals)
-            attributes |= inner.attributes
-            imports.update(dict.fromkeys(inner.imports))
-    return _Names(tuple(sorted(named)), frozenset(attributes), tuple(imports))
-
-
-# ---------------------------------------------------------------------------------------------
-# The user's project, and libraries
-
-
-def _top(module: str | None) -> str:
-    return (module or "builtins").partition(".")[0]
-
-
-@cache
-def _library_roots() -> tuple[str, ...]:
-    """Return the folders of the standard library, of installed packages, and of this one."""
-    paths = sysconfig.get_paths()
-    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parent)]
-    # Other places that packages are installed in, as by `pip install --target`.
-    folders += [place for place in sys.path if place and _has_distributions(place)]
-    return tuple({os.path.join(real(f), "") for f in folders for real in (str, os.path.realpath)})
-
-
-def _has_distributions(folder: str) -> bool:
-    return next(Path(folder).glob("*.dist-info"), None) is not None
-
-
-@lru_cache(maxsize=4096)
-def _is_library_file(path: str) -> bool:
-    return path.startswith("<") or os.path.abspath(path).startswith(_library_roots())
-
-
-def _of_library(module: str | None) -> bool:
-    """Tell whether a module is of the standard library or an installed package."""
-    top = _top(module)
-    if top in sys.stdlib_module_names or top == _OURS:
-        return True
-    path = _file_of(top)
-    if path is not None and os.path.isdir(path):  # a folder that distributions may share
-        path = _file_of(module or "") or path
-    return path is not None and _is_library_file(path)
-
-
-def _file_of(module: str) -> str | None:
-    """Return the file of a module, without importing it; of a package without one, its folder."""
-    loaded = sys.modules.get(module)
-    if loaded is not None:
-        path = getattr(loaded, "__file__", None)
-        folders = None if path else list(getattr(loaded, "__path__", ()))
-        return path or (folders[0] if folders else None)
-    parent, _, _ = module.rpartition(".")
-    places = None
-    if parent:
-        path = _file_of(parent)
-        if path is None:
-            return None
-        places = [path if os.path.isdir(path) else os.path.dirname(path)]
-    try:
-        spec = importlib.machinery.PathFinder.find_spec(module, places)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    return spec.origin or next(iter(spec.submodule_search_locations or ()), None)
-
-
-def _is_projects(value: object) -> bool:
-    """Tell whether something that code may call was written in the user's project."""
-    if isinstance(value, FunctionType):
-        path = value.__code__.co_filename
-        if path.startswith("<"):  # made from text, as dataclasses do
-            module = value.__globals__.get("__name__")
-            return module is None or not _of_library(module)
-        return not _is_library_file(path)
-    if isinstance(value, type):
-        # Python's own are not on the heap; code that knows no module of its own makes others.
-        made_by_python = value.__module__ == "builtins" and not value.__flags__ & _HEAP_TYPE
-        return not made_by_python and (
-            value.__module__ == "builtins" or not _of_library(value.__module__)
-        )
-    if isinstance(value, staticmethod | classmethod | MethodType):
-        return _is_projects(value.__func__)
-    if isinstance(value, property):
-        return _is_projects(value.fget)
-    return False
-
-
-#: Py_TPFLAGS_HEAPTYPE
-_HEAP_TYPE = 1 << 9
-
-
-@cache
-def _version_of(top: str) -> str:
-    """Return the version of the distribution that a top-level package is of."""
-    if top in sys.stdlib_module_names:
-        return sys.version
-    if top == _OURS:
-        return ""  # told by whoever makes a key
-    version = library_version(top)
-    if version != NOT_INSTALLED:
-        return version
-    own = getattr(sys.modules.get(top), "__version__", None)
-    if isinstance(own, str):
-        return own
-    return str([library_version(name) for name in packages_distributions().get(top, ())])
-
-
-def _sources_from(path: str | None) -> list[tuple[str, str]]:
-    """Return names and digests of a file of the project's and of those that it imports."""
-    found: dict[str, str] = {}
-    pending = [path]
-    while pending:
-        file = pending.pop()
-        if file is None or file in found or _is_library_file(file) or os.path.isdir(file):
-            continue
-        try:
-            content = Path(file).read_bytes()
-        except OSError:  # deleted since it was loaded
-            continue
-        found[file] = hashlib.blake2b(content, digest_size=16).hexdigest()
-        pending += _imports_of(content, file)
-    return sorted((os.path.basename(file), content) for file, content in found.items())
-
-
-@lru_cache(maxsize=1024)
-def _imports_of(content: bytes, file: str) -> tuple[str, ...]:
-    """Return the files of the modules that a source file imports."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # a compiled module
-        return ()
-    files = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            files += [_file_of(alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            if node.level:
-                files += _beside(Path(file).parents[node.level - 1], node.module, names)
-            else:
-                files += [
-                    _file_of(n) for n in _Import(0, node.module or "", (*names,)).absolute("")
-                ]
-    return tuple(dict.fromkeys(path for path in files if path and not _is_library_file(path)))
-
-
-def _beside(folder: Path, module: str | None, names: list[str]) -> Iterator[str]:
-    """Yield the files of a relative import."""
-    place = folder.joinpath(*(module or "").split("."))
-    for stem in (place, *(place / name for name in names)):
-        for path in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py"):
-            if path.is_file():
-                yield str(path)
