@@ -169,9 +169,11 @@ class _Board(_Unlisted):
 
     def recipe(self) -> dict[str, object] | None:
         plugins = list(self.board) if hasattr(self.board, "__iter__") else [self.board]
-        described = [_plain_attributes(plugin) for plugin in plugins]
         if any(type(plugin).__module__ != "pedalboard_native" for plugin in plugins):
             return None  # external plug-ins keep state that cannot be read off
+        described = [_attributes(plugin) for plugin in plugins]
+        if None in described:
+            return None
         return {
             "transform": self.name,
             "pedalboard": library_version("pedalboard"),
@@ -297,11 +299,25 @@ def as_transform(
     return FunctionTransform(label, obj, magnitude=magnitude, unit=unit)
 
 
-def _plain_attributes(obj: Any) -> dict[str, object]:  # noqa: ANN401
-    described: dict[str, object] = {"class": type(obj).__name__}
-    for attribute in dir(obj):
-        if not attribute.startswith("_"):
-            value = getattr(obj, attribute)
-            if isinstance(value, bool | int | float | str):
-                described[attribute] = value
+def _attributes(effect: Any) -> dict[str, object] | None:  # noqa: ANN401
+    """Return all that an effect of pedalboard is set to; None where some of it cannot be told."""
+    import numpy as np
+
+    from pytest_nnrel.store import digest
+
+    described: dict[str, object] = {"class": type(effect).__name__}
+    for attribute in dir(effect):
+        value = getattr(effect, attribute)
+        if attribute.startswith("_") or callable(value):
+            continue
+        if value is None or isinstance(value, bool | int | float | str):
+            if value is not None and attribute.endswith("filename"):
+                return None  # what the file held when the effect was made is not told
+            described[attribute] = value
+        elif isinstance(value, np.ndarray):  # an impulse response
+            described[attribute] = digest(value)
+        elif hasattr(type(value), "__members__"):  # an enumeration
+            described[attribute] = str(value)
+        else:
+            return None
     return described

@@ -934,6 +934,28 @@ class TestPedalboards:
         assert recipes[0] == recipes[1] != recipes[2]
         json.dumps(recipes)
 
+    def test_modes_qualities_and_impulse_responses_are_part_of_it(self, tmp_path):
+        import pedalboard
+        from pedalboard import LadderFilter, Resample
+
+        responses = np.random.default_rng(0).standard_normal((2, 1, 500)).astype(np.float32)
+        kinds = {
+            "mode": [LadderFilter(m) for m in (LadderFilter.Mode.LPF12, LadderFilter.Mode.HPF12)],
+            "quality": [Resample(8000, quality=q) for q in (Resample.Quality.Linear,
+                                                            Resample.Quality.WindowedSinc)],
+            "response": [pedalboard.Convolution(r, sample_rate=RATE) for r in responses],
+        }  # fmt: skip
+        for effects in kinds.values():
+            recipes = [as_transform(effect).recipe() for effect in effects]
+            assert None not in recipes
+            assert recipes[0] != recipes[1]
+            json.dumps(recipes)
+        # What a file held when the effect was made cannot be told any more, nor what is nested.
+        soundfile.write(tmp_path / "room.wav", responses[0, 0], RATE)
+        assert as_transform(pedalboard.Convolution(str(tmp_path / "room.wav"))).recipe() is None
+        nested = pedalboard.Pedalboard([pedalboard.Chain([pedalboard.Gain(3)])])
+        assert as_transform(nested).recipe() is None
+
     def test_the_caller_s_effect_and_clip_are_left_alone(self, music):
         before = music[0].samples.copy()
         board = self.boards()["board"]
