@@ -80,7 +80,7 @@ def assert_within_consistency(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    check_minimum(min, 0.0)
+    check_asked("assert_within_consistency", min, 0.0)
     return _judge(
         "assert_within_consistency",
         lambda: measures.within_consistency(
@@ -130,7 +130,8 @@ def assert_between_consistency(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    check_minimum(min, MEASURES[measure].lowest if measure in MEASURES else 0.0)
+    lowest = MEASURES[measure].lowest if measure in MEASURES else 0.0
+    check_asked("assert_between_consistency", min, lowest)
     return _judge(
         "assert_between_consistency",
         lambda: measures.between_consistency(
@@ -193,6 +194,13 @@ def assert_relative_nearest(
         return measurement
 
     return _judge("assert_relative_nearest", measure, 1.0, confident=False)
+
+
+def check_asked(assertion: str, minimum: float, lowest: float) -> None:
+    """Refuse what an assertion cannot ask for, and keep that as its verdict."""
+    __tracebackhide__ = True
+    with recording.errors_recorded(assertion):
+        check_minimum(minimum, lowest)
 
 
 def check_minimum(minimum: float, lowest: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import consistency, recording
-from pytest_nnrel.assertions import check_minimum, check_steps, outcome_of, too_few_clips
+from pytest_nnrel.assertions import check_asked, check_steps, outcome_of, too_few_clips
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
@@ -144,8 +144,8 @@ def assert_monotone(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    check_minimum(min, -1.0)
     assertion = "assert_monotone"
+    check_asked(assertion, min, -1.0)
     with recording.errors_recorded(assertion, min):
         found = monotonicity(
             encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,

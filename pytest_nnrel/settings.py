@@ -52,6 +52,8 @@ class Settings:
         standard error where that is a terminal.
     audio_bound : bool
         Whether within-space measurements bring the audio space's along (the report draws it).
+    run : str
+        Tells runs apart that share a process: each has stores of its own, and closes them.
     """
 
     seed: int = DEFAULT_SEED
@@ -63,6 +65,7 @@ class Settings:
     grid: Callable[[], Iterable[object]] | None = None
     progress: TextIO | None = None
     audio_bound: bool = False
+    run: str = ""
 
 
 _SCOPES: Scopes[Settings] = Scopes("pytest_nnrel_settings", outlasting=True)

@@ -79,13 +79,13 @@ class Stores:
         self._distrusted[identity] = self.generation(identity) + 1
 
 
-_OPEN: dict[tuple[object, float], Stores] = {}
+_OPEN: dict[tuple[object, ...], Stores] = {}
 _OPENING = threading.Lock()
 
 
 def stores_of(settings: Settings) -> Stores:
     """Return the stores of a run; marks that change seed or corpus share them."""
-    place = (settings.cache_dir, settings.cache_gib)
+    place = (settings.run, settings.cache_dir, settings.cache_gib)
     with _OPENING:
         if place not in _OPEN:
             folder = settings.cache_dir() if callable(settings.cache_dir) else settings.cache_dir
@@ -96,7 +96,7 @@ def stores_of(settings: Settings) -> Stores:
 
 def close_stores(settings: Settings) -> None:
     """Prune and close the stores of a run; the next measurement opens new ones."""
-    stores = _OPEN.pop((settings.cache_dir, settings.cache_gib), None)
+    stores = _OPEN.pop((settings.run, settings.cache_dir, settings.cache_gib), None)
     if stores is not None:
         atexit.unregister(stores.close)
         stores.close()

@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from pytest_nnrel import recording
 from pytest_nnrel.plugin import options
@@ -72,6 +73,7 @@ class Run:
                 device=values["device"],
                 progress=None,
                 audio_bound=bool(report),
+                run=uuid4().hex,
                 corpus=CorpusOf(config),
                 grid=GridOf(grid),
             ),
