@@ -39,7 +39,7 @@ def _library_roots() -> tuple[str, ...]:
     """Return the folders of the standard library, of installed packages, and of this one."""
     paths = sysconfig.get_paths()
     folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parent)]
+    folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parents[1])]
     # Other places that packages are installed in, as by `pip install --target`.
     folders += [place for place in sys.path if place and _has_distributions(place)]
     return tuple({os.path.join(real(f), "") for f in folders for real in (str, os.path.realpath)})

@@ -23,7 +23,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
+import pytest_nnrel.measures
 from pytest_nnrel.identity import behaviour_of
+from pytest_nnrel.identity.project import is_library_file
 
 Pair = namedtuple("Pair", "left right")
 
@@ -540,6 +542,13 @@ def test_scripts_and_weights_that_are_not_there_are_unknown(net, torch):
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.script's
         script = torch.jit.script(net)
     assert not behaviour_of(script).known
+
+
+def test_this_package_is_a_library_and_a_users_module_is_not(project):
+    mine = project(nnrel_mine="def encode(x): return x")
+    for module in (pytest_nnrel, pytest_nnrel.measures, np, scipy.signal):
+        assert is_library_file(module.__file__)
+    assert not is_library_file(mine.__file__)
 
 
 def test_packages_installed_elsewhere_are_libraries(tmp_path):
