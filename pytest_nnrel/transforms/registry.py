@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pkgutil
 import warnings
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from pytest_nnrel.errors import CacheWarning, FamilyError
 from pytest_nnrel.transforms.ladders import bounds_of, ladder_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_nnrel.transforms.protocol import Transform
 
@@ -109,6 +111,14 @@ def families() -> dict[str, type[Transform]]:
     """
     _load_installed()
     return dict(_known)
+
+
+def families_in(package: str, path: Iterable[str]) -> dict[str, type[Transform]]:
+    """Import the modules of a package and return the families that they define, sorted by name."""
+    for module in pkgutil.iter_modules(path, f"{package}."):
+        import_module(module.name)
+    found = [family for family in _known.values() if family.__module__.startswith(f"{package}.")]
+    return {family.__name__: family for family in sorted(found, key=lambda f: f.__name__.lower())}
 
 
 def family_named(name: str) -> type[Transform] | None:
