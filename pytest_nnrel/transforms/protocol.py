@@ -152,6 +152,14 @@ class Transform(ABC):
         """Return the rungs of the ladder, 0 among them."""
         return range(-len(cls.negative_ladder), len(cls.ladder) + 1)
 
+    @classmethod
+    def missing(cls) -> str:
+        """Say what must be installed before it can be applied; nothing where all is there.
+
+        A family of which something is missing is not drawn unless it is asked for.
+        """
+        return ""
+
     @abstractmethod
     def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
@@ -446,6 +454,22 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")
     return number + 0.0  # turns -0.0 into 0.0
+
+
+def within_full_scale(samples: Samples) -> tuple[Samples, float]:
+    """Scale down what exceeds ±1, for a step that would clip it.
+
+    Returns
+    -------
+    within : float32[n]
+    scale : float
+        What to multiply by afterwards: 1 where nothing exceeds full scale. The step is the
+        transformation's, and a clip that was too loud for it is not to be damaged by it.
+    """
+    import numpy as np
+
+    scale = max(1.0, float(np.abs(samples).max(initial=0.0)))
+    return samples / np.float32(scale), scale
 
 
 def to_pcm16(samples: Samples) -> tuple[np.ndarray[Any, np.dtype[np.int16]], float]:

@@ -56,7 +56,8 @@ from pytest_nnrel.transforms import (
     parse_transform,
     quick_grid,
 )
-from pytest_nnrel.transforms.mp3 import _REACHABLE, BITRATES, _lag
+from pytest_nnrel.transforms.lag import lag_between
+from pytest_nnrel.transforms.mp3 import _REACHABLE, BITRATES
 from pytest_nnrel.transforms.noise import pink_noise
 from pytest_nnrel.transforms.protocol import to_pcm16
 from pytest_nnrel.transforms.rubberband import ENGINES
@@ -598,7 +599,7 @@ def test_a_misalignment_of_the_codec_would_be_found(music, lag):
         moved[lag:] = samples[: len(samples) - lag]
     else:
         moved[:lag] = samples[-lag:]
-    assert _lag(samples, moved) == lag
+    assert lag_between(samples, moved) == lag
 
 
 @pytest.mark.parametrize("transform", [MP3(64), PitchShift(1), TempoShift(0.9)], ids=str)

@@ -1,20 +1,24 @@
 # Written by scripts/stub_families.py.
+from pytest_nnrel.transforms.field.aac import AAC as AAC
 from pytest_nnrel.transforms.field.clipping import Clipping as Clipping
 from pytest_nnrel.transforms.field.dropout import Dropout as Dropout
 from pytest_nnrel.transforms.field.gain import Gain as Gain
 from pytest_nnrel.transforms.field.high_pass import HighPass as HighPass
 from pytest_nnrel.transforms.field.low_pass import LowPass as LowPass
+from pytest_nnrel.transforms.field.opus import Opus as Opus
 from pytest_nnrel.transforms.field.quantization import Quantization as Quantization
 from pytest_nnrel.transforms.field.speed import Speed as Speed
 from pytest_nnrel.transforms.field.time_shift import TimeShift as TimeShift
 from pytest_nnrel.transforms.field.white_noise import WhiteNoise as WhiteNoise
 
 __all__ = [
+    "AAC",
     "Clipping",
     "Dropout",
     "Gain",
     "HighPass",
     "LowPass",
+    "Opus",
     "Quantization",
     "Speed",
     "TimeShift",
