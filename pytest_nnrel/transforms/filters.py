@@ -1,8 +1,4 @@
-"""What filters share: a Butterworth filter that runs forth and back, and ladders in octaves.
-
-Forth and back, nothing is delayed: the output is 3 dB less at the limit, and 24 dB less with each
-octave beyond.
-"""
+"""What filters share: none delays. Cutoffs, equalisers, and ladders in octaves."""
 
 from __future__ import annotations
 
@@ -10,7 +6,14 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
     from pytest_nnrel.audio import Samples
+
+    Floats = npt.NDArray[np.float64]
 
 #: Order of the filter in one direction: 12 dB an octave.
 _ORDER = 2
@@ -30,7 +33,9 @@ def octaves(first: float, count: int) -> tuple[float, ...]:
 def cut_off(
     samples: Samples, hz: float, sample_rate: int, kind: Literal["lowpass", "highpass"]
 ) -> Samples:
-    """Cut off what lies beyond a limit.
+    """Cut off what lies beyond a limit: 3 dB less there, 24 dB less with each octave beyond.
+
+    By a Butterworth filter that runs forth and back.
 
     Parameters
     ----------
@@ -57,4 +62,30 @@ def cut_off(
     sections = butter(_ORDER, cutoff, kind, output="sos")
     padding = min(len(samples) - 1, _PADDING)
     out = sosfiltfilt(sections, samples.astype(np.float64), padlen=padding)
+    return np.asarray(out, dtype=np.float32)
+
+
+def equalise(samples: Samples, sample_rate: int, gain_db: Callable[[Floats], Floats]) -> Samples:
+    """Change the level of each frequency and leave its phase.
+
+    Parameters
+    ----------
+    samples : float32[n]
+    sample_rate : int
+        In Hz.
+    gain_db : callable
+        ``gain_db(hz: float64[m]) -> float64[m]``.
+
+    Returns
+    -------
+    float32[n]
+    """
+    import numpy as np
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    # As many zeros as samples: what a filter spreads over the end does not come in at the start.
+    size = next_fast_len(2 * len(samples), real=True)
+    hertz = np.arange(size // 2 + 1) * (sample_rate / size)
+    gains = 10.0 ** (gain_db(hertz) / 20.0)
+    out = irfft(rfft(samples.astype(np.float64), size) * gains, size)[: len(samples)]
     return np.asarray(out, dtype=np.float32)
