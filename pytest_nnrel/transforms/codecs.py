@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_nnrel.decoding import EXTRA, reads_extra_formats
 from pytest_nnrel.errors import EngineError, TransformError
 from pytest_nnrel.transforms.lag import lag_between
 from pytest_nnrel.transforms.protocol import Transform, within_full_scale
@@ -38,6 +37,8 @@ class LossyCodec(Transform):
 
     @classmethod
     def missing(cls) -> str:
+        from pytest_nnrel.decoding import EXTRA, reads_extra_formats
+
         return "" if reads_extra_formats() else f"{cls.__name__} needs PyAV: {EXTRA}"
 
     def _engine_recipe(self) -> dict[str, object]:

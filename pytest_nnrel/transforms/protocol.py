@@ -307,6 +307,8 @@ class Transform(ABC):
         return Transformed(clip.with_samples(samples), checks)
 
     def _rendered(self, clip: Clip, rng: np.random.Generator) -> tuple[Samples, Checks]:
+        if self.magnitude == self.identity:
+            return clip.samples, {}
         try:
             out = self.render(clip.samples.copy(), clip.sample_rate, rng)
         except NNRelError:

@@ -1334,7 +1334,7 @@ def test_arguments_may_be_positional_in_a_text():
                 "PitchShift",
                 "PitchShift(",
                 "PitchShift(2)(3)",
-                "Reverb(1)",
+                "Sparkle(1)",
                 "PitchShift(semitones=x)",
                 "PitchShift(pitch=1)",
                 "PitchShift(1, 'librosa', 3)",
@@ -1366,8 +1366,8 @@ def test_a_text_that_makes_no_transformation_is_refused_with_what_would(text, me
 
 
 def test_a_refused_text_is_shown():
-    with pytest.raises(MagnitudeError, match=r"'Reverb\(1\)' is no transformation"):
-        parse_transform("Reverb(1)")
+    with pytest.raises(MagnitudeError, match=r"'Sparkle\(1\)' is no transformation"):
+        parse_transform("Sparkle(1)")
 
 
 @given(st.text(alphabet="PitchShfemoCna(),=0123456789.'-[]{} ", max_size=40))

@@ -1,6 +1,8 @@
 # Written by scripts/stub_families.py.
 from pytest_nnrel.transforms.field.aac import AAC as AAC
+from pytest_nnrel.transforms.field.babble import Babble as Babble
 from pytest_nnrel.transforms.field.clipping import Clipping as Clipping
+from pytest_nnrel.transforms.field.device import Device as Device
 from pytest_nnrel.transforms.field.dropout import Dropout as Dropout
 from pytest_nnrel.transforms.field.dynamic_range import DynamicRange as DynamicRange
 from pytest_nnrel.transforms.field.gain import Gain as Gain
@@ -17,7 +19,9 @@ from pytest_nnrel.transforms.field.white_noise import WhiteNoise as WhiteNoise
 
 __all__ = [
     "AAC",
+    "Babble",
     "Clipping",
+    "Device",
     "Dropout",
     "DynamicRange",
     "Gain",

@@ -32,7 +32,7 @@ class Telephone(Transform):
     Parameters
     ----------
     legs : int
-        From 1 to 5. The first is a landline (mu-law, 64 kb/s), each further one is mobile
+        From 0 to 5. The first is a landline (mu-law, 64 kb/s), each further one is mobile
         (GSM 06.10 full rate, 13 kb/s), coded anew: 2 is a call from a mobile telephone, 3 one
         between two.
 
