@@ -59,6 +59,7 @@ _HOMES = {
         "TempoShift",
         "Transform",
         "as_transform",
+        "family",
         "field_grid",
         "imperceptible",
         "paper_grid",
@@ -149,6 +150,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.transforms import TempoShift as TempoShift
     from pytest_nnrel.transforms import Transform as Transform
     from pytest_nnrel.transforms import as_transform as as_transform
+    from pytest_nnrel.transforms import family as family
     from pytest_nnrel.transforms import field_grid as field_grid
     from pytest_nnrel.transforms import imperceptible as imperceptible
     from pytest_nnrel.transforms import paper_grid as paper_grid

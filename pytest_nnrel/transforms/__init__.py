@@ -19,6 +19,7 @@ from pytest_nnrel.transforms.grids import (
     quick_grid,
 )
 from pytest_nnrel.transforms.ladders import even_steps
+from pytest_nnrel.transforms.made import family
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
 from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
@@ -42,6 +43,7 @@ __all__ = [
     "conditions",
     "even_steps",
     "families",
+    "family",
     "field_grid",
     "grid",
     "imperceptible",

@@ -93,9 +93,6 @@ class Transform(ABC):
     bounds: ClassVar[tuple[float, float]]
     #: Magnitudes for a grid, such as one hardly audible, one plain and one grave.
     points: ClassVar[tuple[float, ...]] = ()
-    #: Whether loudness is brought back to the original's afterwards.
-    restores_loudness: ClassVar[bool] = True
-
     if TYPE_CHECKING:  # constants of a family, or fields
 
         @property
@@ -109,8 +106,13 @@ class Transform(ABC):
             Such as files and weights: its code is looked at besides. Without a version, results of
             a family that is not of this package are kept for the run only.
             """
+
+        @property
+        def restores_loudness(self) -> bool:
+            """Whether loudness is brought back to the original's afterwards."""
     else:
         version = None
+        restores_loudness = True
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)

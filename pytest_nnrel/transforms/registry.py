@@ -89,13 +89,15 @@ def _home_of(family: type[Transform]) -> tuple[str, str]:
     return family.__module__, family.__qualname__
 
 
-def tell_unversioned(family: type[Transform]) -> None:
+def tell_unversioned(
+    family: type[Transform], remedy: str = 'declare version: ClassVar[str] = "1"'
+) -> None:
     """Say once that results of a family without a version are kept for the run only."""
     if _home_of(family) not in _told:
         _told.add(_home_of(family))
         warnings.warn(
             f"{family.__name__} of {family.__module__} declares no version, so that what it makes"
-            ' is kept for this run only; declare version: ClassVar[str] = "1"',
+            f" is kept for this run only; {remedy}",
             CacheWarning,
             stacklevel=2,
         )
