@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.transforms.engines import Audiomentation, Board
 from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
 from pytest_nnrel.transforms.single import Adapter, SinglePoint
 
@@ -156,6 +157,14 @@ def modules_of(transform: Transform) -> list[str]:
     return [module for module in modules if module.partition(".")[0] != ours]
 
 
+def engine_of(obj: object) -> type[Board] | type[Audiomentation] | None:
+    """Return what adapts objects of the library that one is of; None for those of no library."""
+    packages = {base.__module__.partition(".")[0] for base in type(obj).__mro__}
+    if packages & {"pedalboard", "pedalboard_native"}:
+        return Board
+    return Audiomentation if "audiomentations" in packages else None
+
+
 def as_transform(
     obj: Any,  # noqa: ANN401
     *,
@@ -192,18 +201,10 @@ def as_transform(
         If `obj` is none of these, or an audiomentations transform with a `p` below 1, which
         leaves clips unchanged at random.
     """
-    from pytest_nnrel.transforms.engines import Audiomentation, Board
-
     if isinstance(obj, Transform):
         return obj
     label = name or str(getattr(obj, "__name__", type(obj).__name__))
-    packages = {base.__module__.partition(".")[0] for base in type(obj).__mro__}
-    engine: type[Board] | type[Audiomentation] | None = None
-    if packages & {"pedalboard", "pedalboard_native"}:
-        engine = Board
-    elif "audiomentations" in packages:
-        engine = Audiomentation
-    if engine is not None:
+    if (engine := engine_of(obj)) is not None:
         corrected = correct_latency is not False
         return engine(obj, label, magnitude, unit, restores_loudness, corrected)
     if isinstance(obj, type) or not callable(obj):

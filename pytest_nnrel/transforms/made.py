@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import FamilyError, TransformError
-from pytest_nnrel.transforms.adapters import FunctionTransform, as_transform
+from pytest_nnrel.transforms.adapters import FunctionTransform, as_transform, engine_of
 from pytest_nnrel.transforms.protocol import Transform
 from pytest_nnrel.transforms.registry import tell_unversioned
 
@@ -226,6 +226,11 @@ def _maker(name: str, make: Callable[..., Any]) -> tuple[str, Callable[[float], 
     """Return what makes the effect of a magnitude, and the magnitude's name."""
     if not callable(make):
         raise FamilyError(f"{name}: make must be a function of the magnitude, not {make!r}")
+    if engine_of(make) is not None and not isinstance(make, type):
+        raise FamilyError(
+            f"{name}: make is {make!r} itself; pass what makes one of a magnitude, such as"
+            " lambda bits: pedalboard.Bitcrush(bits)"
+        )
     try:
         signature = inspect.signature(make)
     except ValueError:  # a class of a compiled library
@@ -255,7 +260,14 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
 
 def _field(parameter: inspect.Parameter) -> str:
     """Return the name of a parameter, where a family has nothing else of this name."""
-    free = parameter.kind is not inspect.Parameter.VAR_POSITIONAL and not hasattr(
-        MadeFamily, parameter.name
+    name = parameter.name
+    taken = name.startswith("_") or any(
+        name in vars(base) or name in inspect.get_annotations(base) for base in MadeFamily.__mro__
     )
-    return parameter.name if free and not parameter.name.startswith("_") else "magnitude"
+    free = not taken and name not in _DECLARED and parameter.kind not in _VARIADIC
+    return name if free else "magnitude"
+
+
+#: What a family declares that no class above it has.
+_DECLARED = ("unit", "make")
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
