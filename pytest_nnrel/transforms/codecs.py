@@ -6,8 +6,9 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import EngineError, TransformError
+from pytest_nnrel.transforms.full_scale import within_full_scale
 from pytest_nnrel.transforms.lag import lag_between
-from pytest_nnrel.transforms.protocol import Transform, within_full_scale
+from pytest_nnrel.transforms.protocol import Transform
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import FamilyError, TransformError
 from pytest_nnrel.transforms.adapters import FunctionTransform, as_transform, engine_of
+from pytest_nnrel.transforms.engines import STATE_LOCK
 from pytest_nnrel.transforms.protocol import Transform
 from pytest_nnrel.transforms.registry import tell_unversioned
 
@@ -70,8 +71,6 @@ class MadeFamily(Transform):
     def render(
         self, samples: Samples, sample_rate: int, rng: np.random.Generator
     ) -> Samples | tuple[Samples, Checks]:
-        from pytest_nnrel.transforms.engines import STATE_LOCK
-
         with STATE_LOCK:  # one effect may be set to a magnitude after the other
             effect = self.effect()
             if not isinstance(effect, FunctionTransform):
@@ -86,10 +85,10 @@ class MadeFamily(Transform):
         }
         if self.version is not None:
             return {**told, "version": self.version}
-        effect = self.effect()
-        if not isinstance(effect, FunctionTransform):
-            recipe = effect.recipe()
-        else:
+        with STATE_LOCK:
+            effect = self.effect()
+            recipe = None if isinstance(effect, FunctionTransform) else effect.recipe()
+        if isinstance(effect, FunctionTransform):
             from pytest_nnrel.identity import behaviour_of
 
             done = behaviour_of(self.make)

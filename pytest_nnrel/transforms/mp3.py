@@ -7,8 +7,9 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.lag import lag_between
-from pytest_nnrel.transforms.protocol import Transform, to_pcm16
+from pytest_nnrel.transforms.protocol import Transform
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:

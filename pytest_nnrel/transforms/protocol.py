@@ -458,36 +458,3 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")
     return number + 0.0  # turns -0.0 into 0.0
-
-
-def within_full_scale(samples: Samples) -> tuple[Samples, float]:
-    """Scale down what exceeds ±1, for a step that would clip it.
-
-    Returns
-    -------
-    within : float32[n]
-    scale : float
-        What to multiply by afterwards: 1 where nothing exceeds full scale. The step is the
-        transformation's, and a clip that was too loud for it is not to be damaged by it.
-    """
-    import numpy as np
-
-    scale = max(1.0, float(np.abs(samples).max(initial=0.0)))
-    return samples / np.float32(scale), scale
-
-
-def to_pcm16(samples: Samples) -> tuple[np.ndarray[Any, np.dtype[np.int16]], float]:
-    """Quantise to 16 bits by flooring, as libsndfile does; what exceeds ±1 is scaled down first.
-
-    Returns
-    -------
-    pcm : int16[n]
-    scale : float
-        What to multiply by afterwards: 1 where nothing exceeds full scale. The step is the
-        transformation's, and a clip that was too loud for it is not to be damaged by it.
-    """
-    import numpy as np
-
-    scale = max(1.0, float(np.abs(samples).max(initial=0.0)))
-    scaled = np.floor(samples.astype(np.float64) / scale * 32768.0)
-    return np.clip(scaled, -32768.0, 32767.0).astype(np.int16), scale

@@ -56,10 +56,10 @@ from pytest_nnrel.transforms import (
     parse_transform,
     quick_grid,
 )
+from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.lag import lag_between
 from pytest_nnrel.transforms.mp3 import _REACHABLE, BITRATES
 from pytest_nnrel.transforms.noise import pink_noise
-from pytest_nnrel.transforms.protocol import to_pcm16
 from pytest_nnrel.transforms.rubberband import ENGINES
 
 RATE = 22_050

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
 from pytest_nnrel.transforms.filters import cut_off
+from pytest_nnrel.transforms.full_scale import within_full_scale
 from pytest_nnrel.transforms.lag import lag_between
-from pytest_nnrel.transforms.protocol import Transform, within_full_scale
+from pytest_nnrel.transforms.protocol import Transform
 
 if TYPE_CHECKING:
     import numpy as np
