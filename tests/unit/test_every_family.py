@@ -7,5 +7,5 @@ from pathlib import Path
 import pytest_nnrel
 from pytest_nnrel.transforms import families
 
-ROOT = Path(pytest_nnrel.__file__).parents[1]
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 ALL = list(families().values())
