@@ -1,4 +1,4 @@
-"""What the documentation takes from the program itself: options, commands, figures."""
+"""What the documentation takes from the program itself: options, commands, families, figures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import figures
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.plugin.marker import MARK_HELP
+from pytest_nnrel.transforms import families, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,11 +109,30 @@ def _help(*command: str) -> str:
     return text.getvalue()
 
 
+def fields() -> str:
+    """Return the field's families: a table, and the docstring of each."""
+    rows = ["| | what it does | severities | in the grid `field` |", "|---|---|---|---|"]
+    pages = []
+    for name in field.__all__:
+        family = families()[name]
+        docstring = (family.__doc__ or "").partition("\n")[0]
+        rungs = family.severities()
+        points = ", ".join(f"{point:g}" for point in family.points)
+        place = f"{family.__module__}.{name}"
+        rows.append(
+            f"| [`{name}`](#{place}) | {docstring} | {rungs[0]} to {rungs[-1]} |"
+            f" {points} {family.unit} |"
+        )
+        pages.append(f"::: {place}\n    options: {{show_bases: false, heading_level: 3}}")
+    return "\n\n".join(["\n".join(rows), *pages])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "options": options,
     "keys": keys,
     "marker": marker,
     "commands": commands,
+    "fields": fields,
     "checks": checks,
 }
 

@@ -59,15 +59,6 @@ _HOMES = {
     ),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.transforms": (
-        "Clipping",
-        "Dropout",
-        "Gain",
-        "HighPass",
-        "LowPass",
-        "Quantization",
-        "Speed",
-        "TimeShift",
-        "WhiteNoise",
         "MP3",
         "Chain",
         "EnvironmentalNoise",
@@ -78,6 +69,7 @@ _HOMES = {
         "TempoShift",
         "Transform",
         "as_transform",
+        "family",
         "field_grid",
         "imperceptible",
         "paper_grid",
@@ -86,19 +78,31 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "__version__", "strategies"])
+#: Its modules are looked for when a class is asked for that is not above, not named here.
+_FIELD = "pytest_nnrel.transforms.field"
 
 
-def __getattr__(name: str) -> object:
-    if name == "strategies":
-        return importlib.import_module("pytest_nnrel.strategies")
-    if name in _HOME_OF:
-        return getattr(importlib.import_module(_HOME_OF[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _public_names() -> list[str]:
+    field = importlib.import_module(_FIELD)
+    return sorted([*_HOME_OF, *field.__all__, "__version__", "strategies"])
+
+
+if not TYPE_CHECKING:  # a name that is none is told by type checkers, too
+
+    def __getattr__(name: str) -> object:
+        if name == "strategies":
+            return importlib.import_module("pytest_nnrel.strategies")
+        if name == "__all__":
+            return _public_names()
+        if name in _HOME_OF:
+            return getattr(importlib.import_module(_HOME_OF[name]), name)
+        if name[:1].isupper() and name in (field := importlib.import_module(_FIELD)).__all__:
+            return getattr(field, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return _public_names()
 
 
 if TYPE_CHECKING:
@@ -153,24 +157,17 @@ if TYPE_CHECKING:
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
     from pytest_nnrel.transforms import MP3 as MP3
     from pytest_nnrel.transforms import Chain as Chain
-    from pytest_nnrel.transforms import Clipping as Clipping
-    from pytest_nnrel.transforms import Dropout as Dropout
     from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise
     from pytest_nnrel.transforms import FunctionTransform as FunctionTransform
-    from pytest_nnrel.transforms import Gain as Gain
-    from pytest_nnrel.transforms import HighPass as HighPass
     from pytest_nnrel.transforms import Identity as Identity
-    from pytest_nnrel.transforms import LowPass as LowPass
     from pytest_nnrel.transforms import PinkNoise as PinkNoise
     from pytest_nnrel.transforms import PitchShift as PitchShift
-    from pytest_nnrel.transforms import Quantization as Quantization
-    from pytest_nnrel.transforms import Speed as Speed
     from pytest_nnrel.transforms import TempoShift as TempoShift
-    from pytest_nnrel.transforms import TimeShift as TimeShift
     from pytest_nnrel.transforms import Transform as Transform
-    from pytest_nnrel.transforms import WhiteNoise as WhiteNoise
     from pytest_nnrel.transforms import as_transform as as_transform
+    from pytest_nnrel.transforms import family as family
     from pytest_nnrel.transforms import field_grid as field_grid
     from pytest_nnrel.transforms import imperceptible as imperceptible
     from pytest_nnrel.transforms import paper_grid as paper_grid
     from pytest_nnrel.transforms import quick_grid as quick_grid
+    from pytest_nnrel.transforms.field import *  # noqa: F403  # what there is

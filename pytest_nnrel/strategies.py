@@ -201,7 +201,8 @@ def transforms(*kinds: type[Transform], **bounds: Any) -> SearchStrategy[Transfo
     ----------
     *kinds : class
         Families. Where omitted, all that are known: `PitchShift`, `TempoShift`, `PinkNoise`,
-        `EnvironmentalNoise`, `MP3`, then the others in the order in which they were defined.
+        `EnvironmentalNoise`, `MP3`, then the others in the order in which they were defined; but
+        not those whose engine is not installed, such as `Opus` without the extra ``formats``.
     **bounds
         Keywords of the families' own strategies, such as ``max_semitones`` of `pitch_shifts`; of
         one without, ``min_`` and ``max_`` with the name of its magnitude, such as ``min_hz``. One
@@ -472,7 +473,8 @@ def _ladders(kinds: tuple[type[Transform], ...], bounds: dict[str, Any]) -> list
         _check_family(family)
         if kinds.count(family) > 1:
             raise InvalidArgument(f"{family.__name__} is given more than once")
-    bounded = [_bounded(family) for family in kinds or _families()]
+    able = [family for family in _families() if not family.missing()]
+    bounded = [_bounded(family) for family in kinds or able]
     known = {name for keywords, _ in bounded for name in keywords}
     unknown = bounds.keys() - known
     if unknown:

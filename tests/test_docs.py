@@ -11,6 +11,7 @@ from markdown_examples import Page, blocks
 
 import pytest_nnrel
 from pytest_nnrel import strategies
+from pytest_nnrel.transforms import field
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "reference"]
@@ -40,7 +41,8 @@ def test_examples_do_what_the_page_says(page, examples):
 def documented():
     """Return the names that the reference takes from docstrings."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
-    return re.findall(r"^::: pytest_nnrel\.(\S+)$", text, re.MULTILINE)
+    names = re.findall(r"^::: pytest_nnrel\.(\S+)$", text, re.MULTILINE)
+    return names + field.__all__ * text.count("\n<!-- fields -->\n")
 
 
 def test_the_reference_has_every_public_name_once():

@@ -3,18 +3,9 @@
 Importing this package needs nothing but the standard library.
 """
 
+from pytest_nnrel.transforms import field
 from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform, modules_of
-from pytest_nnrel.transforms.field import (
-    Clipping,
-    Dropout,
-    Gain,
-    HighPass,
-    LowPass,
-    Quantization,
-    Speed,
-    TimeShift,
-    WhiteNoise,
-)
+from pytest_nnrel.transforms.field import *  # noqa: F403  # what there is
 from pytest_nnrel.transforms.grids import (
     GRIDS,
     PAPER_FAMILIES,
@@ -28,6 +19,7 @@ from pytest_nnrel.transforms.grids import (
     quick_grid,
 )
 from pytest_nnrel.transforms.ladders import even_steps
+from pytest_nnrel.transforms.made import family
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
 from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
@@ -39,27 +31,19 @@ __all__ = [
     "MP3",
     "PAPER_FAMILIES",
     "Chain",
-    "Clipping",
-    "Dropout",
     "EnvironmentalNoise",
     "FunctionTransform",
-    "Gain",
-    "HighPass",
     "Identity",
-    "LowPass",
     "PinkNoise",
     "PitchShift",
-    "Quantization",
-    "Speed",
     "TempoShift",
-    "TimeShift",
     "Transform",
     "Transformed",
-    "WhiteNoise",
     "as_transform",
     "conditions",
     "even_steps",
     "families",
+    "family",
     "field_grid",
     "grid",
     "imperceptible",
@@ -69,3 +53,4 @@ __all__ = [
     "parse_transform",
     "quick_grid",
 ]
+__all__ += field.__all__

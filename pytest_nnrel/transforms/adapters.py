@@ -1,17 +1,17 @@
-"""Transformations made of other things: functions, chains, audiomentations, pedalboards."""
+"""Transformations made of other things: functions, chains, and whatever else transforms audio."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.transforms.engines import Audiomentation, Board
 from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
-from pytest_nnrel.versions import library_version
+from pytest_nnrel.transforms.single import Adapter, SinglePoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy as np
 
@@ -20,27 +20,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.identity import Behaviour
     from pytest_nnrel.transforms.protocol import Checks
 
-# audiomentations draws from the global generators of random and numpy.
-_STATE_LOCK = threading.Lock()
-
-
-class _Unlisted(Transform):
-    """A transformation of its own kind: a single point without a ladder."""
-
-    identity: ClassVar[float] = float("nan")
-    ladder: ClassVar[tuple[float, ...]] = ()
-    bounds: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
-
-    @property
-    def severity(self) -> float:
-        return float("nan")
-
-    def length(self, samples: int) -> None:
-        return None
-
 
 @dataclass(frozen=True)
-class FunctionTransform(_Unlisted):
+class FunctionTransform(Adapter):
     """A transformation by a function of one's own.
 
     Parameters
@@ -57,6 +39,10 @@ class FunctionTransform(_Unlisted):
         Changed whenever what `fn` reads from elsewhere (files, weights) makes it do otherwise; its
         code is looked at besides. Without it, results are kept for the run only, and where `fn`
         holds what cannot be looked into, such as an open file, for the measurement only.
+    restores_loudness : bool
+        False where loudness is what it changes.
+    correct_latency : bool
+        Whether a constant delay of its output, such as a codec's, is measured and taken out.
     """
 
     name: str
@@ -64,6 +50,8 @@ class FunctionTransform(_Unlisted):
     magnitude: float = 1.0
     unit: str = ""
     version: str | None = None
+    restores_loudness: bool = True
+    correct_latency: bool = False
 
     symbol: ClassVar[str] = "FN"
 
@@ -75,14 +63,16 @@ class FunctionTransform(_Unlisted):
             "magnitude": self.magnitude,
             "unit": self.unit,
             "version": self.version,
+            "restores_loudness": self.restores_loudness,
+            "correct_latency": self.correct_latency,
         }
 
-    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+    def process(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         return self.fn(samples, sample_rate)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
-class Chain(_Unlisted):
+class Chain(SinglePoint):
     """Transformations one after the other, loudness restored after each.
 
     Parameters
@@ -156,84 +146,6 @@ class Chain(_Unlisted):
         raise NotImplementedError  # apply_checked runs the steps, each with its own checks
 
 
-@dataclass(frozen=True)
-class _Board(_Unlisted):
-    """A pedalboard effect or board, reset before each clip."""
-
-    board: Any = field(repr=False)
-    name: str
-    magnitude: float
-    unit: str
-
-    symbol: ClassVar[str] = "PB"
-
-    def recipe(self) -> dict[str, object] | None:
-        plugins = list(self.board) if hasattr(self.board, "__iter__") else [self.board]
-        if any(type(plugin).__module__ != "pedalboard_native" for plugin in plugins):
-            return None  # external plug-ins keep state that cannot be read off
-        described = [_attributes(plugin) for plugin in plugins]
-        if None in described:
-            return None
-        return {
-            "transform": self.name,
-            "pedalboard": library_version("pedalboard"),
-            "board": described,
-        }
-
-    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        with _STATE_LOCK:  # effects keep state between calls
-            return self.board(samples[None], float(sample_rate), reset=True)[0]  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class _Audiomentation(_Unlisted):
-    """An audiomentations transform, its random choices seeded per clip."""
-
-    augment: Any = field(repr=False)
-    name: str
-    magnitude: float
-    unit: str
-
-    symbol: ClassVar[str] = "AM"
-
-    def __post_init__(self) -> None:
-        at_random = [
-            f"{type(part).__name__}(p={part.p:g})"
-            for part in _parts_of(self.augment)
-            if getattr(part, "p", 1.0) < 1.0
-        ]
-        if at_random:
-            raise TransformError(
-                f"{self.name}: {', '.join(at_random)} leaves clips unchanged at random, each of"
-                " which counts as nearest to itself; pass p=1.0 (audiomentations' own default is"
-                " 0.5)"
-            )
-
-    def recipe(self) -> dict[str, object] | None:
-        return None  # parameters may be files and functions; results last for the run
-
-    def behaviour(self) -> Behaviour:
-        from pytest_nnrel.identity import behaviour_of
-
-        return behaviour_of(self, passing_over=_is_drawn_anew)
-
-    def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        import random
-
-        import numpy as np
-
-        seed = int(rng.integers(2**32))
-        with _STATE_LOCK:
-            python_state, numpy_state = random.getstate(), np.random.get_state()
-            random.seed(seed)
-            np.random.seed(seed)
-            try:
-                return self.augment(samples=samples, sample_rate=sample_rate)  # type: ignore[no-any-return]
-            finally:
-                random.setstate(python_state)
-                np.random.set_state(numpy_state)
-
-
 def modules_of(transform: Transform) -> list[str]:
     """Return the modules of families that are not of this package, of a chain those of its steps.
 
@@ -245,16 +157,12 @@ def modules_of(transform: Transform) -> list[str]:
     return [module for module in modules if module.partition(".")[0] != ours]
 
 
-def _parts_of(augment: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Yield an audiomentations transform and, of a composition, those that it is made of."""
-    yield augment
-    for part in getattr(augment, "transforms", ()):
-        yield from _parts_of(part)
-
-
-def _is_drawn_anew(owner: object, attribute: str) -> bool:
-    """Tell whether an attribute holds what an audiomentations transform drew for its last clip."""
-    return attribute == "parameters" and getattr(owner, "are_parameters_frozen", None) is False
+def engine_of(obj: object) -> type[Board] | type[Audiomentation] | None:
+    """Return what adapts objects of the library that one is of; None for those of no library."""
+    packages = {base.__module__.partition(".")[0] for base in type(obj).__mro__}
+    if packages & {"pedalboard", "pedalboard_native"}:
+        return Board
+    return Audiomentation if "audiomentations" in packages else None
 
 
 def as_transform(
@@ -263,8 +171,13 @@ def as_transform(
     name: str | None = None,
     magnitude: float = 1.0,
     unit: str = "",
+    restores_loudness: bool = True,
+    correct_latency: bool | None = None,
 ) -> Transform:
-    """Return anything that transforms audio as a `Transform`.
+    """Return anything that transforms audio as a `Transform`: a single point, see `family`.
+
+    Results are kept beyond the run of boards and of audiomentations' transforms whose settings can
+    be told: not of plug-ins of others, and of functions as `FunctionTransform` says.
 
     Parameters
     ----------
@@ -275,6 +188,12 @@ def as_transform(
         effect different names.
     magnitude, unit : float, str
         Position and unit on its axis in plots.
+    restores_loudness : bool
+        Whether loudness is brought back to the original's; False where loudness is what changes.
+    correct_latency : bool, optional
+        Whether a constant delay of 1 to 200 ms, such as a codec's, is measured by noise and taken
+        out; measurements tell it. Where omitted, of boards and audiomentations' transforms, not of
+        functions. False where the delay is what is tested.
 
     Raises
     ------
@@ -285,39 +204,20 @@ def as_transform(
     if isinstance(obj, Transform):
         return obj
     label = name or str(getattr(obj, "__name__", type(obj).__name__))
-    packages = {base.__module__.partition(".")[0] for base in type(obj).__mro__}
-    if packages & {"pedalboard", "pedalboard_native"}:
-        return _Board(obj, label, magnitude, unit)
-    if "audiomentations" in packages:
-        return _Audiomentation(obj, label, magnitude, unit)
+    if (engine := engine_of(obj)) is not None:
+        corrected = correct_latency is not False
+        return engine(obj, label, magnitude, unit, restores_loudness, corrected)
     if isinstance(obj, type) or not callable(obj):
         raise TransformError(
             f"{obj!r} is no transformation: pass one of pytest_nnrel's, such as"
             " PitchShift(semitones=1), an audiomentations transform, a pedalboard, or a function"
             " of (samples, sample_rate)"
         )
-    return FunctionTransform(label, obj, magnitude=magnitude, unit=unit)
-
-
-def _attributes(effect: Any) -> dict[str, object] | None:  # noqa: ANN401
-    """Return all that an effect of pedalboard is set to; None where some of it cannot be told."""
-    import numpy as np
-
-    from pytest_nnrel.store import digest
-
-    described: dict[str, object] = {"class": type(effect).__name__}
-    for attribute in dir(effect):
-        value = getattr(effect, attribute)
-        if attribute.startswith("_") or callable(value):
-            continue
-        if value is None or isinstance(value, bool | int | float | str):
-            if value is not None and attribute.endswith("filename"):
-                return None  # what the file held when the effect was made is not told
-            described[attribute] = value
-        elif isinstance(value, np.ndarray):  # an impulse response
-            described[attribute] = digest(value)
-        elif hasattr(type(value), "__members__"):  # an enumeration
-            described[attribute] = str(value)
-        else:
-            return None
-    return described
+    return FunctionTransform(
+        label,
+        obj,
+        magnitude=magnitude,
+        unit=unit,
+        restores_loudness=restores_loudness,
+        correct_latency=bool(correct_latency),
+    )

@@ -191,7 +191,10 @@ def ladder(
             distinct = dict.fromkeys(step.condition(sample_rate) for step in steps)
             rungs[direction] = tuple(distinct)
     if not rungs:
-        raise MagnitudeError(f"{kind.__name__} has no ladder of severities to go along")
+        raise MagnitudeError(
+            f"{family if isinstance(family, Transform) else kind.__name__} has no ladder of"
+            " severities to go along; pytest_nnrel.family makes one of an effect or a function"
+        )
     return rungs
 
 

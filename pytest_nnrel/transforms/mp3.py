@@ -7,7 +7,9 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
-from pytest_nnrel.transforms.protocol import Transform, to_pcm16
+from pytest_nnrel.transforms.full_scale import to_pcm16
+from pytest_nnrel.transforms.lag import lag_between
+from pytest_nnrel.transforms.protocol import Transform
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
@@ -31,13 +33,6 @@ BITRATES = tuple(sorted({*_MPEG1, *_MPEG2}))
 _QUALITY = 3
 #: Delay of encoder (576 samples) and decoder (529), which lameenc writes no tag to remove.
 _CODEC_DELAY = 1105
-#: Lags that are searched for a misalignment: one MPEG-1 frame on each side.
-_LAG_RANGE = 1152
-#: Length of the transforms that search them.
-_LAG_FFT = 8192
-#: A peak of the correlation this much above that at lag 0 is a misalignment; below, it is the
-#: periodicity of a steady tone.
-_LAG_MARGIN = 1.02
 _REINSTALL = "install another version of lameenc or libsndfile"
 
 
@@ -124,30 +119,7 @@ class MP3(Transform):
                 f"the codec returned {len(out)} samples at {rate} Hz instead of {len(samples)} at"
                 f" {sample_rate} Hz; {_REINSTALL}"
             )
-        lag = _lag(samples, out)
+        lag = lag_between(samples, out)
         if lag:
             raise TransformError(f"the codec's output lags by {lag} samples; {_REINSTALL}")
         return out * np.float32(scale), {"kbps": float(kbps), "lag": float(lag)}
-
-
-def _lag(before: Samples, after: Samples) -> int:
-    """Return by how many samples `after` lags, 0 where no other lag fits clearly better.
-
-    Correlates stretches of `before` with as much of `after` as lies within reach of each, and sums
-    their spectra: the correlation at the lags of interest only, for short transforms.
-    """
-    import numpy as np
-    from scipy.fft import irfft, rfft
-
-    reach = min(_LAG_RANGE, len(before) - 1)
-    stretch = _LAG_FFT - 2 * reach
-    count = -(-len(before) // stretch)
-    here = np.zeros((count, _LAG_FFT), np.float32)
-    here[:, :stretch].flat[: len(before)] = before
-    around = np.zeros(count * stretch + 2 * reach, np.float32)
-    around[reach : reach + len(after)] = after
-    there = np.lib.stride_tricks.sliding_window_view(around, _LAG_FFT)[::stretch]
-    spectrum = np.sum(np.conj(rfft(here)) * rfft(there), axis=0)
-    near = irfft(spectrum, _LAG_FFT)[: 2 * reach + 1]
-    best = int(np.argmax(near)) - reach
-    return best if near[best + reach] > _LAG_MARGIN * abs(near[reach]) else 0

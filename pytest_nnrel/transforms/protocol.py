@@ -93,9 +93,6 @@ class Transform(ABC):
     bounds: ClassVar[tuple[float, float]]
     #: Magnitudes for a grid, such as one hardly audible, one plain and one grave.
     points: ClassVar[tuple[float, ...]] = ()
-    #: Whether loudness is brought back to the original's afterwards.
-    restores_loudness: ClassVar[bool] = True
-
     if TYPE_CHECKING:  # constants of a family, or fields
 
         @property
@@ -109,8 +106,13 @@ class Transform(ABC):
             Such as files and weights: its code is looked at besides. Without a version, results of
             a family that is not of this package are kept for the run only.
             """
+
+        @property
+        def restores_loudness(self) -> bool:
+            """Whether loudness is brought back to the original's afterwards."""
     else:
         version = None
+        restores_loudness = True
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
@@ -151,6 +153,14 @@ class Transform(ABC):
     def severities(cls) -> range:
         """Return the rungs of the ladder, 0 among them."""
         return range(-len(cls.negative_ladder), len(cls.ladder) + 1)
+
+    @classmethod
+    def missing(cls) -> str:
+        """Say what must be installed before it can be applied; nothing where all is there.
+
+        A family of which something is missing is not drawn unless it is asked for.
+        """
+        return ""
 
     @abstractmethod
     def render(
@@ -299,6 +309,8 @@ class Transform(ABC):
         return Transformed(clip.with_samples(samples), checks)
 
     def _rendered(self, clip: Clip, rng: np.random.Generator) -> tuple[Samples, Checks]:
+        if self.magnitude == self.identity:
+            return clip.samples, {}
         try:
             out = self.render(clip.samples.copy(), clip.sample_rate, rng)
         except NNRelError:
@@ -446,20 +458,3 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")
     return number + 0.0  # turns -0.0 into 0.0
-
-
-def to_pcm16(samples: Samples) -> tuple[np.ndarray[Any, np.dtype[np.int16]], float]:
-    """Quantise to 16 bits by flooring, as libsndfile does; what exceeds ±1 is scaled down first.
-
-    Returns
-    -------
-    pcm : int16[n]
-    scale : float
-        What to multiply by afterwards: 1 where nothing exceeds full scale. The step is the
-        transformation's, and a clip that was too loud for it is not to be damaged by it.
-    """
-    import numpy as np
-
-    scale = max(1.0, float(np.abs(samples).max(initial=0.0)))
-    scaled = np.floor(samples.astype(np.float64) / scale * 32768.0)
-    return np.clip(scaled, -32768.0, 32767.0).astype(np.int16), scale

@@ -6,11 +6,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import CacheWarning, FamilyError
-from pytest_nnrel.registry import Registry, home_of
+from pytest_nnrel.registry import Registry, home_of, import_modules
 from pytest_nnrel.transforms.ladders import bounds_of, ladder_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_nnrel.transforms.protocol import Transform
 
@@ -81,13 +81,15 @@ def _problem_of(family: type[Transform]) -> str:
     return ""
 
 
-def tell_unversioned(family: type[Transform]) -> None:
+def tell_unversioned(
+    family: type[Transform], remedy: str = 'declare version: ClassVar[str] = "1"'
+) -> None:
     """Say once that results of a family without a version are kept for the run only."""
     if home_of(family) not in _told:
         _told.add(home_of(family))
         warnings.warn(
             f"{family.__name__} of {family.__module__} declares no version, so that what it makes"
-            ' is kept for this run only; declare version: ClassVar[str] = "1"',
+            f" is kept for this run only; {remedy}",
             CacheWarning,
             stacklevel=2,
         )
@@ -102,6 +104,13 @@ def families() -> dict[str, type[Transform]]:
         If an installed package declares families that cannot be loaded.
     """
     return FAMILIES.all()
+
+
+def families_in(package: str, path: Iterable[str]) -> dict[str, type[Transform]]:
+    """Import the modules of a package and return the families that they define, sorted by name."""
+    import_modules(package, path)
+    found = [family for family in FAMILIES.so_far() if family.__module__.startswith(f"{package}.")]
+    return {family.__name__: family for family in sorted(found, key=lambda f: f.__name__.lower())}
 
 
 def family_named(name: str) -> type[Transform] | None:

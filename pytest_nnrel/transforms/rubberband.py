@@ -13,8 +13,9 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_nnrel.errors import EngineError, MagnitudeError
+from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.ladders import even_steps
-from pytest_nnrel.transforms.protocol import Transform, to_pcm16
+from pytest_nnrel.transforms.protocol import Transform
 from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:

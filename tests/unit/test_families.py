@@ -461,11 +461,6 @@ def test_a_family_that_keeps_its_promises_passes(hum, corpus):
     check_family(hum, clips=list(corpus)[:2])
 
 
-@pytest.mark.parametrize("family", list(families().values()), ids=lambda family: family.__name__)
-def test_all_of_ours_keep_their_promises(family):
-    check_family(family)
-
-
 @pytest.mark.parametrize("what", [Identity, Chain, 3, PinkNoise(12)])
 def test_the_trial_is_for_families(what):
     with pytest.raises(FamilyError, match="is no family: pass a class"):

@@ -56,9 +56,10 @@ from pytest_nnrel.transforms import (
     parse_transform,
     quick_grid,
 )
-from pytest_nnrel.transforms.mp3 import _REACHABLE, BITRATES, _lag
+from pytest_nnrel.transforms.full_scale import to_pcm16
+from pytest_nnrel.transforms.lag import lag_between
+from pytest_nnrel.transforms.mp3 import _REACHABLE, BITRATES
 from pytest_nnrel.transforms.noise import pink_noise
-from pytest_nnrel.transforms.protocol import to_pcm16
 from pytest_nnrel.transforms.rubberband import ENGINES
 
 RATE = 22_050
@@ -598,7 +599,7 @@ def test_a_misalignment_of_the_codec_would_be_found(music, lag):
         moved[lag:] = samples[: len(samples) - lag]
     else:
         moved[:lag] = samples[-lag:]
-    assert _lag(samples, moved) == lag
+    assert lag_between(samples, moved) == lag
 
 
 @pytest.mark.parametrize("transform", [MP3(64), PitchShift(1), TempoShift(0.9)], ids=str)
@@ -1355,7 +1356,7 @@ def test_arguments_may_be_positional_in_a_text():
                 "PitchShift",
                 "PitchShift(",
                 "PitchShift(2)(3)",
-                "Reverb(1)",
+                "Sparkle(1)",
                 "PitchShift(semitones=x)",
                 "PitchShift(pitch=1)",
                 "PitchShift(1, 'librosa', 3)",
@@ -1387,8 +1388,8 @@ def test_a_text_that_makes_no_transformation_is_refused_with_what_would(text, me
 
 
 def test_a_refused_text_is_shown():
-    with pytest.raises(MagnitudeError, match=r"'Reverb\(1\)' is no transformation"):
-        parse_transform("Reverb(1)")
+    with pytest.raises(MagnitudeError, match=r"'Sparkle\(1\)' is no transformation"):
+        parse_transform("Sparkle(1)")
 
 
 @given(st.text(alphabet="PitchShfemoCna(),=0123456789.'-[]{} ", max_size=40))

@@ -1,22 +1,13 @@
-"""Families that the field asks for, beside the paper's: one file each."""
+"""Families that the field asks for, beside the paper's: one a file, and a file is enough.
 
-from pytest_nnrel.transforms.field.clipping import Clipping
-from pytest_nnrel.transforms.field.dropout import Dropout
-from pytest_nnrel.transforms.field.filters import HighPass, LowPass
-from pytest_nnrel.transforms.field.gain import Gain
-from pytest_nnrel.transforms.field.quantization import Quantization
-from pytest_nnrel.transforms.field.speed import Speed
-from pytest_nnrel.transforms.field.time_shift import TimeShift
-from pytest_nnrel.transforms.field.white_noise import WhiteNoise
+Whatever family a module of this package defines is public: here, in `pytest_nnrel`, in the grid
+`field` with its points, and in the reference. Type checkers know of them by the stub beside this
+file, which ``python scripts/stub_families.py`` writes.
+"""
 
-__all__ = [
-    "Clipping",
-    "Dropout",
-    "Gain",
-    "HighPass",
-    "LowPass",
-    "Quantization",
-    "Speed",
-    "TimeShift",
-    "WhiteNoise",
-]
+from pytest_nnrel.transforms.registry import families_in
+
+_FOUND = families_in(__name__, __path__)
+
+__all__ = list(_FOUND)
+globals().update(_FOUND)
