@@ -135,7 +135,7 @@ _PROCESSES = {
     """,
 }
 #: Not loaded in other inner sessions.
-_PLUGINS = ("-ppytest_asyncio.plugin", "-ppytest_run_parallel.plugin")
+_PLUGINS = ("-ppytest_asyncio.plugin", "-ppytest_run_parallel.plugin", "-panyio.pytest_plugin")
 _OPTIONS = (f"--nnrel-clips={CLIPS}", f"--nnrel-seed={SEED}", "--nnrel-jobs=1")
 
 
