@@ -35,13 +35,20 @@ CLIPS = ("000", "020", "040", "060", "080", "100", "120", "130")
 INNER = Path(__file__).parent / "plugin" / "inner"
 
 #: Plugins that few inner sessions need, and load by their modules' names.
-_UNUSED = ("-pno:asyncio", "-pno:run-parallel", "-pno:trio")
+_UNUSED = ("-pno:asyncio", "-pno:run-parallel", "-pno:trio", "-pno:anyio")
 
 _WORKER = "PYTEST_XDIST_WORKER"
 
 # How long an example takes says what else the machine does, not whether a law holds.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Give each worker whole modules where that can be, since fixtures are made once a worker."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,6 +61,8 @@ def pytest_configure(config):
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     patch.setenv("XDG_CACHE_HOME", folder.name)
+    # Inner sessions keep the bytecode, as they do for users: compiling is a tenth of such a run.
+    patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from unit.test_architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
@@ -67,3 +68,40 @@ def test_the_changelog_begins_with_what_is_not_released():
     versions = re.findall(r"^## (.+)$", text, re.M)
     assert versions[0].startswith("[Unreleased]")
     assert PROJECT["project"]["version"] in versions[1]
+
+
+def _requirements():
+    """Return what the environment of `tox -e lowest` is made of: names and lower bounds."""
+    models = tomllib.loads((ROOT / "reference_models/pyproject.toml").read_text("utf-8"))["project"]
+    extras = PROJECT["project"]["optional-dependencies"]
+    (everything,) = (re.findall(r"\[(.+)\]", one)[0] for one in extras["all"])
+    lists = [PROJECT["project"]["dependencies"], models["dependencies"]]
+    lists += [extras[name] for name in everything.split(",")]
+    lists += [models["optional-dependencies"]["train"]]
+    return [Requirement(text) for one in lists for text in one]
+
+
+def test_every_lower_bound_is_what_the_lowest_environment_has():
+    """Torch is younger there: no wheel of its oldest could be had."""
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    pinned = [Requirement(line) for line in lines if not line.startswith("#")]
+    pins = {pin.name: str(pin.specifier).removeprefix("==") for pin in pinned}
+    assert len(pins) == len(pinned)
+    bounds = {}
+    for requirement in _requirements():
+        if requirement.name not in ("pytest-nnrel", "torch"):
+            (lower,) = requirement.specifier
+            assert lower.operator == ">=", requirement
+            bounds.setdefault(requirement.name, set()).add(lower.version)
+    assert bounds.keys() <= pins.keys()
+    assert {name: pins[name] for name in bounds} == {
+        name: version for name, (version,) in bounds.items()
+    }
+    assert pins["torch"] == "2.13.0"
+
+
+def test_the_lowest_environment_is_made_of_all_that_tests_use():
+    ini = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    tests = ini.partition("[testenv:")[0]
+    assert "extras = all\n" in tests
+    assert "reference_models[train]" in tests

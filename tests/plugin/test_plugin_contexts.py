@@ -145,7 +145,12 @@ _PROCESSES = {
     """,
 }
 #: Not loaded in other inner sessions.
-_PLUGINS = ("-ppytest_asyncio.plugin", "-ppytest_run_parallel.plugin", "-ppytest_trio.plugin")
+_PLUGINS = (
+    "-ppytest_asyncio.plugin",
+    "-ppytest_run_parallel.plugin",
+    "-ppytest_trio.plugin",
+    "-panyio.pytest_plugin",
+)
 _OPTIONS = (f"--nnrel-clips={CLIPS}", f"--nnrel-seed={SEED}", "--nnrel-jobs=1")
 
 

@@ -72,8 +72,10 @@ def test_simple_is_a_naive_join_over_lengths_and_windows(a, b, window):
 def test_simple_in_one_dimension_is_stumpys_join(frames):
     stumpy = pytest.importorskip("stumpy")
     a, b = (frame[:, :1].astype(np.float64) for frame in frames[:2])
-    profile = stumpy.aamp(a[:, 0], SIMPLE_WINDOW, b[:, 0], ignore_trivial=False)[:, 0]
-    expected = np.median(profile.astype(np.float64) ** 2)
+    # What `stumpy.aamp` gives, without its 20 s of compiling.
+    pieces = np.lib.stride_tricks.sliding_window_view(a[:, 0], SIMPLE_WINDOW)
+    profile = np.array([stumpy.core.mass_absolute(piece, b[:, 0]).min() for piece in pieces])
+    expected = np.median(profile**2)
     assert pairwise_distances([a], [b], "simple")[0, 0] == pytest.approx(expected, rel=1e-6)
 
 

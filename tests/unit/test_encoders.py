@@ -920,7 +920,7 @@ def test_a_part_called_encode_is_no_method(torch, windows):
     assert len(encoder.assumptions(RATE)) == 1
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # deprecated, in a category of its version
 def test_a_compiled_scripts_encode_is_run(torch, windows):
     class Net(torch.nn.Module):
         def forward(self, x):
@@ -1231,7 +1231,7 @@ def test_compiled_scripts_with_other_code_have_other_fingerprints_or_none(torch)
             return x[:, :3] * self.gain
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.script's
+        warnings.filterwarnings("ignore", "`torch.jit")  # deprecated
         one, two = (torch.jit.script(Gain(gain)) for gain in (1.0, 2.0))
         assert fingerprint(one) is None or fingerprint(one) != fingerprint(two)
 

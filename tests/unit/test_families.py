@@ -55,7 +55,7 @@ from pytest_nnrel.transforms import (
 )
 
 RATE = 22_050
-_QUICK = hypothesis_settings(database=None, derandomize=True, deadline=None)
+_QUICK = hypothesis_settings(max_examples=500, database=None, derandomize=True, deadline=None)
 
 
 def hum_family(**changes):

@@ -45,7 +45,7 @@ TEN = (
 def corpus(tmp_path_factory):
     active = settings.Settings(cache_dir=tmp_path_factory.mktemp("cache"))
     token = settings.activate(active)
-    yield Corpus.bundled().subset(40)
+    yield Corpus.bundled().subset(28)
     settings.deactivate(token)
     stores.close_stores(active)
 
