@@ -8,11 +8,9 @@ many conditions do not bring many false alarms; tests of single conditions only 
 
 from pytest_nnrel.baselines.changes import Change, Comparison, compare, compare_records
 from pytest_nnrel.baselines.check import Baseline
+from pytest_nnrel.baselines.entries import Clips, Entry, Key
 from pytest_nnrel.baselines.merge import merge, merge_files
 from pytest_nnrel.baselines.records import (
-    Clips,
-    Entry,
-    Key,
     Records,
     load_baseline,
     load_records,

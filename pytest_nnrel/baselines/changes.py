@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import comparison
-from pytest_nnrel.baselines.records import (
+from pytest_nnrel.baselines.entries import (
     LISTED,
     VALUE_DECIMALS,
     Clips,
     Entry,
     Key,
-    Records,
     listed,
 )
 from pytest_nnrel.errors import SettingError
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_nnrel.baselines.records import Records
     from pytest_nnrel.consistency import Flags, Matrix
 
 #: What two values of the file may differ by for rounding.

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording, settings
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
-from pytest_nnrel.baselines.records import (
-    Clips,
-    Entry,
-    Key,
-    Records,
-    listed,
-    load_baseline,
-    namesakes,
-    write_baseline,
-)
+from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes
+from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import BaselineError, SettingError
 from pytest_nnrel.experiment import experiment_on
