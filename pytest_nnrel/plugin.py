@@ -125,6 +125,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the baseline anew from this run (default: compare)",
     )
     parser.addini("nnrel_update_baseline", "as --nnrel-update-baseline", type="bool", default=False)
+    group.addoption(
+        "--nnrel-add-training",
+        dest="nnrel_add_training",
+        action="store_true",
+        default=None,
+        help="add retrained encoders to the baseline (default: judge them)",
+    )
+    parser.addini("nnrel_add_training", "as --nnrel-add-training", type="bool", default=False)
     parser.addini("nnrel_report", "as --nnrel-report=DIR", default=None)
     for option in _OPTIONS:
         if option.on_command_line:
@@ -175,6 +183,7 @@ class _Run:
     report: Path | None
     baseline: Path
     update_baseline: bool
+    add_training: bool
     started: float = field(default_factory=time.time)
     #: The way to and from processes that the session starts.
     handover: Handover = field(init=False)
@@ -230,6 +239,9 @@ class _Run:
             update_baseline=bool(
                 config.getoption("nnrel_update_baseline", None)
                 or config.getini("nnrel_update_baseline")
+            ),
+            add_training=bool(
+                config.getoption("nnrel_add_training", None) or config.getini("nnrel_add_training")
             ),
         )
 
@@ -596,7 +608,7 @@ def nnrel_baseline(request: pytest.FixtureRequest) -> Baseline:
     from pytest_nnrel.baselines import Baseline
 
     run = request.config.stash[_RUN]
-    return Baseline(run.baseline, update=run.update_baseline)
+    return Baseline(run.baseline, update=run.update_baseline, add_training=run.add_training)
 
 
 @pytest.fixture(scope="session")
@@ -793,7 +805,7 @@ class _Reporter:
         self._collector: Collector | None = None
         self._problem: str | None = None
         self._notes: list[str] = []
-        self._written: dict[str, int] = {}
+        self._written: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         carried = getattr(report, _CARRIED, None)
@@ -870,7 +882,7 @@ class _Reporter:
                 self._problem = f"the baseline could not be written to {path}: {error}"
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             else:
-                self._written[path] = len(records.entries)
+                self._written[path] = records.summary
 
     def _about(self, exit_status: int) -> dict[str, Any]:
         run, invocation = self._run, self._config.invocation_params
@@ -898,7 +910,7 @@ class _Reporter:
             from pytest_nnrel.report.terminal import summary_lines
 
             lines = summary_lines(self._collector.results(self._about(0)))
-        lines += [f"baseline: {n} entries written to {path}" for path, n in self._written.items()]
+        lines += [f"baseline: {what} written to {path}" for path, what in self._written.items()]
         lines += self._notes
         if self._problem is not None:
             lines.append(self._problem)

@@ -166,6 +166,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as builtins, for the report."""
         return {
+            "question": "same training",
             "corpus": self.corpus.name,
             "clips": len(self.corpus.ids),
             "verdict": self.verdict,
@@ -200,6 +201,11 @@ class Comparison:
             found.append(
                 f"  whether {', '.join(sorted(unversioned)[:LISTED])} changed itself cannot be"
                 " told: give the function a version"
+            )
+        if self.verdict in ("worse", "undecided"):
+            found.append(
+                "  asked: is it still the same training, clip by clip? Of an encoder that was"
+                " trained anew ask check(encoder, retrained=True), or compare --retrained"
             )
         return found
 

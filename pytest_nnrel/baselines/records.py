@@ -7,7 +7,7 @@ import re
 import tempfile
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.baselines import trainings
 from pytest_nnrel.baselines.entries import Clips, Entry, Key, namesakes
@@ -16,6 +16,9 @@ from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.files import replace_text
 from pytest_nnrel.settings import default_cache_dir
 from pytest_nnrel.store import Store, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FORMAT = "pytest-nnrel baseline"
 #: Merges two versions of a baseline, condition by condition.
@@ -111,24 +114,47 @@ class Records:
     @classmethod
     def of_results(cls, plain: dict[str, Any]) -> Records:
         """Return the within-space measurements of a ``results.json``; of rho it has no samples."""
-        corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
-        measured = [m for m in plain["measurements"].values() if m["measure"] == "within"]
+        corpora, entries = _measured(plain)
         found = cls({}, corpora)
-        for one in measured:
-            entry = Entry.of(one)
-            clips = corpora.get(entry.key.corpus)
-            if clips is None:
-                raise ValueError(f"the clips of {entry.key} are not listed")
-            if len(entry.outcomes) != len(clips.ids):
-                raise ValueError(
-                    f"{entry.key} has {len(entry.outcomes)} outcomes of {len(clips.ids)} clips"
-                )
+        for entry in entries:
             found = found.joined(cls({entry.key: entry}))
         return found
+
+    @classmethod
+    def trainings_of_results(cls, plain: dict[str, Any]) -> Records:
+        """Return the encoders of a ``results.json`` as trainings, those of one name apart."""
+        corpora, entries = _measured(plain)
+        return cls({}, corpora, trainings.of_entries(entries))
+
+    @property
+    def as_trainings(self) -> Records:
+        """The trainings, or where there are none, what entries are of as such."""
+        if self.trainings:
+            return self
+        return Records({}, self.corpora, trainings.of_entries(self.entries.values()))
 
     def text(self) -> str:
         """Return the text of a baseline file."""
         return json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _measured(plain: dict[str, Any]) -> tuple[dict[str, Clips], list[Entry]]:
+    """Return the corpora of a ``results.json``, and entries of its within-space measurements."""
+    corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
+    entries = []
+    for one in plain["measurements"].values():
+        if one["measure"] != "within":
+            continue
+        entry = Entry.of(one)
+        clips = corpora.get(entry.key.corpus)
+        if clips is None:
+            raise ValueError(f"the clips of {entry.key} are not listed")
+        if len(entry.outcomes) != len(clips.ids):
+            raise ValueError(
+                f"{entry.key} has {len(entry.outcomes)} outcomes of {len(clips.ids)} clips"
+            )
+        entries.append(entry)
+    return corpora, entries
 
 
 def load_records(path: Path) -> Records:
@@ -142,7 +168,22 @@ def load_records(path: Path) -> Records:
     return _load(path)[1]
 
 
-def _load(path: Path) -> tuple[str, Records]:
+def load_trainings(path: Path) -> Records:
+    """Read the trainings of a baseline, or of a ``results.json`` each encoder as one.
+
+    A baseline that no training was added to stands for the one that its entries are of.
+
+    Raises
+    ------
+    BaselineError
+        As `load_records`.
+    """
+    return _load(path, Records.trainings_of_results)[1].as_trainings
+
+
+def _load(
+    path: Path, of_results: Callable[[dict[str, Any]], Records] = Records.of_results
+) -> tuple[str, Records]:
     """Return the format of a file, and what it holds."""
     text = _text_of(path)
     try:
@@ -154,7 +195,7 @@ def _load(path: Path) -> tuple[str, Records]:
             f"{path} is no JSON: {error}; restore it from version control"
         ) from error
     named = plain.get("format") if isinstance(plain, dict) else None
-    readers = {FORMAT: Records.of_baseline, "pytest-nnrel results": Records.of_results}
+    readers = {FORMAT: Records.of_baseline, "pytest-nnrel results": of_results}
     if named not in readers:
         raise BaselineError(
             f"{path} is neither a baseline nor the results of pytest-nnrel; name another file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 #: Characters of a fingerprint that messages show.
 _SHOWN = 12
@@ -64,8 +65,18 @@ class Training:
 
     @classmethod
     def of(cls, measured: Sequence[Entry]) -> Training:
-        """Return the training that measurements of one encoder are of, added today."""
+        """Return the training that measurements of one encoder are of, added today.
+
+        Raises
+        ------
+        BaselineError
+            If a condition is there twice: two encoders share a name, and have no fingerprint.
+        """
         one = measured[0]
+        transforms = [entry.key.transform for entry in measured]
+        twice = next((t for t in transforms if transforms.count(t) > 1), None)
+        if twice is not None:
+            raise BaselineError(namesakes(replace(one.key, transform=twice)))
         outcomes = sorted((entry.key.transform, entry.outcomes) for entry in measured)
         return cls(
             TrainingKey(
@@ -138,6 +149,18 @@ class Training:
 
 
 Trainings = dict[TrainingKey, Training]
+
+
+def of_entries(entries: Iterable[Entry]) -> Trainings:
+    """Return the trainings that within-space entries are of."""
+    found: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        key = entry.key
+        if key.measure == "within":
+            place = (key.encoder, key.distance, key.corpus, key.seed, entry.fingerprint)
+            found[place].append(entry)
+    trainings = [Training.of(of_one) for of_one in found.values()]
+    return {training.key: training for training in trainings}
 
 
 def joined(first: Trainings, second: Trainings) -> Trainings:
