@@ -12,8 +12,8 @@ Which variance counts
 The question is whether the recipe has another expected C_W, on these clips, than it had. The clips
 are the same before and after, so that how hard they are cancels, and their sampling has no place in
 the error of a drop. What remains is what a training's seed does: to all clips together (one
-training is better than another), to a condition, to a clip (it flips here and not there). All of it is in
-the variance of C_W between trainings, and that is what a drop is judged by.
+training is better than another), to a condition, to a clip (it flips here and not there). All of it
+is in the variance of C_W between trainings, and that is what a drop is judged by.
 
 Few trainings tell little of it: of three, the variance has two degrees of freedom. So it is shrunk
 (a moderated t, Smyth 2004) towards what is known of it otherwise: the variance that mean C_W would
@@ -206,38 +206,30 @@ def compare_trainings(
     was, now = _validated(before, after)
     member = _members(groups, was.shape[2])
     known = reference()
-    conditions = [
-        _Drop.of(*sides, unit, known.condition)
-        for *sides, unit in zip(
-            was.mean(axis=2).T, now.mean(axis=2).T, _flip_variances(was, now, member)
-        )
-    ]
-    sides = was.mean(axis=(1, 2)), now.mean(axis=(1, 2))
+    in_each = _Drops.of(
+        was.mean(axis=2), now.mean(axis=2), _flip_variances(was, now, member), known.condition
+    )
     alone = len(was) < FEWEST
+    means = was.mean(axis=(1, 2)), now.mean(axis=(1, 2))
     if alone:
-        overall = _Drop.of_reference(*sides, known)
+        overall = _Drops.of_reference(*means, known)
+        smallest = known.largest_drop
+        worse = bool(overall.drop > smallest)
     else:
-        overall = _Drop.of(*sides, _own_variance(was, now, member), known.mean)
-    smallest = known.largest_drop if alone else overall.smallest
-    verdict: Verdict = "undecided" if alone else "no worse"
-    if overall.drop > smallest if alone else overall.p <= LEVEL:
-        verdict = "worse"
-    adjusted = holm([one.p for one in conditions])
+        overall = _Drops.of(*means, _own_variance(was, now, member), known.mean)
+        smallest = float(overall.smallest)
+        worse = bool(overall.p <= LEVEL)
+    low, high = overall.interval
     return TrainingComparison(
-        verdict,
-        overall.p,
-        overall.drop,
-        overall.interval,
-        smallest,
-        math.sqrt(overall.variance),
-        len(was),
-        len(now),
-        tuple(
-            ConditionComparison(
-                one.before, one.after, one.drop, one.interval, one.p, float(p), one.smallest
-            )
-            for one, p in zip(conditions, adjusted)
-        ),
+        verdict="worse" if worse else "undecided" if alone else "no worse",
+        p=float(overall.p),
+        drop=float(overall.drop),
+        interval=(float(low), float(high)),
+        smallest_drop=smallest,
+        spread=math.sqrt(overall.variance),
+        before=len(was),
+        after=len(now),
+        conditions=in_each.conditions(),
     )
 
 
@@ -280,8 +272,8 @@ def _refuse_twins(before: Flags, after: Flags) -> None:
             first = seen.setdefault(np.packbits(training).tobytes(), here)
             if first != here:
                 raise BaselineError(
-                    f"{first} and {here} have the same outcomes: they are one training, or training is"
-                    " deterministic and says nothing of what seeds do, or the conditions are too"
+                    f"{first} and {here} have the same outcomes: they are one training, or training"
+                    " is deterministic and says nothing of what seeds do, or the conditions are too"
                     " easy to tell trainings apart; give each training once, train with other"
                     " seeds, or measure graver transformations"
                 )
@@ -331,6 +323,24 @@ def _own_variance(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -> 
     return float(moves.sum() / conditions**2 + flips.sum() / n**2)
 
 
+def variance_ratio(outcomes: Flags, of: Literal["mean", "condition"]) -> float:
+    """Return what a `Prior` is made of: the variance between trainings, in its units.
+
+    Parameters
+    ----------
+    outcomes : bool[trainings, conditions, n]
+        Of many trainings of one recipe.
+    of : {"mean", "condition"}
+        Of mean C_W over conditions, or of C_W in conditions, over all of them.
+    """
+    member = np.arange(outcomes.shape[2])
+    if of == "mean":
+        unit = _own_variance(outcomes, outcomes[:1], member)
+        return float(outcomes.mean(axis=(1, 2)).var(ddof=1)) / unit
+    unit = float(_flip_variances(outcomes, outcomes[:1], member).sum())
+    return float(outcomes.mean(axis=2).var(axis=0, ddof=1).sum()) / unit
+
+
 def _of_groups(outcomes: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
     """Return sums over the clips of each group, float64[..., groups], of float64[..., n]."""
     of_groups = np.zeros((*outcomes.shape[:-1], int(member.max()) + 1))
@@ -339,65 +349,79 @@ def _of_groups(outcomes: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
 
 
 @dataclass(frozen=True)
-class _Drop:
-    """A drop of a mean, and what it is judged by.
+class _Drops:
+    """Drops of one mean or several, and what they are judged by.
 
     Attributes
     ----------
-    before, after : float
+    before, after : float64[...]
         Means over trainings.
-    variance : float
+    variance : float64[...]
         Between trainings.
-    error : float
-        Standard error of the drop.
+    error : float64[...]
+        Standard errors of the drops.
     degrees : float
         Of freedom, of the variance.
     """
 
-    before: float
-    after: float
-    variance: float
-    error: float
+    before: Matrix
+    after: Matrix
+    variance: Matrix
+    error: Matrix
     degrees: float
 
     @classmethod
-    def of(cls, before: Matrix, after: Matrix, unit: float, prior: Prior) -> _Drop:
-        """Return the drop from k values to m, with their variance shrunk towards the prior's."""
+    def of(cls, before: Matrix, after: Matrix, unit: Matrix | float, prior: Prior) -> _Drops:
+        """Return drops from [k, ...] to [m, ...], their variance shrunk towards the prior's."""
         own = len(before) + len(after) - 2
-        squares = sum(float(np.sum((side - side.mean()) ** 2)) for side in (before, after))
+        squares = sum(np.sum((side - side.mean(axis=0)) ** 2, axis=0) for side in (before, after))
         degrees = prior.degrees + own
         variance = (prior.degrees * prior.ratio * unit + squares) / degrees
-        error = math.sqrt(variance * (1 / len(before) + 1 / len(after)))
-        return cls(float(before.mean()), float(after.mean()), variance, error, degrees)
+        error = np.sqrt(variance * (1 / len(before) + 1 / len(after)))
+        return cls(before.mean(axis=0), after.mean(axis=0), variance, error, degrees)
 
     @classmethod
-    def of_reference(cls, before: Matrix, after: Matrix, known: Reference) -> _Drop:
-        """Return the drop from one value, judged by what seeds do to the reference encoders."""
-        error = known.spread * math.sqrt(1 / len(before) + 1 / len(after))
-        return cls(float(before.mean()), float(after.mean()), known.spread**2, error, known.degrees)
+    def of_reference(cls, before: Matrix, after: Matrix, known: Reference) -> _Drops:
+        """Return the drop, judged by what seeds do to the reference encoders."""
+        variance = np.asarray(known.spread**2)
+        error = np.sqrt(variance * (1 / len(before) + 1 / len(after)))
+        return cls(before.mean(axis=0), after.mean(axis=0), variance, error, known.degrees)
 
     @property
-    def drop(self) -> float:
-        return self.before - self.after
+    def drop(self) -> Matrix:
+        return np.asarray(self.before - self.after)
 
     @property
-    def p(self) -> float:
+    def p(self) -> Matrix:
         """One-sided."""
         from scipy.stats import t
 
-        return float(t.sf(self.drop / self.error, self.degrees))
+        return np.asarray(t.sf(self.drop / self.error, self.degrees))
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> tuple[Matrix, Matrix]:
         half = self._quantile((1.0 - CONFIDENCE) / 2)
         return self.drop - half, self.drop + half
 
     @property
-    def smallest(self) -> float:
-        """Smallest drop that is significant."""
+    def smallest(self) -> Matrix:
+        """Smallest drops that are significant."""
         return self._quantile(LEVEL)
 
-    def _quantile(self, level: float) -> float:
+    def _quantile(self, level: float) -> Matrix:
         from scipy.stats import t
 
-        return float(t.isf(level, self.degrees)) * self.error
+        return np.asarray(t.isf(level, self.degrees) * self.error)
+
+    def conditions(self) -> tuple[ConditionComparison, ...]:
+        """Return the drops as those of conditions that are tested together."""
+        columns = (
+            self.before, self.after, self.drop, *self.interval, self.p, holm(self.p.tolist()),
+            self.smallest,
+        )  # fmt: skip
+        return tuple(
+            ConditionComparison(before, after, drop, (low, high), p, adjusted, smallest)
+            for before, after, drop, low, high, p, adjusted, smallest in zip(
+                *(column.tolist() for column in columns)
+            )
+        )
