@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pytest_nnrel.comparison import SIGNIFICANCE, holm
+from pytest_nnrel.comparison import SIGNIFICANCE, VERDICT_LEVEL, holm
 from pytest_nnrel.errors import BaselineError
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 Verdict: TypeAlias = Literal["worse", "no worse", "undecided"]
 
-#: Level of verdicts.
-LEVEL = 0.05
 #: Coverage of intervals.
 CONFIDENCE = 0.95
 #: Trainings before that a verdict takes: one alone says nothing of what seeds do.
@@ -218,7 +216,7 @@ def compare_trainings(
     else:
         overall = _Drops.of(*means, _own_variance(was, now, member), known.mean)
         smallest = float(overall.smallest)
-        worse = bool(overall.p <= LEVEL)
+        worse = bool(overall.p <= VERDICT_LEVEL)
     low, high = overall.interval
     return TrainingComparison(
         verdict="worse" if worse else "undecided" if alone else "no worse",
@@ -406,7 +404,7 @@ class _Drops:
     @property
     def smallest(self) -> Matrix:
         """Smallest drops that are significant."""
-        return self._quantile(LEVEL)
+        return self._quantile(VERDICT_LEVEL)
 
     def _quantile(self, level: float) -> Matrix:
         from scipy.stats import t

@@ -55,7 +55,7 @@ def test_the_drop_is_its_slow_twins(sides, data):
     assert found.spread == pytest.approx(variance**0.5)
     assert found.p == pytest.approx(p)
     assert found.smallest_drop > error
-    assert (found.verdict == "worse") == (p <= trainings.LEVEL)
+    assert (found.verdict == "worse") == (p <= trainings.VERDICT_LEVEL)
 
 
 @given(both_sides())
@@ -113,7 +113,7 @@ def test_the_smallest_drop_is_where_the_verdict_turns(sides):
     assert (found.drop >= found.smallest_drop) == (found.verdict == "worse")
     for condition in found.conditions:
         assert condition.p <= condition.adjusted
-        assert (condition.drop >= condition.smallest_drop) == (condition.p <= trainings.LEVEL)
+        assert (condition.drop >= condition.smallest_drop) == (condition.p <= trainings.VERDICT_LEVEL)
 
 
 def test_one_new_training_may_lack_its_axis():
@@ -181,7 +181,7 @@ def test_one_training_before_is_undecided_unless_the_drop_is_beyond_all_referenc
     assert found.smallest_drop == known.largest_drop
     after[:, :, : int(100 * known.largest_drop) + 1] = False
     assert compare_trainings(before, after).verdict == "worse"
-    assert compare_trainings(before, after).p <= trainings.LEVEL
+    assert compare_trainings(before, after).p <= trainings.VERDICT_LEVEL
 
 
 # -- bad input
