@@ -113,7 +113,8 @@ def test_the_smallest_drop_is_where_the_verdict_turns(sides):
     assert (found.drop >= found.smallest_drop) == (found.verdict == "worse")
     for condition in found.conditions:
         assert condition.p <= condition.adjusted
-        assert (condition.drop >= condition.smallest_drop) == (condition.p <= trainings.VERDICT_LEVEL)
+        significant = condition.p <= trainings.VERDICT_LEVEL
+        assert (condition.drop >= condition.smallest_drop) == significant
 
 
 def test_one_new_training_may_lack_its_axis():
