@@ -58,6 +58,7 @@ _HOMES = {
         "sanity_checks",
     ),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
+    "pytest_nnrel.statistics.trainings": ("TrainingComparison", "compare_trainings"),
     "pytest_nnrel.transforms": (
         "MP3",
         "Chain",
@@ -155,6 +156,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.search import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.search import assert_unbroken_until as assert_unbroken_until
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
+    from pytest_nnrel.statistics.trainings import TrainingComparison as TrainingComparison
+    from pytest_nnrel.statistics.trainings import compare_trainings as compare_trainings
     from pytest_nnrel.transforms import MP3 as MP3
     from pytest_nnrel.transforms import Chain as Chain
     from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise

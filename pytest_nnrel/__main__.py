@@ -24,6 +24,7 @@ from pytest_nnrel.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_nnrel.baselines import Comparison, Retraining
     from pytest_nnrel.corpus import Clip, Corpus
     from pytest_nnrel.inspection import Finding
     from pytest_nnrel.transforms import Transform
@@ -101,8 +102,16 @@ def _parser() -> argparse.ArgumentParser:
     compare = _add(
         commands, "compare", _compare, "tell whether encoders got worse, from two files of outcomes"
     )
-    compare.add_argument("old", type=Path, help="baseline or results.json")
+    compare.add_argument(
+        "old", type=Path, nargs="+", help="baseline or results.json; several with --retrained"
+    )
     compare.add_argument("new", type=Path, help="baseline or results.json")
+    compare.add_argument(
+        "--retrained",
+        action="store_true",
+        help="tell whether a recipe got worse: the trainings of NEW against those of all OLD"
+        " (default: whether the same training did, clip by clip)",
+    )
     compare.add_argument(
         "--max-drop",
         type=float,
@@ -286,28 +295,47 @@ def _schema(chosen: argparse.Namespace) -> None:
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    from pytest_nnrel.baselines import compare_records, load_records
+    from pytest_nnrel.baselines import compare_records, compare_retrained, load_records
 
-    old, new = load_records(chosen.old), load_records(chosen.new)
+    if chosen.retrained:
+        if chosen.max_drop is not None or chosen.partial:
+            raise SettingError("--max-drop and --partial are of the same training: leave them out")
+        return _tell(chosen, *compare_retrained(chosen.old, chosen.new), few="trainings")
+    if len(chosen.old) > 1:
+        raise SettingError(
+            "two files are compared clip by clip; several OLD are trainings of one recipe:"
+            " --retrained"
+        )
+    old, new = load_records(chosen.old[0]), load_records(chosen.new)
     comparisons, notes, complete = compare_records(old, new, max_drop=chosen.max_drop)
+    code = _tell(chosen, comparisons, notes, few="groups of clips")
+    if not (code or complete or chosen.partial):
+        raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
+    return code
+
+
+def _tell(
+    chosen: argparse.Namespace,
+    comparisons: Sequence[Comparison | Retraining],
+    notes: Sequence[str],
+    *,
+    few: str,
+) -> int:
+    """Print comparisons and what could not be compared; return the exit code."""
     for comparison in comparisons:
         print("\n".join(comparison.lines()))
     for note in notes:
         print(f"note: {note}")
     if not comparisons:
         raise BaselineError(
-            f"{chosen.old} and {chosen.new} cannot be compared, as the notes say; measure the same"
-            " encoders on the same corpus, grid and seed"
+            f"{', '.join(map(str, chosen.old))} and {chosen.new} cannot be compared, as the notes"
+            " say; measure the same encoders on the same corpus, grid and seed"
         )
     verdicts = {comparison.verdict for comparison in comparisons}
     if "worse" in verdicts:
         return 1
     if "undecided" in verdicts:
-        raise BaselineError(
-            "clips were lost, and there are too few groups of clips to tell; measure more of them"
-        )
-    if not complete and not chosen.partial:
-        raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
+        raise BaselineError(f"there are too few {few} to tell; measure more of them")
     return 0
 
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 from scipy.stats import spearmanr
+from scipy.stats import t as student_t
 
 
 def euclidean(a, b):
@@ -97,3 +98,48 @@ def resampled_rho(audio, latent, drawn, pairs="all"):
             keep = np.not_equal.outer(drawn, drawn)
         a, z = np.asarray(audio)[grid][keep], np.asarray(latent)[grid][keep]
     return float(spearmanr(a, z).statistic)
+
+
+def training_drop(before, after, groups, ratio, degrees):
+    """Drop of mean C_W, its variance shrunk towards independent moves, standard error, p.
+
+    Outcomes are nested lists [training][condition][clip]; two trainings before at least.
+    """
+    conditions, clips = len(before[0]), len(before[0][0])
+
+    def mean(values):
+        values = list(values)
+        return sum(values) / len(values)
+
+    def variance(value_of):
+        """Pooled over both sides, each about its own mean."""
+        squares = freedom = 0
+        for side in (before, after):
+            values = [value_of(training) for training in side]
+            squares += sum((value - mean(values)) ** 2 for value in values)
+            freedom += len(side) - 1
+        return squares / freedom
+
+    def mean_c_w(training):
+        return mean(mean(condition) for condition in training)
+
+    moves = (
+        sum(variance(lambda training, c=c: mean(training[c])) for c in range(conditions))
+        / conditions**2
+    )
+    flips = sum(
+        variance(
+            lambda training, group=group: sum(
+                training[c][i] / conditions / clips
+                for c in range(conditions)
+                for i in range(clips)
+                if groups[i] == group
+            )
+        )
+        for group in sorted(set(groups))
+    )
+    own = len(before) + len(after) - 2
+    shrunk = (degrees * ratio * (moves + flips) + own * variance(mean_c_w)) / (degrees + own)
+    error = math.sqrt(shrunk * (1 / len(before) + 1 / len(after)))
+    drop = mean(map(mean_c_w, before)) - mean(map(mean_c_w, after))
+    return drop, shrunk, error, student_t.sf(drop / error, degrees + own)

@@ -144,7 +144,7 @@ def test_audio_distances_can_be_timed_against_their_peers():
 
 def test_the_readme_names_every_option_and_ini_key_and_no_other():
     shown = {f"--nnrel-{option.name}" for option in OPTIONS if option.on_command_line}
-    flags = {"--nnrel-report", "--nnrel-update-baseline"}
+    flags = {"--nnrel-report", "--nnrel-update-baseline", "--nnrel-add-training"}
     assert set(re.findall(r"--nnrel-[a-z-]+", README)) == shown | flags
     hidden = {option.ini for option in OPTIONS if not option.on_command_line}
     known = {option.ini for option in OPTIONS} | {"nnrel_report"}

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import comparison
-from pytest_nnrel.baselines.records import (
+from pytest_nnrel.baselines.entries import (
     LISTED,
     VALUE_DECIMALS,
     Clips,
     Entry,
     Key,
-    Records,
     listed,
 )
 from pytest_nnrel.errors import SettingError
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_nnrel.baselines.records import Records
     from pytest_nnrel.consistency import Flags, Matrix
 
 #: What two values of the file may differ by for rounding.
@@ -166,6 +166,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as builtins, for the report."""
         return {
+            "question": "same training",
             "corpus": self.corpus.name,
             "clips": len(self.corpus.ids),
             "verdict": self.verdict,
@@ -200,6 +201,11 @@ class Comparison:
             found.append(
                 f"  whether {', '.join(sorted(unversioned)[:LISTED])} changed itself cannot be"
                 " told: give the function a version"
+            )
+        if self.verdict in ("worse", "undecided"):
+            found.append(
+                "  asked: is it still the same training, clip by clip? Of an encoder that was"
+                " trained anew ask check(encoder, retrained=True), or compare --retrained"
             )
         return found
 

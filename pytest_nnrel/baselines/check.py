@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording, settings
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
-from pytest_nnrel.baselines.records import (
-    Clips,
-    Entry,
-    Key,
-    Records,
-    listed,
-    load_baseline,
-    namesakes,
-    write_baseline,
+from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes
+from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
+from pytest_nnrel.baselines.retrainings import (
+    Retraining,
+    judge,
+    population,
+    refuse_known,
+    same_recipe,
 )
+from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import BaselineError, SettingError
@@ -31,11 +32,13 @@ from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from pytest_nnrel.corpus import Corpus
-    from pytest_nnrel.distances import Metric
+    from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.ranks import Pairs
 
@@ -51,11 +54,15 @@ class Baseline:
         ``--nnrel-baseline``.
     update : bool
         ``--nnrel-update-baseline``: what is measured replaces what is there.
+    add_training : bool
+        ``--nnrel-add-training``: encoders that are checked with ``retrained=True`` are added to the
+        trainings that are there.
     """
 
-    def __init__(self, path: Path, *, update: bool = False) -> None:
+    def __init__(self, path: Path, *, update: bool = False, add_training: bool = False) -> None:
         self.path = path
         self.update = update
+        self.add_training = add_training
         self._seen: dict[Key, Entry] = {}
 
     def __repr__(self) -> str:
@@ -71,39 +78,50 @@ class Baseline:
         encoder: Any,  # noqa: ANN401
         transforms: Iterable[Any] | None = None,
         *,
+        retrained: bool = False,
         distance: Metric = "euclidean",
         rho: bool = False,
         audio_distance: Metric = "dtw",
         max_drop: Mapping[Any, float] | float | None = None,
         corpus: Corpus | None = None,
         seed: int | None = None,
-    ) -> Comparison | None:
-        """Assert that an encoder is no worse than its baseline.
+    ) -> Comparison | Retraining | None:
+        """Assert that an encoder is no worse than its baseline, or its recipe than it was.
 
-        C_W of all conditions is compared clip by clip. One test over all conditions decides:
-        whole clips, or groups, are exchanged at random (sign flips, one-sided at 4 %). McNemar's
-        exact test with Holm's correction names the conditions. Conditions without an entry are
+        These are two questions. *Is it the same training*, exported, quantised, refactored, on
+        another library? Then its clips are compared with themselves. *Is it the same recipe*,
+        trained again (``retrained=True``)? Then a clip-wise test would take the seed's doing for a
+        loss, and the encoder is compared with several trainings of the recipe instead.
+
+        Of the same training, C_W of all conditions is compared clip by clip. One test over all
+        conditions decides: whole clips, or groups, are exchanged at random (sign flips, one-sided
+        at 4 %). McNemar's exact test with Holm's correction names them. Those without an entry are
         written to the file when the run ends, and the test fails saying so. Where clips were lost
         and there are too few groups of clips to tell, it fails as undecided.
 
-        Error rates are over clips: an encoder that another seed made worse on this music is worse.
+        Of the same recipe, mean C_W over the conditions is compared with that of the trainings that
+        the file holds of this name (``--nnrel-add-training`` adds them), see `compare_trainings`.
+        Fewer than two of them leave it undecided, which fails. An encoder that is one of them is
+        compared with the others.
 
         Parameters
         ----------
-        encoder : Encoder, or anything that `as_encoder` takes
-            Known by its name.
+        encoder : Encoder, or anything that `as_encoder` takes, or a list of them
+            Known by its name. A list is of several new trainings of one recipe.
         transforms : iterable of Transform, optional
             The run's grid (``--nnrel-grid``) where omitted.
+        retrained : bool
+            Whether it was trained anew, so that the recipe is what is judged.
         distance : str or callable
             Latent: ``"euclidean"``, ``"cosine"``, or one's own.
         rho : bool
             Compare C_rho too, by a paired bootstrap over clips or groups; both verdicts then
-            share the 4 %.
+            share the 4 %. Not of retrainings.
         audio_distance : str or callable
             For rho.
         max_drop : float, or mapping of Transform or str to float
             Largest drop of a value that is allowed, of all conditions or of some; larger ones
-            fail, significant or not.
+            fail, significant or not. Not of retrainings.
         corpus : Corpus, optional
             The run's where omitted.
         seed : int, optional
@@ -111,55 +129,99 @@ class Baseline:
 
         Returns
         -------
-        Comparison or None
-            None where the baseline is updated and had nothing to compare with.
+        Comparison, Retraining or None
+            None where the baseline is updated, or trainings are added, and there was nothing to
+            compare with.
 
         Raises
         ------
         AssertionError
-            If the encoder is worse, or its baseline is missing, stale or incomplete.
+            If the encoder or its recipe is worse, or its baseline is missing, stale or incomplete.
         BaselineError
-            If the file is no baseline.
+            If the file is no baseline, or holds the training that is to be added.
         NNRelError
             If it cannot be measured.
         """
         __tracebackhide__ = True
         with recording.errors_recorded(_ASSERTION):
+            encoders = _encoders(encoder, retrained=retrained)
+            if retrained and (rho or max_drop is not None):
+                raise SettingError(
+                    "rho and max_drop are of the same training, clip by clip; leave them out with"
+                    " retrained=True"
+                )
             allowed = drops(max_drop)
             chosen = _chosen(transforms)
             study = study_on(corpus, seed)
-            known = as_encoder(encoder)
-            latent = resolve_distance(distance, "latent")
-            audio = resolve_distance(audio_distance, "audio")
             clips = Clips.of(listing(study.corpus))
-            conditions = dict.fromkeys(t.condition(study.corpus.sample_rate) for t in chosen)
-            allowed = _of_conditions(allowed, chosen, study.corpus.sample_rate)
-            measured: list[Entry] = []
-            covers = []
-            listener = recognise(known, study)
-            for condition in conditions:
-                embedded = embed(listener, render(question(study, condition)))
-                measurement = within(embedded, latent)
-                record_measurement(measurement)
-                covers.append(measurement.as_dict())
-                measured.append(Entry.of(covers[-1]))
-                if rho:
-                    pairs: Pairs = "distinct" if isinstance(condition, Identity) else "all"
-                    agreement = between(embedded, "rho", audio, latent, pairs)
-                    record_measurement(agreement)
-                    covers.append(agreement.as_dict())
-                    replicates = rho_replicates(
-                        audio_space(embedded.rendered, audio), latent_space(embedded, latent), pairs
-                    )
-                    measured.append(Entry.of(covers[-1], replicates.tolist()))
-            self._check_namesakes(measured)
-            return self._judge(measured, tuple(covers), self.records, clips, allowed)
+            rate = study.corpus.sample_rate
+            conditions = list(dict.fromkeys(t.condition(rate) for t in chosen))
+            allowed = _of_conditions(allowed, chosen, rate)
+            measure = partial(
+                _measured,
+                study,
+                conditions=conditions,
+                latent=resolve_distance(distance, "latent"),
+                audio=resolve_distance(audio_distance, "audio") if rho else None,
+            )
+            measured = [measure(one) for one in encoders]
+            if retrained:
+                return self._judge_recipe(measured, self.records, clips)
+            self._check_namesakes(measured[0].entries)
+            return self._judge(
+                measured[0].entries, measured[0].covers, self.records, clips, allowed
+            )
 
     def _check_namesakes(self, measured: list[Entry]) -> None:
         """Refuse another encoder, or distance, under a name that was measured in this run."""
         for entry in measured:
             if not entry.same_as(self._seen.setdefault(entry.key, entry)):
                 raise BaselineError(namesakes(entry.key))
+
+    def _write(self, newer: Records) -> None:
+        """Merge entries or trainings into the file."""
+        # In a test run the controller writes, once, when all tests are over.
+        if not recording.record_baseline(str(self.path), newer.as_dict()):
+            write_baseline(self.path, newer)
+
+    def _judge_recipe(
+        self, measured: Sequence[_Measured], records: Records, clips: Clips
+    ) -> Retraining | None:
+        """Compare new trainings with those of the file, or add them to it."""
+        __tracebackhide__ = True
+        with recording.errors_recorded(_ASSERTION):
+            after = [Training.of(one.entries) for one in measured]
+            same_recipe(after)
+            if self.add_training:
+                refuse_known(records, after, place=str(self.path))
+            before, notes = population(records, after, place=str(self.path))
+            found = judge(before, after, clips) if before else None
+        name = after[0].key.encoder
+        if self.add_training:
+            trainings = {training.key: training for training in after}
+            self._write(Records({}, {after[0].key.corpus: clips}, trainings))
+        lines = []
+        if found is not None and found.verdict != "no worse":
+            lines += found.lines()
+        if not before:
+            lines.append(
+                f"{self.path} holds no training of {name} to compare with: run the tests of each"
+                " training that counts with --nnrel-add-training, three of them or more"
+            )
+        if lines:
+            lines += [f"  {note}" for note in notes]
+        if self.add_training:
+            lines = []
+        headline = (
+            found.headline
+            if found is not None
+            else f"{name}: no training of its recipe in {self.path} to compare with"
+        )
+        covers = tuple(cover for one in measured for cover in one.covers)
+        _record(name, headline, found, lines, covers)
+        if lines:
+            raise AssertionError(_message(lines))
+        return found
 
     def _judge(
         self,
@@ -180,10 +242,7 @@ class Baseline:
             found = compare((records.entries[e.key] for e in fresh), fresh, clips, allowed=allowed)
         written = measured if self.update else missing
         if written:
-            newer = Records({e.key: e for e in written}, {written[0].key.corpus: clips})
-            # In a test run the controller writes, once, when all tests are over.
-            if not recording.record_baseline(str(self.path), newer.as_dict()):
-                write_baseline(self.path, newer)
+            self._write(Records({e.key: e for e in written}, {written[0].key.corpus: clips}))
         lines = []
         if found is not None and found.verdict in ("worse", "undecided"):
             lines += found.lines()
@@ -207,8 +266,6 @@ class Baseline:
             lines = []
         elif lines and found is not None and found.verdict in ("same", "better"):
             lines += ["", "Compared with what is there:", *found.lines()]
-        redo = recording.reproduction()
-        message = "\n".join([*lines, *(["", f"redo:    {redo}"] if redo else [])]) if lines else ""
         name = measured[0].key.encoder
         if found is not None:
             headline = found.headline
@@ -216,29 +273,92 @@ class Baseline:
             headline = f"{name}: baseline of {len(written)} conditions written to {self.path}"
         else:
             headline = f"{name}: its baseline in {self.path} is stale"
-        record_verdict(
-            Verdict(
-                _ASSERTION,
-                _outcome(found, lines),
-                None,
-                None,
-                message,
-                subject=name,
-                headline=headline,
-                covers=covers,
-                comparison=None if found is None else found.as_dict(),
-            )
-        )
+        _record(name, headline, found, lines, covers)
         if lines:
-            raise AssertionError(message)
+            raise AssertionError(_message(lines))
         return found
 
 
-def _outcome(found: Comparison | None, lines: list[str]) -> recording.Outcome:
-    if not lines:
-        return "holds"
-    undecided = found is not None and found.undecided
-    return "undecided" if undecided else "fails"
+@dataclass(frozen=True)
+class _Measured:
+    """Measurements of one encoder: as entries, and as verdicts cover them."""
+
+    entries: list[Entry]
+    covers: tuple[PlainMeasurement, ...]
+
+
+def _measured(
+    study: Study,
+    encoder: Encoder,
+    *,
+    conditions: Iterable[Transform],
+    latent: Distance,
+    audio: Distance | None,
+) -> _Measured:
+    """Measure C_W of all conditions, and C_rho where there is an audio distance for it."""
+    entries: list[Entry] = []
+    covers: list[PlainMeasurement] = []
+    listener = recognise(encoder, study)
+    for condition in conditions:
+        embedded = embed(listener, render(question(study, condition)))
+        measurement = within(embedded, latent)
+        record_measurement(measurement)
+        covers.append(measurement.as_dict())
+        entries.append(Entry.of(covers[-1]))
+        if audio is not None:
+            pairs: Pairs = "distinct" if isinstance(condition, Identity) else "all"
+            agreement = between(embedded, "rho", audio, latent, pairs)
+            record_measurement(agreement)
+            covers.append(agreement.as_dict())
+            replicates = rho_replicates(
+                audio_space(embedded.rendered, audio), latent_space(embedded, latent), pairs
+            )
+            entries.append(Entry.of(covers[-1], replicates.tolist()))
+    return _Measured(entries, tuple(covers))
+
+
+def _encoders(encoder: Any, *, retrained: bool) -> list[Encoder]:  # noqa: ANN401
+    """Return the encoders that are checked: one, or several trainings of one recipe."""
+    if not isinstance(encoder, list | tuple):
+        return [as_encoder(encoder)]
+    if not retrained:
+        raise SettingError(
+            "check takes one encoder; several are trainings of one recipe: retrained=True"
+        )
+    if not encoder:
+        raise SettingError("retrained=True takes an encoder or several, not an empty list")
+    return [as_encoder(one) for one in encoder]
+
+
+def _message(lines: list[str]) -> str:
+    redo = recording.reproduction()
+    return "\n".join([*lines, *(["", f"redo:    {redo}"] if redo else [])])
+
+
+def _record(
+    name: str,
+    headline: str,
+    found: Comparison | Retraining | None,
+    lines: list[str],
+    covers: tuple[PlainMeasurement, ...],
+) -> None:
+    """Record a verdict, of which `lines` is the message; none where it holds."""
+    outcome: recording.Outcome = "holds"
+    if lines:
+        outcome = "undecided" if found is not None and found.undecided else "fails"
+    record_verdict(
+        Verdict(
+            _ASSERTION,
+            outcome,
+            None,
+            None,
+            _message(lines) if lines else "",
+            subject=name,
+            headline=headline,
+            covers=covers,
+            comparison=None if found is None else found.as_dict(),
+        )
+    )
 
 
 def _chosen(transforms: Iterable[Any] | None) -> list[Transform]:

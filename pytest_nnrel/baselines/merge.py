@@ -1,14 +1,20 @@
-"""Two versions of a baseline into one: by condition, where a merge by lines would mix them."""
+"""Two versions of a baseline into one: by condition and by training, not by lines."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_nnrel.baselines.records import Clips, Entry, Key, Records, load_baseline
+from pytest_nnrel.baselines.entries import Entry
+from pytest_nnrel.baselines.records import Records, load_baseline
+from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.files import replace_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+Kind = TypeVar("Kind", bound=Any)
+Item = TypeVar("Item", Entry, Training)
 
 
 def merge_files(base: Path, ours: Path, theirs: Path) -> list[str]:
@@ -55,7 +61,7 @@ def merge(base: Records, ours: Records, theirs: Records) -> tuple[Records, list[
     Returns
     -------
     merged : Records
-        Without the entries that they do not agree on.
+        Without what they do not agree on.
     conflicts : list of str
         A line each.
     """
@@ -65,22 +71,40 @@ def merge(base: Records, ours: Records, theirs: Records) -> tuple[Records, list[
         for fingerprint in sorted({f for side in sides for f in side.corpora})
         if len({(c.ids, c.groups) for side in sides if (c := side.corpora.get(fingerprint))}) > 1
     ]
-    entries: dict[Key, Entry] = {}
-    corpora: dict[str, Clips] = {}
-    for key in sorted(ours.entries.keys() | theirs.entries.keys(), key=str):
-        was, here, there = (_content(side, key) for side in sides)
+    entries = _settled(sides, lambda side: side.entries, conflicts)
+    trainings = _settled(sides, lambda side: side.trainings, conflicts)
+    used = {key.corpus for key in entries} | {key.corpus for key in trainings}
+    corpora = {**theirs.corpora, **ours.corpora}
+    return Records(entries, {f: corpora[f] for f in corpora if f in used}, trainings), conflicts
+
+
+def _settled(
+    sides: tuple[Records, Records, Records],
+    of: Callable[[Records], Mapping[Kind, Item]],
+    conflicts: list[str],
+) -> dict[Kind, Item]:
+    """Return what is to be kept of both sides' entries or trainings; append what is disputed."""
+    base, ours, theirs = sides
+    kept: dict[Kind, Item] = {}
+    for key in sorted(of(ours).keys() | of(theirs).keys(), key=str):
+        was, here, there = (_content(side, of(side).get(key)) for side in (base, ours, theirs))
         if here not in (was, there) and there != was:
             what = ["deleted" if content is None else "changed" for content in (here, there)]
             conflicts.append(f"{key}: {what[0]} by ours, {what[1]} by theirs")
             continue
-        taken = theirs if here == was else ours
-        if key in taken.entries:
-            entries[key] = taken.entries[key]
-            corpora[key.corpus] = taken.corpora[key.corpus]
-    return Records(entries, corpora), conflicts
+        taken = of(theirs if here == was else ours)
+        if key in taken:
+            kept[key] = taken[key]
+    return kept
 
 
-def _content(records: Records, key: Key) -> dict[str, Any] | None:
-    """Return an entry as it stands in the file, where no number is unequal to itself."""
-    entry = records.entries.get(key)
-    return None if entry is None else entry.as_dict(records.corpora[key.corpus].ids)
+def _content(records: Records, item: Entry | Training | None) -> dict[str, Any] | None:
+    """Return an item as it stands in the file, where no number is unequal to itself.
+
+    The day that a training was added is left out: two branches may add the same.
+    """
+    if item is None:
+        return None
+    plain = item.as_dict(records.corpora[item.key.corpus].ids)
+    plain.pop("added", None)
+    return plain

@@ -53,7 +53,7 @@ def nnrel_baseline(request: pytest.FixtureRequest) -> Baseline:
     from pytest_nnrel.baselines import Baseline
 
     run = request.config.stash[RUN]
-    return Baseline(run.baseline, update=run.update_baseline)
+    return Baseline(run.baseline, update=run.update_baseline, add_training=run.add_training)
 
 
 @pytest.fixture(scope="session")

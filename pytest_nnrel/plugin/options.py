@@ -69,6 +69,22 @@ OPTIONS = (
             None, "RULE", on_command_line=False),
 )  # fmt: skip
 
+#: Options without a value.
+SWITCHES = {
+    "update-baseline": "write the baseline anew from this run (default: compare)",
+    "add-training": "add retrained encoders to the baseline (default: judge them)",
+}
+
+
+def _ini_of(name: str) -> str:
+    return f"nnrel_{name.replace('-', '_')}"
+
+
+def switched_on(config: pytest.Config, name: str) -> bool:
+    """Tell whether an option without a value is given, on the command line or in the ini file."""
+    ini = _ini_of(name)
+    return bool(config.getoption(ini, None) or config.getini(ini))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("nnrel", "consistency of audio encoders (pytest-nnrel)")
@@ -81,14 +97,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help=REPORT.help,
     )
-    group.addoption(
-        "--nnrel-update-baseline",
-        dest="nnrel_update_baseline",
-        action="store_true",
-        default=None,
-        help="write the baseline anew from this run (default: compare)",
-    )
-    parser.addini("nnrel_update_baseline", "as --nnrel-update-baseline", type="bool", default=False)
+    for name, text in SWITCHES.items():
+        flag, ini = f"--nnrel-{name}", _ini_of(name)
+        group.addoption(flag, dest=ini, action="store_true", default=None, help=text)
+        parser.addini(ini, f"as {flag}", type="bool", default=False)
     parser.addini("nnrel_report", "as --nnrel-report=DIR", default=None)
     for option in OPTIONS:
         if option.on_command_line:

@@ -33,7 +33,7 @@ class Reporter:
         self._collector: Collector | None = None
         self._problem: str | None = None
         self._notes: list[str] = []
-        self._written: dict[str, int] = {}
+        self._written: dict[str, str] = {}
         #: Whether an assertion failed that no test is known to have made, and so fails none.
         self._failed_outside = False
 
@@ -113,7 +113,7 @@ class Reporter:
                 self._problem = f"the baseline could not be written to {path}: {error}"
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             else:
-                self._written[path] = len(records.entries)
+                self._written[path] = records.summary
 
     def _about(self, exit_status: int) -> dict[str, Any]:
         run, invocation = self._run, self._config.invocation_params
@@ -141,7 +141,7 @@ class Reporter:
             from pytest_nnrel.report.terminal import summary_lines
 
             lines = summary_lines(self._collector.results(self._about(0)))
-        lines += [f"baseline: {n} entries written to {path}" for path, n in self._written.items()]
+        lines += [f"baseline: {what} written to {path}" for path, what in self._written.items()]
         lines += self._notes
         if self._problem is not None:
             lines.append(self._problem)

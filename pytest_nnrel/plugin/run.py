@@ -32,6 +32,7 @@ class Run:
     report: Path | None
     baseline: Path
     update_baseline: bool
+    add_training: bool
     started: float = field(default_factory=time.time)
     #: The way to and from processes that the session starts.
     handover: Handover = field(init=False)
@@ -85,8 +86,6 @@ class Run:
             grid=grid,
             report=None if report is None else options.report_dir(report),
             baseline=options.baseline_file(config, values["baseline"]),
-            update_baseline=bool(
-                config.getoption("nnrel_update_baseline", None)
-                or config.getini("nnrel_update_baseline")
-            ),
+            update_baseline=options.switched_on(config, "update-baseline"),
+            add_training=options.switched_on(config, "add-training"),
         )

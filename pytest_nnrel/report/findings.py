@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.assertions import too_few_clips
 from pytest_nnrel.comparison import describe_drop
@@ -27,6 +27,11 @@ WORDS = {
     "fails": "failed",
     "undecided": "too close to call",
     "holds": "hold",
+}
+#: What a comparison with a baseline was asked, in words.
+QUESTIONS = {
+    "same training": "Is it still the same training? Clip by clip.",
+    "same recipe": "Is the recipe worse, whatever the seed? New trainings against those before.",
 }
 _CRASHED = "The process that ran this test died before it could report."
 _NO_VERDICT: PlainVerdict = {
@@ -260,7 +265,7 @@ def next_steps(
     steps += _beyond_the_audio(failed, measurements)
     if by_outcome["undecided"]:
         steps.append(Step("Measure what is too close to call on more clips."))
-    if any(_is_worse(row) for row in by_outcome["fails"]):
+    if any(_is_worse_training(row) for row in by_outcome["fails"]):
         steps.append(
             Step(
                 "Where an encoder is meant to differ from its baseline, write that anew:",
@@ -283,8 +288,14 @@ def _nothing_to_do(measurements: Iterable[PlainMeasurement]) -> str:
     )
 
 
-def _is_worse(row: Row) -> bool:
-    return bool((row.verdict.get("comparison") or {}).get("verdict") == "worse")
+def question_of(comparison: dict[str, Any]) -> str:
+    """Return what a comparison was asked; results of earlier versions have one question."""
+    return str(comparison.get("question", "same training"))
+
+
+def _is_worse_training(row: Row) -> bool:
+    comparison = row.verdict.get("comparison") or {}
+    return comparison.get("verdict") == "worse" and question_of(comparison) == "same training"
 
 
 def _beyond_the_audio(

@@ -114,13 +114,18 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "references": known,
         "heat_maps": heatmap.heat_maps(measurements, rows),
         "comparisons": [
-            (row, Shown.first(_flips(row.verdict["comparison"]), MAX_FLIPS))
+            (
+                row,
+                findings.question_of(row.verdict["comparison"]),
+                Shown.first(_flips(row.verdict["comparison"]), MAX_FLIPS),
+            )
             for row in rows
             if row.verdict.get("comparison")
         ],
         "maps": Shown.first(
             projection.maps_of(measurements, results.get("corpora", {})), projection.MAX_MAPS
         ),
+        "questions": findings.QUESTIONS,
         "map_size": projection.SIZE,
         "rows": Shown.first(rows, MAX_ROWS),
         "corpora": _corpora(conditions),

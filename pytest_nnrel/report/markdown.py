@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.files import replace_text
-from pytest_nnrel.report.findings import Row, headline, rows_of, tally
+from pytest_nnrel.report.findings import (
+    QUESTIONS,
+    Row,
+    headline,
+    question_of,
+    rows_of,
+    tally,
+)
 from pytest_nnrel.report.results import assumptions_of, conditions_of, told_apart
 
 if TYPE_CHECKING:
@@ -145,7 +152,9 @@ def _comparison(verdict: PlainVerdict) -> str:
         lines = [*lines[:_ROWS], "..."]
     text = "\n".join(lines)
     fence = "`" * max(3, _longest_run(text) + 1)
-    return f"{fence}text\n{text}\n{fence}"
+    block = f"{fence}text\n{text}\n{fence}"
+    compared = verdict.get("comparison")
+    return f"{QUESTIONS[question_of(compared)]}\n\n{block}" if compared else block
 
 
 def _corpora(measurements: Iterable[PlainMeasurement]) -> Iterable[str]:

@@ -1,0 +1,1 @@
+"""Pure statistics of outcomes; nothing else decides whether something is worse."""

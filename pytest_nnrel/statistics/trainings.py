@@ -1,0 +1,425 @@
+"""Whether a recipe got worse: new trainings against those before, on the same clips.
+
+Conventions
+-----------
+Outcomes are bool[trainings, conditions, n]: whether the own original is nearest, of the same clips
+in the same order in all trainings. What is compared is C_W, the mean of outcomes over clips, and
+*mean* C_W, its mean over conditions. A drop is positive where the new trainings are worse. Tests
+are one-sided: only getting worse counts.
+
+Which variance counts
+---------------------
+The question is whether the recipe has another expected C_W, on these clips, than it had. The clips
+are the same before and after, so that how hard they are cancels, and their sampling has no place in
+the error of a drop. What remains is what a training's seed does: to all clips together (one
+training is better than another), to a condition, to a clip (it flips here and not there). All of it
+is in the variance of C_W between trainings, and that is what a drop is judged by.
+
+Few trainings tell little of it: of three, the variance has two degrees of freedom. So it is shrunk
+(a moderated t, Smyth 2004) towards what is known of it otherwise: the variance that mean C_W would
+have if conditions moved on their own, plus that if clips, or groups of them, flipped on their own.
+Both are seen in the same trainings, at many more degrees of freedom. Seeds do more than that, as
+what is good for one clip or condition is good for others: how many times more, and how sure that
+is, was taken from recipes that were trained many times (``data/trainings.json``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from pytest_nnrel.comparison import SIGNIFICANCE, VERDICT_LEVEL, holm
+from pytest_nnrel.errors import BaselineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.consistency import Flags, Matrix
+
+Verdict: TypeAlias = Literal["worse", "no worse", "undecided"]
+
+#: Coverage of intervals.
+CONFIDENCE = 0.95
+#: Trainings before that a verdict takes: one alone says nothing of what seeds do.
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What reference recipes tell of the variance between trainings.
+
+    Attributes
+    ----------
+    ratio : float
+        Variance of C_W between trainings, in units of what it would be if clips and conditions
+        moved on their own.
+    degrees : float
+        Degrees of freedom that this is worth.
+    """
+
+    ratio: float
+    degrees: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of trainings of other recipes.
+
+    Attributes
+    ----------
+    mean, condition : Prior
+        Of mean C_W over conditions, and of C_W in one.
+    spread : float
+        Standard deviation of mean C_W between trainings of the reference encoders, over all four.
+    degrees : float
+        Degrees of freedom of `spread`.
+    largest_drop : float
+        Largest difference of mean C_W between two trainings of one of them.
+    """
+
+    mean: Prior
+    condition: Prior
+    spread: float
+    degrees: float
+    largest_drop: float
+
+
+@lru_cache(maxsize=1)
+def reference() -> Reference:
+    """Return what comes with the package; its file tells where the figures are from."""
+    path = resources.files("pytest_nnrel") / "data" / "trainings.json"
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    encoders = plain["reference_encoders"]
+    return Reference(
+        Prior(**plain["prior"]["mean"]),
+        Prior(**plain["prior"]["condition"]),
+        encoders["spread"],
+        encoders["degrees"],
+        encoders["largest_drop"],
+    )
+
+
+@dataclass(frozen=True)
+class ConditionComparison:
+    """What became of C_W in one condition.
+
+    Attributes
+    ----------
+    before, after : float
+        Means over trainings.
+    drop : float
+    interval : (float, float)
+        Of the drop, at 95 %.
+    p : float
+        One-sided.
+    adjusted : float
+        `p` after Holm's correction for all conditions.
+    smallest_drop : float
+        From which on `p` is significant on its own.
+    """
+
+    before: float
+    after: float
+    drop: float
+    interval: tuple[float, float]
+    p: float
+    adjusted: float
+    smallest_drop: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether this condition on its own is significantly worse."""
+        return self.adjusted <= SIGNIFICANCE
+
+
+@dataclass(frozen=True)
+class TrainingComparison:
+    """New trainings of a recipe against those before.
+
+    Attributes
+    ----------
+    verdict : {"worse", "no worse", "undecided"}
+        "undecided" where one training before is all there is, and the drop is not beyond what
+        reference recipes show between two trainings.
+    p : float
+        One-sided, of mean C_W over the conditions.
+    drop : float
+        Of mean C_W.
+    interval : (float, float)
+        Of the drop between the recipes, at 95 %.
+    smallest_drop : float
+        Smallest drop of mean C_W that so many trainings can show: from which on it is "worse".
+    spread : float
+        Standard deviation of mean C_W between trainings, as estimated.
+    before, after : int
+        Trainings.
+    conditions : tuple of ConditionComparison
+        In the order of the outcomes.
+    """
+
+    verdict: Verdict
+    p: float
+    drop: float
+    interval: tuple[float, float]
+    smallest_drop: float
+    spread: float
+    before: int
+    after: int
+    conditions: tuple[ConditionComparison, ...]
+
+
+def compare_trainings(
+    before: Flags, after: Flags, groups: Sequence[str] | None = None
+) -> TrainingComparison:
+    """Tell whether a recipe got worse, from outcomes of trainings before and after.
+
+    Parameters
+    ----------
+    before : bool[k, conditions, n]
+        Outcomes of trainings of the recipe as it was.
+    after : bool[conditions, n] or bool[m, conditions, n]
+        Of one training, or several, of the recipe as it is, on the same clips and conditions.
+    groups : sequence of str, optional
+        One per clip: clips of a group, such as a track, flip together. Each its own where omitted.
+
+    Returns
+    -------
+    TrainingComparison
+
+    Raises
+    ------
+    BaselineError
+        If the outcomes are not boolean, of other shapes than these, or of different conditions or
+        clips; if a training is there twice, by its outcomes; if groups are not one per clip, or all
+        clips are of one.
+    """
+    was, now = _validated(before, after)
+    member = _members(groups, was.shape[2])
+    known = reference()
+    in_each = _Drops.of(
+        was.mean(axis=2), now.mean(axis=2), _flip_variances(was, now, member), known.condition
+    )
+    alone = len(was) < FEWEST
+    means = was.mean(axis=(1, 2)), now.mean(axis=(1, 2))
+    if alone:
+        overall = _Drops.of_reference(*means, known)
+        smallest = known.largest_drop
+        worse = bool(overall.drop > smallest)
+    else:
+        overall = _Drops.of(*means, _own_variance(was, now, member), known.mean)
+        smallest = float(overall.smallest)
+        worse = bool(overall.p <= VERDICT_LEVEL)
+    low, high = overall.interval
+    return TrainingComparison(
+        verdict="worse" if worse else "undecided" if alone else "no worse",
+        p=float(overall.p),
+        drop=float(overall.drop),
+        interval=(float(low), float(high)),
+        smallest_drop=smallest,
+        spread=math.sqrt(overall.variance),
+        before=len(was),
+        after=len(now),
+        conditions=in_each.conditions(),
+    )
+
+
+def _validated(before: Flags, after: Flags) -> tuple[Flags, Flags]:
+    """Return outcomes as bool[k, conditions, n] and bool[m, conditions, n]."""
+    for name, outcomes in (("before", before), ("after", after)):
+        if not isinstance(outcomes, np.ndarray) or outcomes.dtype != np.bool_:
+            found = getattr(outcomes, "dtype", type(outcomes).__name__)
+            raise BaselineError(
+                f"{name} takes outcomes, a numpy array of bool that is True where the own original"
+                f" is nearest, not {found}; a distance that is NaN is an outcome that is False"
+            )
+    if before.ndim != 3 or after.ndim not in (2, 3):
+        raise BaselineError(
+            "expected outcomes before of shape (trainings, conditions, clips), and after of that or"
+            f" (conditions, clips), not {before.shape} and {after.shape}"
+        )
+    after = after[None] if after.ndim == 2 else after
+    if before.shape[1:] != after.shape[1:]:
+        raise BaselineError(
+            f"before are outcomes in {before.shape[1]} conditions of {before.shape[2]} clips, after"
+            f" in {after.shape[1]} of {after.shape[2]}: of other grids or corpora; measure all"
+            " trainings in the same conditions on the same clips"
+        )
+    if 0 in before.shape or 0 in after.shape or before.shape[2] < 2:
+        raise BaselineError(
+            f"outcomes of {before.shape} and {after.shape} (trainings, conditions, clips) tell"
+            " nothing; it takes a training on each side, a condition and two clips"
+        )
+    _refuse_twins(before, after)
+    return before, after
+
+
+def _refuse_twins(before: Flags, after: Flags) -> None:
+    """Refuse a training that is there twice: it would pass for one that varies little."""
+    seen: dict[bytes, str] = {}
+    for name, outcomes in (("before", before), ("after", after)):
+        for number, training in enumerate(outcomes):
+            here = f"{name}[{number}]"
+            first = seen.setdefault(np.packbits(training).tobytes(), here)
+            if first != here:
+                raise BaselineError(
+                    f"{first} and {here} have the same outcomes: they are one training, or training"
+                    " is deterministic and says nothing of what seeds do, or the conditions are too"
+                    " easy to tell trainings apart; give each training once, train with other"
+                    " seeds, or measure graver transformations"
+                )
+
+
+def _members(groups: Sequence[str] | None, n: int) -> npt.NDArray[np.intp]:
+    """Return the number of each clip's group, int[n]."""
+    if groups is None:
+        return np.arange(n)
+    if len(groups) != n:
+        raise BaselineError(f"{len(groups)} groups of {n} clips; give one for each clip")
+    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < 2:
+        raise BaselineError(
+            f"all {n} clips are of one group, {names[0]!r}: they may all move together, and tell as"
+            " much as one clip; measure clips of several tracks"
+        )
+    return member
+
+
+def _variance(before: Matrix, after: Matrix) -> Matrix:
+    """Return variances between trainings of one side, pooled; over the first axis.
+
+    Of two trainings there is but that between the sides.
+    """
+    alone = len(before) + len(after) == 2
+    sides = [np.concatenate([before, after])] if alone else [before, after]
+    squares = sum(np.sum((side - side.mean(axis=0)) ** 2, axis=0) for side in sides)
+    return np.asarray(squares / sum(len(side) - 1 for side in sides))
+
+
+def _flip_variances(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -> Matrix:
+    """Return the variance of C_W if groups of clips flipped on their own, float64[conditions].
+
+    A training moves a condition by a clip at least, seen or not.
+    """
+    n = before.shape[2]
+    flips = _variance(*(_of_groups(side.astype(float), member) for side in (before, after)))
+    return np.asarray(np.maximum(flips.sum(axis=-1), 1.0) / n**2, dtype=np.float64)
+
+
+def _own_variance(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -> float:
+    """Return the variance of mean C_W if conditions, and groups of clips, moved on their own."""
+    _, conditions, n = before.shape
+    moves = _variance(before.mean(axis=2), after.mean(axis=2))
+    flips = _variance(*(_of_groups(side.mean(axis=1), member) for side in (before, after)))
+    return float(moves.sum() / conditions**2 + flips.sum() / n**2)
+
+
+def variance_ratio(outcomes: Flags, of: Literal["mean", "condition"]) -> float:
+    """Return what a `Prior` is made of: the variance between trainings, in its units.
+
+    Parameters
+    ----------
+    outcomes : bool[trainings, conditions, n]
+        Of many trainings of one recipe.
+    of : {"mean", "condition"}
+        Of mean C_W over conditions, or of C_W in conditions, over all of them.
+    """
+    member = np.arange(outcomes.shape[2])
+    if of == "mean":
+        unit = _own_variance(outcomes, outcomes[:1], member)
+        return float(outcomes.mean(axis=(1, 2)).var(ddof=1)) / unit
+    unit = float(_flip_variances(outcomes, outcomes[:1], member).sum())
+    return float(outcomes.mean(axis=2).var(axis=0, ddof=1).sum()) / unit
+
+
+def _of_groups(outcomes: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
+    """Return sums over the clips of each group, float64[..., groups], of float64[..., n]."""
+    rows = outcomes.reshape(-1, outcomes.shape[-1])
+    sums = np.stack([np.bincount(member, weights=row) for row in rows])
+    return np.asarray(sums.reshape(*outcomes.shape[:-1], -1), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Drops:
+    """Drops of one mean or several, and what they are judged by.
+
+    Attributes
+    ----------
+    before, after : float64[...]
+        Means over trainings.
+    variance : float64[...]
+        Between trainings.
+    error : float64[...]
+        Standard errors of the drops.
+    degrees : float
+        Of freedom, of the variance.
+    """
+
+    before: Matrix
+    after: Matrix
+    variance: Matrix
+    error: Matrix
+    degrees: float
+
+    @classmethod
+    def of(cls, before: Matrix, after: Matrix, unit: Matrix | float, prior: Prior) -> _Drops:
+        """Return drops from [k, ...] to [m, ...], their variance shrunk towards the prior's."""
+        own = len(before) + len(after) - 2
+        squares = sum(np.sum((side - side.mean(axis=0)) ** 2, axis=0) for side in (before, after))
+        degrees = prior.degrees + own
+        variance = (prior.degrees * prior.ratio * unit + squares) / degrees
+        error = np.sqrt(variance * (1 / len(before) + 1 / len(after)))
+        return cls(before.mean(axis=0), after.mean(axis=0), variance, error, degrees)
+
+    @classmethod
+    def of_reference(cls, before: Matrix, after: Matrix, known: Reference) -> _Drops:
+        """Return the drop, judged by what seeds do to the reference encoders."""
+        variance = np.asarray(known.spread**2)
+        error = np.sqrt(variance * (1 / len(before) + 1 / len(after)))
+        return cls(before.mean(axis=0), after.mean(axis=0), variance, error, known.degrees)
+
+    @property
+    def drop(self) -> Matrix:
+        return np.asarray(self.before - self.after)
+
+    @property
+    def p(self) -> Matrix:
+        """One-sided."""
+        from scipy.stats import t
+
+        return np.asarray(t.sf(self.drop / self.error, self.degrees))
+
+    @property
+    def interval(self) -> tuple[Matrix, Matrix]:
+        half = self._quantile((1.0 - CONFIDENCE) / 2)
+        return self.drop - half, self.drop + half
+
+    @property
+    def smallest(self) -> Matrix:
+        """Smallest drops that are significant."""
+        return self._quantile(VERDICT_LEVEL)
+
+    def _quantile(self, level: float) -> Matrix:
+        from scipy.stats import t
+
+        return np.asarray(t.isf(level, self.degrees) * self.error)
+
+    def conditions(self) -> tuple[ConditionComparison, ...]:
+        """Return the drops as those of conditions that are tested together."""
+        columns = (
+            self.before, self.after, self.drop, *self.interval, self.p, holm(self.p.tolist()),
+            self.smallest,
+        )  # fmt: skip
+        return tuple(
+            ConditionComparison(before, after, drop, (low, high), p, adjusted, smallest)
+            for before, after, drop, low, high, p, adjusted, smallest in zip(
+                *(column.tolist() for column in columns)
+            )
+        )

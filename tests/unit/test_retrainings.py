@@ -1,0 +1,330 @@
+"""Trainings in baseline files: kept, merged, chosen for a comparison, and refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from known_answers import Known, Rungs, short_corpus
+
+from pytest_nnrel import MP3, BaselineError, Identity, PinkNoise, SettingError
+from pytest_nnrel.__main__ import main
+from pytest_nnrel.baselines import (
+    Baseline,
+    Clips,
+    Entry,
+    Key,
+    Records,
+    Retraining,
+    Training,
+    load_baseline,
+    merge,
+    write_baseline,
+)
+from pytest_nnrel.baselines.retrainings import (
+    judge,
+    population,
+    refuse_known,
+    same_recipe,
+)
+
+pytestmark = pytest.mark.usefixtures("stored")
+
+N = 12
+CLIPS = Clips("made", tuple(f"clip-{i:02}" for i in range(N)), tuple(map(str, range(N))))
+NOISES = ("PinkNoise(snr_db=30)", "PinkNoise(snr_db=12)")
+
+
+def entry(lost, transform=NOISES[0], fingerprint="cafe", recipe=None, **key):
+    """Return what a training that loses some clips has in one condition."""
+    named = {"encoder": "mine", "distance": "euclidean", "corpus": "made", "seed": 0, **key}
+    outcomes = tuple(i not in lost for i in range(N))
+    return Entry(
+        Key(measure="within", transform=transform, **named),
+        round(float(np.mean(outcomes)), 6),
+        outcomes,
+        (0.5,) * N,
+        fingerprint=fingerprint,
+        recipe=recipe or {"engine": "1"},
+    )
+
+
+def training(number, lost=None, **options):
+    """Return a training that loses one clip in each condition, another than others do."""
+    gone = {number % N} if lost is None else lost
+    options = {"fingerprint": f"training-{number:02}", **options}
+    return Training.of([entry(gone, noise, **options) for noise in NOISES])
+
+
+def records(*trainings, clips=CLIPS):
+    return Records({}, {"made": clips}, {t.key: t for t in trainings})
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+# -- the file
+
+
+def test_trainings_come_back_as_they_were(tmp_path):
+    path = tmp_path / "base.json"
+    kept = records(training(0), training(1))
+    write_baseline(path, kept)
+    write_baseline(path, records(training(2)))
+    assert load_baseline(path).trainings == kept.trainings | records(training(2)).trainings
+    (first, *_) = read(path)["trainings"]
+    assert first["encoder"] == "mine"
+    assert first["fingerprint"] == "training-00"
+    assert first["conditions"][0]["lost"] == ["clip-00"]
+    assert len(first["added"]) == len("2026-01-01")
+
+
+def test_a_file_without_trainings_does_not_name_them(tmp_path):
+    path = tmp_path / "base.json"
+    one = entry({0})
+    write_baseline(path, Records({one.key: one}, {"made": CLIPS}))
+    assert "trainings" not in read(path)
+
+
+def test_entries_and_trainings_keep_each_other(tmp_path):
+    path = tmp_path / "base.json"
+    one = entry({0})
+    write_baseline(path, records(training(1)))
+    write_baseline(path, Records({one.key: one}, {"made": CLIPS}))
+    kept = load_baseline(path)
+    assert (len(kept.entries), len(kept.trainings)) == (1, 1)
+    assert kept.summary == "1 entry and 1 training"
+
+
+def test_conditions_of_one_training_may_come_in_parts():
+    parts = [records(Training.of([entry({3}, noise)])) for noise in NOISES]
+    (whole,) = parts[0].joined(parts[1]).trainings.values()
+    assert sorted(whole.entries) == sorted(NOISES)
+    with pytest.raises(BaselineError, match="two encoders called 'mine'"):
+        parts[0].joined(records(Training.of([entry({4}, NOISES[0])])))
+
+
+def test_a_training_that_stands_there_twice_is_told(tmp_path):
+    path = tmp_path / "base.json"
+    write_baseline(path, records(training(0)))
+    plain = read(path)
+    plain["trainings"] *= 2
+    path.write_text(json.dumps(plain), encoding="utf-8")
+    with pytest.raises(BaselineError, match=r"training training-00 of mine stands there twice"):
+        load_baseline(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda one: one.pop("fingerprint"),
+        lambda one: one["conditions"][0].update(lost=["no such clip"]),
+        lambda one: one["conditions"][0].update(value=0.5),
+        lambda one: one["conditions"].append(one["conditions"][0]),
+        lambda one: one.update(corpus="other"),
+    ],
+)
+def test_a_damaged_training_is_told(tmp_path, damage):
+    path = tmp_path / "base.json"
+    write_baseline(path, records(training(0)))
+    plain = read(path)
+    damage(plain["trainings"][0])
+    path.write_text(json.dumps(plain), encoding="utf-8")
+    with pytest.raises(BaselineError, match=r"base\.json"):
+        load_baseline(path)
+
+
+def test_an_encoder_without_fingerprint_is_known_by_its_outcomes():
+    one, other = (Training.of([entry(lost, fingerprint=None)]) for lost in ({1}, {2}))
+    assert one.key != other.key
+    assert one.key == Training.of([entry({1}, fingerprint=None)]).key
+    with pytest.raises(BaselineError, match="two encoders called 'mine'"):
+        Training.of([entry({1}, fingerprint=None), entry({2}, fingerprint=None)])
+
+
+# -- merges
+
+
+def test_trainings_that_both_sides_added_are_all_kept():
+    base = records(training(0))
+    merged, conflicts = merge(
+        base, records(training(0), training(1)), records(training(0), training(2))
+    )
+    assert not conflicts
+    assert merged == records(training(0), training(1), training(2))
+
+
+def test_a_training_that_one_side_deleted_is_gone():
+    base = records(training(0), training(1))
+    merged, conflicts = merge(base, records(training(0)), base)
+    assert (merged, conflicts) == (records(training(0)), [])
+
+
+def test_the_same_training_added_on_two_days_is_no_conflict():
+    later = replace(training(0), added="2999-01-01")
+    merged, conflicts = merge(Records(), records(training(0)), records(later))
+    assert (merged, conflicts) == (records(training(0)), [])
+
+
+def test_a_training_that_both_sides_changed_is_a_conflict():
+    sides = [records(training(0, lost=lost)) for lost in ({0}, {1}, {2})]
+    merged, conflicts = merge(*sides)
+    assert not merged.trainings
+    assert not merged.corpora
+    assert conflicts == ["training training-00 of mine: changed by ours, changed by theirs"]
+
+
+# -- which trainings a new one is compared with
+
+
+def test_those_of_the_same_name_clips_and_conditions_are_compared_with():
+    others = [training(1), training(2), training(3, encoder="other")]
+    before, notes = population(records(*others), [training(0)], place="base.json")
+    assert before == others[:2]
+    assert notes == []
+
+
+def test_a_training_is_compared_with_the_others_where_it_is_there_itself():
+    known = [training(0), training(1), training(2)]
+    before, _ = population(records(*known), [training(1)], place="base.json")
+    assert before == [known[0], known[2]]
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (training(1, corpus="less"), r"other clips, groups or windows \(fewer, 2 clips"),
+        (training(1, seed=7), "with --nnrel-seed=7, and this run has 0"),
+        (training(1, distance="cosine"), "measured by cosine, not euclidean"),
+        (
+            Training.of([entry({1}, NOISES[0], fingerprint="b")]),
+            "grid: without PinkNoise.snr_db=12",
+        ),
+        (training(1, recipe={"engine": "2"}), "transformed otherwise .engine 2 then, 1 now"),
+    ],
+)
+def test_others_are_left_out_and_why(other, why):
+    kept = records(other, training(2))
+    kept.corpora["less"] = Clips("fewer", ("a", "b"), ("a", "b"))
+    before, (note,) = population(kept, [training(0)], place="base.json")
+    assert before == [training(2)]
+    assert note.startswith("1 training of mine in base.json left out (training ")
+    assert re.search(why, note), note
+
+
+def test_more_conditions_than_are_asked_for_do_no_harm():
+    new = Training.of([entry({0}, NOISES[1], fingerprint="new")])
+    before, notes = population(records(training(1), training(2)), [new], place="base.json")
+    assert (len(before), notes) == (2, [])
+    found = judge(before, [new], CLIPS)
+    assert isinstance(found, Retraining)
+    assert found.transforms == (NOISES[1],)
+
+
+# -- what is refused
+
+
+def test_a_training_is_added_once():
+    known = records(training(0))
+    with pytest.raises(BaselineError, match=r"training training-00 of mine .* already; a training"):
+        refuse_known(known, [training(0)], place="base.json")
+    with pytest.raises(
+        BaselineError, match="has the same outcomes as training training-00 of mine"
+    ):
+        refuse_known(known, [training(0, fingerprint="saved otherwise")], place="base.json")
+    twins = [training(1, fingerprint=name) for name in ("one", "two")]
+    with pytest.raises(BaselineError, match="training two of mine has the same outcomes"):
+        refuse_known(known, twins, place="base.json")
+    refuse_known(known, [training(1), training(0, encoder="other")], place="base.json")
+
+
+def test_new_trainings_are_several_of_one_recipe():
+    with pytest.raises(SettingError, match="share a name, and these are called mine, other"):
+        same_recipe([training(0), training(1, encoder="other")])
+    with pytest.raises(SettingError, match="training training-00 of mine is given twice"):
+        same_recipe([training(0), training(1), training(0)])
+
+
+# -- the fixture's check
+
+
+@pytest.fixture(scope="module")
+def rungs(stored):
+    corpus = short_corpus()
+    return Rungs(corpus, [[Identity(), PinkNoise(30), MP3(64)]])
+
+
+def known(rungs, lost, name="mine"):
+    encoder = Known(rungs, lambda severity: severity > 0, clips=lost, name=name)
+    encoder.fingerprint = f"loses {lost}"
+    return encoder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda one: ([one, one], {}), "check takes one encoder; several are trainings of one"),
+        (lambda one: ([], {"retrained": True}), "takes an encoder or several, not an empty list"),
+        (lambda one: (one, {"retrained": True, "rho": True}), "rho and max_drop are of the same"),
+        (lambda one: (one, {"retrained": True, "max_drop": 0.1}), "rho and max_drop are of the"),
+    ],
+)
+def test_the_two_questions_are_not_mixed(rungs, tmp_path, arguments, message):
+    encoder, options = arguments(known(rungs, [0]))
+    with pytest.raises(SettingError, match=message):
+        Baseline(tmp_path / "base.json").check(encoder, [PinkNoise(30)], **options)
+
+
+def test_trainings_are_added_and_judged_without_pytest(rungs, tmp_path):
+    path = tmp_path / "base.json"
+    grid = [PinkNoise(30), MP3(64)]
+    options = {"retrained": True, "corpus": rungs.corpus}
+    adding = Baseline(path, add_training=True)
+    assert adding.check([known(rungs, [i]) for i in (0, 1)], grid, **options) is None
+    with pytest.raises(BaselineError, match=r"is in .* already"):
+        Baseline(path, add_training=True).check(known(rungs, [0]), grid, **options)
+    found = Baseline(path).check(known(rungs, [2]), grid, **options)
+    assert found.verdict == "no worse"
+    assert not found.worse
+    assert not found.undecided
+    assert found.headline.startswith("the recipe of mine is no worse than it was on arrays (1 new")
+    assert len(load_baseline(path).trainings) == 2
+
+
+# -- the command
+
+
+def test_the_command_keeps_the_questions_apart(tmp_path, capsys):
+    paths = [tmp_path / f"{i}.json" for i in range(3)]
+    for number, path in enumerate(paths):
+        write_baseline(path, records(training(number)))
+    files = [str(path) for path in paths]
+    assert main(["compare", *files]) == 2
+    assert "several OLD are trainings of one recipe: --retrained" in capsys.readouterr().err
+    assert main(["compare", "--retrained", "--max-drop=0.1", *files]) == 2
+    assert "--max-drop and --partial are of the same training" in capsys.readouterr().err
+    assert main(["compare", "--retrained", *files]) == 0
+    assert "the recipe of mine is no worse than it was on made (1 new training against 2" in (
+        capsys.readouterr().out
+    )
+    assert main(["compare", "--retrained", files[0], files[0]]) == 2
+    assert "already; a training counts once" in capsys.readouterr().err
+
+
+def test_entries_of_a_baseline_stand_for_a_training(tmp_path, capsys):
+    path = tmp_path / "entries.json"
+    entries = [entry({5}, noise, fingerprint="released") for noise in NOISES]
+    write_baseline(path, Records({e.key: e for e in entries}, {"made": CLIPS}))
+    others = tmp_path / "others.json"
+    write_baseline(others, records(training(0), training(1)))
+    assert main(["compare", "--retrained", str(path), str(others)]) == 2
+    assert "seeds alone move C_W by about" in capsys.readouterr().out
+    assert main(["compare", "--retrained", str(others), str(path)]) == 0
+    other = tmp_path / "other.json"
+    write_baseline(other, records(training(0, encoder="other")))
+    assert main(["compare", "--retrained", str(others), str(other)]) == 2
+    assert "the old files hold no training of other" in capsys.readouterr().out
