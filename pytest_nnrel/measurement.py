@@ -196,7 +196,7 @@ class Details(TypedDict):
     ties: NotRequired[int]
     non_finite: NotRequired[int]
     bootstrap_ci: NotRequired[list[float]]
-    #: What the clips are worth where they share groups, see `consistency.effective_clips`.
+    #: What the clips are worth where they share groups, see `intervals.effective_clips`.
     effective_clips: NotRequired[float]
     within: NotRequired[Rates]
     undefined_replicates: NotRequired[int]
@@ -328,7 +328,7 @@ class Measurement:
         """
         import numpy as np
 
-        from pytest_nnrel import consistency
+        from pytest_nnrel import consistency, intervals
 
         if self.measure not in ("within", "audio"):
             raise UndefinedMeasureError(
@@ -348,7 +348,7 @@ class Measurement:
                 " groups: pass groups=corpus.groups"
             )
         rng = np.random.default_rng(self.details["identity"]["seed"])
-        interval = consistency.interval_of_mean(chances, groups, rng)
+        interval = intervals.interval_of_mean(chances, groups, rng)
         return AmongClips(n, float(chances.mean()), interval)
 
     def _ranks_of_all(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from pytest_nnrel import consistency, ranks, settings
+from pytest_nnrel import consistency, intervals, ranks, settings
 from pytest_nnrel.corpus import Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -250,7 +250,7 @@ def between(
         value = ranks.rank_agreement(ranks_of(in_audio, pairs), ranks_of(latent, pairs))
     with watch("bootstrap"):
         replicates = rho_replicates(in_audio, latent, pairs)
-        ci = consistency.percentile_interval(replicates)
+        ci = intervals.percentile_interval(replicates)
     details["undefined_replicates"] = int(np.isnan(replicates).sum())
     n = len(rendered.question.study.corpus)
     worst = worst_of(latent, rows[1])
@@ -310,16 +310,16 @@ def _measurement(
 ) -> Measurement:
     watch, n = rendered.question.watch, len(outcomes)
     with watch("bootstrap"):
-        replicates = consistency.proportion_replicates(outcomes, bootstrap_samples(space.study))
+        replicates = intervals.proportion_replicates(outcomes, bootstrap_samples(space.study))
     add_qualities(details, space, rows)
     if space.study.is_grouped:
         groups = space.study.corpus.groups
-        details["effective_clips"] = consistency.effective_clips(outcomes, groups)
-    details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
+        details["effective_clips"] = intervals.effective_clips(outcomes, groups)
+    details["bootstrap_ci"] = list(intervals.percentile_interval(replicates))
     return Measurement(
         measure,
         value,
-        consistency.proportion_interval(outcomes, space.study.corpus.groups),
+        intervals.proportion_interval(outcomes, space.study.corpus.groups),
         n,
         tuple(bool(outcome) for outcome in outcomes),
         worst_of(space, rows),
@@ -329,5 +329,5 @@ def _measurement(
 
 
 def _rate_of(rows: Exemplars, study: Study) -> Rate:
-    ci = consistency.proportion_interval(~rows.errors, study.corpus.groups)
+    ci = intervals.proportion_interval(~rows.errors, study.corpus.groups)
     return {"value": consistency.within_consistency(rows), "ci": list(ci)}

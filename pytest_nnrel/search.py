@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import consistency, recording
+from pytest_nnrel import intervals, recording
 from pytest_nnrel.assertions import check_minimum, check_steps, failure_message
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -407,7 +407,7 @@ def _interval(
     rates = weights @ outcomes.T.astype(np.float64) / weights.sum(axis=1, keepdims=True)
     broken = rates < minimum
     first = np.where(broken.any(axis=1), broken.argmax(axis=1), len(positions))
-    tail = (1.0 - consistency.CONFIDENCE) / 2.0
+    tail = (1.0 - intervals.CONFIDENCE) / 2.0
     low = int(np.quantile(first, tail, method="lower"))
     high = int(np.quantile(first, 1.0 - tail, method="higher"))
     if low == len(positions):

@@ -15,6 +15,7 @@ ROOT = Path(pytest_nnrel.__file__).parent
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing"),
     ("lanes", "devices", "scopes", "handover", "identity", "consistency", "registry"),
+    ("intervals",),
     ("measurement",),
     ("store", "settings", "tasks"),
     ("recording",),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
 
-from pytest_nnrel import consistency
+from pytest_nnrel import consistency, intervals
 from pytest_nnrel.errors import DistanceError, TooFewClipsError
 from pytest_nnrel.ranks import rank_pairs
 
@@ -96,17 +96,17 @@ def test_sizes_that_ranks_say_nothing_of_are_refused(n):
 def test_the_interval_of_a_mean_is_over_groups_and_never_of_zero_width():
     chances = np.repeat(np.linspace(0, 1, 12), 4)
     alone, grouped = (
-        consistency.interval_of_mean(chances, groups, np.random.default_rng(0))
+        intervals.interval_of_mean(chances, groups, np.random.default_rng(0))
         for groups in ([str(i) for i in range(48)], [str(i // 4) for i in range(48)])
     )
     # Four copies of each clip: the interval of the groups is twice as wide.
     widths = [high - low for low, high in (alone, grouped)]
     assert widths[1] == pytest.approx(2 * widths[0], rel=0.15)
     for chance in (0.0, 0.25, 1.0):
-        found = consistency.interval_of_mean(
+        found = intervals.interval_of_mean(
             np.full(8, chance), list("aabbccdd"), np.random.default_rng(0)
         )
-        assert found == consistency.wilson_interval(chance, 4)
+        assert found == intervals.wilson_interval(chance, 4)
 
 
 @given(matrices(odd_values), st.integers(1, 9))
@@ -178,7 +178,7 @@ def test_two_spaces_that_fail_together_agree():
     ],
 )
 def test_clips_that_would_narrow_an_interval(value, ci, minimum, expected):
-    found = consistency.clips_to_narrow(value, ci, minimum, 100, limit=100_000)
+    found = intervals.clips_to_narrow(value, ci, minimum, 100, limit=100_000)
     assert found == expected
 
 
@@ -192,8 +192,8 @@ def test_relative_margins_are_shares_of_both_distances():
 
 def test_bootstrap_of_a_proportion_draws_whole_groups():
     outcomes = np.array([True, True, False, False])
-    weights = consistency.drawn(["a", "a", "b", "b"], np.random.default_rng(0), 1000)
-    replicates = consistency.proportion_replicates(outcomes, weights)
+    weights = intervals.drawn(["a", "a", "b", "b"], np.random.default_rng(0), 1000)
+    replicates = intervals.proportion_replicates(outcomes, weights)
     assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
     assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
 
@@ -201,26 +201,26 @@ def test_bootstrap_of_a_proportion_draws_whole_groups():
 @pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (96, 100), (1000, 1000), (7, 9)])
 def test_wilson_interval_is_scipys(successes, n):
     expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    low, high = consistency.wilson_interval(successes / n, n)
+    low, high = intervals.wilson_interval(successes / n, n)
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("n", "low"), [(100, 0.963), (1000, 0.996), (20, 0.839)])
 def test_wilson_interval_of_clips_that_all_pass_has_the_known_lower_bound(n, low):
     # Brown, Cai and DasGupta (2001), Statistical Science 16: (1 + z^2/n)^-1 at p = 1.
-    assert consistency.wilson_interval(1.0, n)[0] == pytest.approx(low, abs=5e-4)
+    assert intervals.wilson_interval(1.0, n)[0] == pytest.approx(low, abs=5e-4)
 
 
 @pytest.mark.parametrize(("share", "minimum"), [(0.9, 0.85), (0.95, 0.96), (1.0, 0.9), (0.0, 0.5)])
 def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
-    needed = consistency.clips_to_decide(share, minimum)
-    low, high = consistency.wilson_interval(round(share * needed) / needed, needed)
+    needed = intervals.clips_to_decide(share, minimum)
+    low, high = intervals.wilson_interval(round(share * needed) / needed, needed)
     assert low >= minimum or high < minimum
     assert needed < 10_000
 
 
 def test_no_number_of_clips_decides_a_value_at_the_minimum():
-    assert consistency.clips_to_decide(0.9, 0.9) is None
+    assert intervals.clips_to_decide(0.9, 0.9) is None
 
 
 @pytest.mark.parametrize(
