@@ -3,8 +3,8 @@
 python benchmarks/coverage.py [--draws N] [--music DISTANCES.npz] [--json FILE]
 
 Simulated: outcomes of clips of one track are beta-binomial. Real: tracks are drawn, with return,
-from recorded music (`grouped_music.py` measures it); the truth is the mean over draws. A track that is
-drawn twice counts as two, which do not compete with each other.
+from recorded music (`grouped_music.py` measures it); the truth is the mean over draws. A track
+that is drawn twice counts as two, which do not compete with each other.
 """
 
 from __future__ import annotations

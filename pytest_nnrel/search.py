@@ -396,7 +396,9 @@ def _search(
     )
 
 
-def interval_of_break(measured: dict[int, Measurement], minimum: float) -> tuple[int | None, int | None]:
+def interval_of_break(
+    measured: dict[int, Measurement], minimum: float
+) -> tuple[int | None, int | None]:
     """Return the positions that the break lies between, by the intervals of C_W at the rungs."""
     positions = list(measured)
     may = [i for i, m in enumerate(measured.values()) if m.ci[0] < minimum]

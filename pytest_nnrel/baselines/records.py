@@ -72,7 +72,8 @@ class Entry:
     fingerprint : str or None
         Of the encoder.
     recipe : dict or None
-        Engine and versions that made the transformed clips.
+        Engine and versions that made the transformed clips; and ``"neighbours": "others"`` where
+        only originals of other groups competed.
     """
 
     key: Key
@@ -105,7 +106,7 @@ class Entry:
             tuple(round(margin, _DECIMALS) for margin in margins),
             tuple(round(float(replicate), _DECIMALS) for replicate in replicates),
             identity["encoder_fingerprint"],
-            details["transform"]["recipe"],
+            _recipe_of(plain),
         )
 
     def as_dict(self, clips: Sequence[str]) -> dict[str, Any]:
@@ -245,7 +246,12 @@ class Records:
     def of_results(cls, plain: Results) -> Records:
         """Return the within-space measurements of a ``results.json``; of rho it has no samples."""
         corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
-        measured = [m for m in plain["measurements"].values() if m["measure"] == "within"]
+        measured = [
+            m
+            for m in plain["measurements"].values()
+            # Under the other reading of eq. 9, a value is not what baselines hold.
+            if m["measure"] == "within" and "neighbours" not in m["details"]["identity"]
+        ]
         found = cls({}, corpora)
         for one in measured:
             entry = Entry.of(one)
@@ -399,6 +405,16 @@ def write_baseline(path: Path, newer: Records) -> None:
         kept = load_baseline(path) if path.exists() else Records()
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, kept.merged(newer).text())
+
+
+def _recipe_of(plain: PlainMeasurement) -> dict[str, Any] | None:
+    """Return what an entry must have in common with another to be compared with it."""
+    details = plain["details"]
+    recipe = details["transform"]["recipe"]
+    # Absent where clips share no groups, from rho, and from what was written before 0.2.
+    if "others" not in details or "neighbours" in details["identity"]:
+        return recipe
+    return {**(recipe or {}), "neighbours": "others"}
 
 
 def _numbers(values: Iterable[float]) -> str:

@@ -100,9 +100,9 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     known = references.load_references(references.bundled_curves())
     return {
         "results": results,
-        "headline": findings.headline(counts),
+        "headline": findings.headline(rows),
         "counts": counts,
-        "status": next((o for o in findings.ORDER if counts[o]), "nothing"),
+        "status": _status(rows),
         "failed": Shown.first(findings.groups_of(rows, ("crashed", "error", "fails")), MAX_GROUPS),
         "undecided": Shown.first(findings.groups_of(rows, ("undecided",)), MAX_GROUPS),
         "steps": findings.next_steps(rows, measurements.values(), heard=next(audible, "")),
@@ -131,9 +131,20 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     }
 
 
+def _status(rows: Sequence[findings.Row]) -> str:
+    """Return what the page is coloured by: the gravest outcome; holding on few is no plain one."""
+    if not rows:
+        return "nothing"
+    on_few = any(row.holds_on_few for row in rows)
+    return "few" if on_few and rows[0].outcome == "holds" else rows[0].outcome
+
+
 def _corpora(conditions: Iterable[Conditions]) -> list[dict[str, Any]]:
-    corpora = [of_corpus.corpus for of_corpus in conditions]
-    return [c | {"drop": describe_drop(c["clips"], c["groups"])} for c in corpora]
+    return [
+        of.corpus | {"drop": describe_drop(of.corpus["clips"], of.corpus["groups"]),
+                     "chance": of.chance}
+        for of in conditions
+    ]  # fmt: skip
 
 
 def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:
