@@ -1,9 +1,9 @@
-"""Measure distances of real grouped music, for `coverage.py`.
+"""Measure distances of real grouped music, for `interval_coverage.py`.
 
 python benchmarks/grouped_music.py FOLDER DISTANCES.npz [--segments N] [--encoders mfcc at]
 
 FOLDER holds recorded tracks, such as Debian's games have (`python -m reference_models data collect`
-gathers some). Distances go to a file that `coverage.py --music` reads.
+gathers some). Distances go to a file that `interval_coverage.py --music` reads.
 """
 
 from __future__ import annotations

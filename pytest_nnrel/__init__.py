@@ -43,6 +43,7 @@ _HOMES = {
     "pytest_nnrel.families": ("check_family",),
     "pytest_nnrel.measures": (
         "audio_consistency",
+        "audit_corpus",
         "between_consistency",
         "within_consistency",
     ),
@@ -139,6 +140,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.families import check_family as check_family
     from pytest_nnrel.measurement import Measurement as Measurement
     from pytest_nnrel.measures import audio_consistency as audio_consistency
+    from pytest_nnrel.measures import audit_corpus as audit_corpus
     from pytest_nnrel.measures import between_consistency as between_consistency
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone

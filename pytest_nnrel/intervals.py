@@ -147,7 +147,7 @@ def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
 def proportion_interval(outcomes: Flags | Matrix, groups: Sequence[str]) -> tuple[float, float]:
     """Return the 95 % interval of a proportion: Wilson's of what the clips are worth.
 
-    `benchmarks/coverage.py` compares it with others.
+    `benchmarks/interval_coverage.py` compares it with others.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from pytest_nnrel import consistency, intervals, ranks, settings
+from pytest_nnrel.audit import Audit, audit
 from pytest_nnrel.corpus import Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -29,7 +30,7 @@ from pytest_nnrel.experiment.spaces import (
 )
 from pytest_nnrel.experiment.study import Neighbours, question, study_of
 from pytest_nnrel.measurement import Measurement
-from pytest_nnrel.recording import record_measurement
+from pytest_nnrel.recording import record_audit, record_measurement
 from pytest_nnrel.transforms import as_transform
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def within_consistency(
     if reported:
         rendered = render(question(study, settled))
         record_measurement(audio(rendered, resolve_distance("dtw", "audio")))
+        record_audit(study.corpus.fingerprint, audit(study).as_dict())
     return measurement
 
 
@@ -181,6 +183,27 @@ def between_consistency(
     measurement = between(embedded, measure, in_audio, latent, pairs)
     record_measurement(measurement)
     return measurement
+
+
+def audit_corpus(corpus: Corpus | None = None) -> Audit:
+    """Look for recordings that are in a corpus twice, and for clips that are not what they seem.
+
+    Parameters
+    ----------
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+
+    Returns
+    -------
+    Audit
+        Near-twins with what they cost, silence, clipping, DC offset and cut-off frequencies.
+
+    Raises
+    ------
+    NNRelError
+        If the corpus cannot be measured.
+    """
+    return audit(study_on(corpus))
 
 
 def run_corpus() -> Corpus:

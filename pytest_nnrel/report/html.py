@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_nnrel.audit import Audit
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
 from pytest_nnrel.report.results import conditions_of, told_apart
@@ -124,6 +125,7 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "map_size": projection.SIZE,
         "rows": Shown.first(rows, MAX_ROWS),
         "corpora": _corpora(conditions),
+        "audits": [Audit.from_dict(audit).lines() for audit in results.get("audits", {}).values()],
         "aliases": sorted(set().union(*(of_corpus.aliases for of_corpus in conditions))),
         "unchanged": sorted(set().union(*(of_corpus.unchanged for of_corpus in conditions))),
         "engines": _engines(measurements.values()),

@@ -71,6 +71,7 @@ class Collector:
         """
         measurements: dict[str, PlainMeasurement] = {}
         corpora: dict[str, dict[str, Any]] = {}
+        audits: dict[str, dict[str, Any]] = {}
         tests = []
         for test, phases in sorted(self._phases.items()):
             verdicts = []
@@ -79,6 +80,7 @@ class Collector:
                 if carried is not None:
                     measurements.update(carried["measurements"])
                     corpora.update(carried["corpora"])
+                    audits.update(carried["audits"])
                     verdicts += carried["verdicts"]
                     extras |= {key: carried[key] for key in _OF_HYPOTHESIS if carried.get(key)}
             outcomes = {outcome for outcome, _ in phases.values()}
@@ -96,6 +98,7 @@ class Collector:
             "run": about["run"],
             "environment": _environment(),
             "corpora": dict(sorted(corpora.items())),
+            "audits": dict(sorted(audits.items())),
             "measurements": _without_graver_maps(dict(sorted(measurements.items()))),
             "tests": tests,
         }

@@ -29,6 +29,7 @@ LAYERS = (
     ("comparison",),
     ("ranks",),
     ("experiment",),
+    ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
     ("search", "monotonicity", "sanity", "baselines", "families"),

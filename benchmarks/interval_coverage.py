@@ -1,6 +1,6 @@
 """How often 95 % intervals hold the truth where clips share tracks, of several methods.
 
-python benchmarks/coverage.py [--draws N] [--music DISTANCES.npz] [--json FILE]
+python benchmarks/interval_coverage.py [--draws N] [--music DISTANCES.npz] [--json FILE]
 
 Simulated: outcomes of clips of one track are beta-binomial. Real: tracks are drawn, with return,
 from recorded music (`grouped_music.py` measures it); the truth is the mean over draws. A track
