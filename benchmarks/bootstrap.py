@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from tables import machine, print_table, seconds
 
 from pytest_nnrel import ranks
-from pytest_nnrel.consistency import drawn
+from pytest_nnrel.intervals import drawn
 
 
 def main() -> None:

@@ -44,9 +44,9 @@ from pytest_nnrel import (
     settings,
     within_consistency,
 )
-from pytest_nnrel.consistency import REPLICATES, drawn
 from pytest_nnrel.distances import pairwise_distances
 from pytest_nnrel.distances.alignment import align
+from pytest_nnrel.intervals import REPLICATES, drawn
 from pytest_nnrel.transforms.noise import pink_noise
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ _HOMES = {
         "CacheWarning",
         "CorpusError",
         "CorpusWarning",
+        "FewClipsWarning",
         "DistanceError",
         "EncoderError",
         "EngineError",
@@ -42,6 +43,7 @@ _HOMES = {
     "pytest_nnrel.families": ("check_family",),
     "pytest_nnrel.measures": (
         "audio_consistency",
+        "audit_corpus",
         "between_consistency",
         "within_consistency",
     ),
@@ -130,6 +132,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
     from pytest_nnrel.errors import FamilyError as FamilyError
+    from pytest_nnrel.errors import FewClipsWarning as FewClipsWarning
     from pytest_nnrel.errors import MagnitudeError as MagnitudeError
     from pytest_nnrel.errors import NNRelError as NNRelError
     from pytest_nnrel.errors import NNRelWarning as NNRelWarning
@@ -142,6 +145,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.families import check_family as check_family
     from pytest_nnrel.measurement import Measurement as Measurement
     from pytest_nnrel.measures import audio_consistency as audio_consistency
+    from pytest_nnrel.measures import audit_corpus as audit_corpus
     from pytest_nnrel.measures import between_consistency as between_consistency
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone

@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_nnrel import settings
 from pytest_nnrel.errors import (
@@ -134,6 +134,11 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("ours", type=Path, help="one of them, which the result is written to")
     merge.add_argument("theirs", type=Path, help="the other")
 
+    audit = _add(commands, "audit", _audit, "tell what is odd in a corpus: near-twins, silence,"
+                 " clipping, offsets, cut-off frequencies")  # fmt: skip
+    audit.add_argument("corpus", help="as --nnrel-corpus")
+    _add_geometry(audit)
+
     cache = _add(commands, "cache", _cache, "tell or clear what is kept between runs")
     cache.add_argument("--dir", type=Path, help="as --nnrel-cache (default: the user's)")
     cache.add_argument("--clear", action="store_true", help="delete all of it")
@@ -190,10 +195,22 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     show.add_argument("--play", action="store_true", help="play them, where there is a player")
     show.add_argument("--corpus", help="as --nnrel-corpus (default: that of --results, or bundled)")
     show.add_argument("--seed", type=int, help="as --nnrel-seed (default: that of --results, or 0)")
-    show.add_argument("--sample-rate", type=int, metavar="HZ", help="of a folder's clips")
+    _add_geometry(show)
+
+
+def _add_geometry(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--sample-rate", type=int, metavar="HZ", help="of a folder's clips")
     for name in ("--source-seconds", "--window-seconds"):
-        show.add_argument(name, type=float, metavar="SECONDS", help="of a folder's clips")
-    show.add_argument("--segments", type=int, metavar="N", help="of each file of a folder")
+        command.add_argument(name, type=float, metavar="SECONDS", help="of a folder's clips")
+    command.add_argument("--segments", type=int, metavar="N", help="of each file of a folder")
+
+
+def _geometry(chosen: argparse.Namespace) -> dict[str, Any]:
+    return {
+        name: getattr(chosen, name)
+        for name in ("sample_rate", "source_seconds", "window_seconds", "segments")
+        if getattr(chosen, name) is not None
+    }
 
 
 def _show(chosen: argparse.Namespace) -> None:
@@ -201,11 +218,7 @@ def _show(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.corpus import BUNDLED, open_corpus
     from pytest_nnrel.transforms import parse_transform
 
-    geometry = {
-        name: getattr(chosen, name)
-        for name in ("sample_rate", "source_seconds", "window_seconds", "segments")
-        if getattr(chosen, name) is not None
-    }
+    geometry = _geometry(chosen)
     if chosen.seed is not None and chosen.seed < 0:
         raise SettingError(f"--seed takes a whole number of 0 or more, not {chosen.seed}")
     for module in chosen.modules:
@@ -352,6 +365,13 @@ def _merge(chosen: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if conflicts else 0
+
+
+def _audit(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.corpus import open_corpus
+    from pytest_nnrel.measures import audit_corpus
+
+    print(audit_corpus(open_corpus(chosen.corpus, **_geometry(chosen))))
 
 
 def _cache(chosen: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import shlex
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel import consistency, measures, recording
+from pytest_nnrel import intervals, measures, recording
 from pytest_nnrel.corpus import (
     BUNDLED,
     SAMPLE_RATE,
@@ -280,9 +280,9 @@ def too_few_clips(measurement: Measurement, minimum: float) -> str:
     value, n = measurement.value, measurement.n
     if measurement.outcomes:
         effective = measurement.details.get("effective_clips", n)
-        needed = consistency.clips_to_decide(value, minimum, per_clip=effective / n)
+        needed = intervals.clips_to_decide(value, minimum, per_clip=effective / n)
     else:
-        needed = consistency.clips_to_narrow(value, measurement.ci, minimum, n)
+        needed = intervals.clips_to_narrow(value, measurement.ci, minimum, n)
     enough = (
         f"about {needed:,} clips would decide at this value"
         if needed

@@ -91,5 +91,9 @@ class CacheWarning(NNRelWarning):
     """The cache on disk cannot be used as asked; results are right, later runs are slower."""
 
 
+class FewClipsWarning(NNRelWarning):
+    """Verdicts that hold on so few clips that this shows little."""
+
+
 class CorpusWarning(NNRelWarning):
     """A corpus that can be measured, but whose figures need care."""

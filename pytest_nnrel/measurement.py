@@ -196,7 +196,7 @@ class Details(TypedDict):
     ties: NotRequired[int]
     non_finite: NotRequired[int]
     bootstrap_ci: NotRequired[list[float]]
-    #: What the clips are worth where they share groups, see `consistency.effective_clips`.
+    #: What the clips are worth where they share groups, see `intervals.effective_clips`.
     effective_clips: NotRequired[float]
     within: NotRequired[Rates]
     undefined_replicates: NotRequired[int]
@@ -229,7 +229,8 @@ class AmongClips:
         Clips.
     value : float
     ci : (float, float)
-        95 % bootstrap interval, over the clips measured or their groups.
+        95 % interval, over the clips measured or their groups: Wilson's, of as many outcomes as
+        the chances of the clips are worth.
     """
 
     n: int
@@ -311,7 +312,7 @@ class Measurement:
             From 2 to the number of clips measured; less where clips share groups, by the relatives
             that do not compete.
         groups : sequence of str, optional
-            `Corpus.groups`, over which the interval is bootstrapped; needed where clips share one.
+            `Corpus.groups`, which the interval is over; needed where clips share one.
 
         Returns
         -------
@@ -328,7 +329,7 @@ class Measurement:
         """
         import numpy as np
 
-        from pytest_nnrel import consistency
+        from pytest_nnrel import consistency, intervals
 
         if self.measure not in ("within", "audio"):
             raise UndefinedMeasureError(
@@ -347,9 +348,7 @@ class Measurement:
                 f"{self.n} clips of {count} groups were measured, and {given}; the interval is over"
                 " groups: pass groups=corpus.groups"
             )
-        rng = np.random.default_rng(self.details["identity"]["seed"])
-        interval = consistency.interval_of_mean(chances, groups, rng)
-        return AmongClips(n, float(chances.mean()), interval)
+        return AmongClips(n, float(chances.mean()), intervals.proportion_interval(chances, groups))
 
     def _ranks_of_all(self) -> tuple[int, ...]:
         if len(self.ranks) != self.n or self.n < 2:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from pytest_nnrel import consistency, ranks, settings
+from pytest_nnrel import consistency, intervals, ranks, settings
+from pytest_nnrel.audit import Audit, audit
 from pytest_nnrel.corpus import Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -29,7 +30,7 @@ from pytest_nnrel.experiment.spaces import (
 )
 from pytest_nnrel.experiment.study import Neighbours, question, study_of
 from pytest_nnrel.measurement import Measurement
-from pytest_nnrel.recording import record_measurement
+from pytest_nnrel.recording import record_audit, record_measurement
 from pytest_nnrel.transforms import as_transform
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def within_consistency(
     if reported:
         rendered = render(question(study, settled))
         record_measurement(audio(rendered, resolve_distance("dtw", "audio")))
+        record_audit(study.corpus.fingerprint, audit(study).as_dict())
     return measurement
 
 
@@ -183,6 +185,27 @@ def between_consistency(
     return measurement
 
 
+def audit_corpus(corpus: Corpus | None = None) -> Audit:
+    """Look for recordings that are in a corpus twice, and for clips that are not what they seem.
+
+    Parameters
+    ----------
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+
+    Returns
+    -------
+    Audit
+        Near-twins with what they cost, silence, clipping, DC offset and cut-off frequencies.
+
+    Raises
+    ------
+    NNRelError
+        If the corpus cannot be measured.
+    """
+    return audit(study_on(corpus))
+
+
 def run_corpus() -> Corpus:
     """Return the run's corpus; outside pytest, the bundled one."""
     chosen = settings.active().corpus
@@ -250,7 +273,7 @@ def between(
         value = ranks.rank_agreement(ranks_of(in_audio, pairs), ranks_of(latent, pairs))
     with watch("bootstrap"):
         replicates = rho_replicates(in_audio, latent, pairs)
-        ci = consistency.percentile_interval(replicates)
+        ci = intervals.percentile_interval(replicates)
     details["undefined_replicates"] = int(np.isnan(replicates).sum())
     n = len(rendered.question.study.corpus)
     worst = worst_of(latent, rows[1])
@@ -310,16 +333,16 @@ def _measurement(
 ) -> Measurement:
     watch, n = rendered.question.watch, len(outcomes)
     with watch("bootstrap"):
-        replicates = consistency.proportion_replicates(outcomes, bootstrap_samples(space.study))
+        replicates = intervals.proportion_replicates(outcomes, bootstrap_samples(space.study))
     add_qualities(details, space, rows)
     if space.study.is_grouped:
         groups = space.study.corpus.groups
-        details["effective_clips"] = consistency.effective_clips(outcomes, groups)
-    details["bootstrap_ci"] = list(consistency.percentile_interval(replicates))
+        details["effective_clips"] = intervals.effective_clips(outcomes, groups)
+    details["bootstrap_ci"] = list(intervals.percentile_interval(replicates))
     return Measurement(
         measure,
         value,
-        consistency.proportion_interval(outcomes, space.study.corpus.groups),
+        intervals.proportion_interval(outcomes, space.study.corpus.groups),
         n,
         tuple(bool(outcome) for outcome in outcomes),
         worst_of(space, rows),
@@ -329,5 +352,5 @@ def _measurement(
 
 
 def _rate_of(rows: Exemplars, study: Study) -> Rate:
-    ci = consistency.proportion_interval(~rows.errors, study.corpus.groups)
+    ci = intervals.proportion_interval(~rows.errors, study.corpus.groups)
     return {"value": consistency.within_consistency(rows), "ci": list(ci)}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import consistency, recording
+from pytest_nnrel import consistency, intervals, recording
 from pytest_nnrel.assertions import check_asked, check_steps, outcome_of, too_few_clips
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -198,7 +198,7 @@ def _measure(
 def _mean(study: Study, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
     weights = bootstrap_samples(study)
     replicates = weights @ of_clips / weights.sum(axis=1)
-    return float(of_clips.mean()), consistency.percentile_interval(replicates)
+    return float(of_clips.mean()), intervals.percentile_interval(replicates)
 
 
 def _failure_message(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:

@@ -234,7 +234,7 @@ def resample(
     ----------
     ranked : Ranks
     drawn : int32[samples, n]
-        How often each clip is drawn, see `consistency.drawn`.
+        How often each clip is drawn, see `intervals.drawn`.
     jobs : int or None
         Tasks side by side, see `run_tasks`; the result does not depend on it.
     progress : callable, optional

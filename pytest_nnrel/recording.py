@@ -64,6 +64,7 @@ class Results(TypedDict):
     run: dict[str, Any]
     environment: dict[str, str]
     corpora: dict[str, dict[str, Any]]
+    audits: NotRequired[dict[str, dict[str, Any]]]
     measurements: dict[str, PlainMeasurement]
     tests: list[PlainTest]
 
@@ -133,6 +134,8 @@ class Sink:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     #: Clips and groups of the corpora that measurements are of, by fingerprint.
     corpora: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: What is odd in them, by fingerprint.
+    audits: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Content for baseline files, by their paths.
     baselines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -146,6 +149,7 @@ class Sink:
             "measurements": self.measurements,
             "verdicts": self.verdicts,
             "corpora": self.corpora,
+            "audits": self.audits,
             "baselines": self.baselines,
         }
 
@@ -155,13 +159,15 @@ class Sink:
             self.measurements |= content["measurements"]
             self.verdicts += content["verdicts"]
             self.corpora |= content["corpora"]
+            self.audits |= content["audits"]
             self.baselines += content["baselines"]
 
     def take(self) -> dict[str, Any]:
         """Return the content, and start anew."""
         with self._changing:
             content = self.as_dict()
-            self.measurements, self.verdicts, self.corpora, self.baselines = {}, [], {}, []
+            self.measurements, self.verdicts, self.baselines = {}, [], []
+            self.corpora, self.audits = {}, {}
         return content
 
     @property
@@ -234,6 +240,11 @@ def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[No
 def record_corpus(fingerprint: str, listing: dict[str, Any]) -> None:
     """Keep the clips and groups of a corpus, if a sink is open."""
     _record(corpora={fingerprint: listing})
+
+
+def record_audit(fingerprint: str, audit: dict[str, Any]) -> None:
+    """Keep what is odd in a corpus, if a sink is open."""
+    _record(audits={fingerprint: audit})
 
 
 def record_baseline(path: str, content: dict[str, Any]) -> bool:

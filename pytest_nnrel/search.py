@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import consistency, recording
+from pytest_nnrel import recording
 from pytest_nnrel.assertions import check_minimum, check_steps, failure_message
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
-from pytest_nnrel.experiment.spaces import bootstrap_samples
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on, within
 from pytest_nnrel.progress import progress
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.experiment.encoding import Listener
-    from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import Measurement
 
 #: Steps of the grid, from the identity to the end of the ladder.
@@ -94,8 +92,9 @@ class Break:
         Position of the mildest rung that is below the minimum; the rung before it holds. None if
         no rung that was measured is.
     interval : tuple of int and (int or None)
-        Positions that the mildest such rung lies between in 95 % of bootstrap samples of clips or
-        groups, rounded outward to rungs that were measured; None for an end beyond the ladder.
+        Positions that the mildest such rung lies between: the mildest that may be below the minimum
+        by the 95 % intervals of C_W, and the mildest that surely is, rounded outward to rungs that
+        were measured; None for an end beyond the ladder.
     clips : tuple of ClipBreak
         In the corpus's order.
     """
@@ -392,31 +391,23 @@ def _search(
         measured,
         minimum,
         at,
-        _interval(study, measured, minimum),
+        interval_of_break(measured, minimum),
         _clip_breaks(study.corpus.ids, rungs, measured),
     )
 
 
-def _interval(
-    study: Study, measured: dict[int, Measurement], minimum: float
+def interval_of_break(
+    measured: dict[int, Measurement], minimum: float
 ) -> tuple[int | None, int | None]:
-    """Return the positions between which bootstrap samples break, rounded outward."""
+    """Return the positions that the break lies between, by the intervals of C_W at the rungs."""
     positions = list(measured)
-    outcomes = np.array([m.outcomes for m in measured.values()])
-    weights = bootstrap_samples(study)
-    rates = weights @ outcomes.T.astype(np.float64) / weights.sum(axis=1, keepdims=True)
-    broken = rates < minimum
-    first = np.where(broken.any(axis=1), broken.argmax(axis=1), len(positions))
-    tail = (1.0 - consistency.CONFIDENCE) / 2.0
-    low = int(np.quantile(first, tail, method="lower"))
-    high = int(np.quantile(first, 1.0 - tail, method="higher"))
-    if low == len(positions):
+    may = [i for i, m in enumerate(measured.values()) if m.ci[0] < minimum]
+    surely = [position for position, m in measured.items() if m.ci[1] < minimum]
+    if not may:
         return None, None
-    # The break of a sample lies above the last rung that was measured before it.
-    return (
-        0 if low == 0 else positions[low - 1] + 1,
-        None if high == len(positions) else positions[high],
-    )
+    # The break lies above the last rung that was measured and surely holds.
+    low = 0 if may[0] == 0 else positions[may[0] - 1] + 1
+    return low, surely[0] if surely else None
 
 
 def _clip_breaks(

@@ -53,24 +53,61 @@ def delta(own, others):
     return 0
 
 
-def deltas(distances):
-    """Exemplar errors of an (n, n) matrix: row p transformed, column q original."""
+def deltas(distances, groups=None):
+    """Exemplar errors of an (n, n) matrix: row p transformed, column q original.
+
+    Of grouped clips, originals of other groups compete.
+    """
     n = len(distances)
-    return [delta(distances[p][p], [distances[p][q] for q in range(n) if q != p]) for p in range(n)]
+    groups = range(n) if groups is None else groups
+    return [
+        delta(distances[p][p], [distances[p][q] for q in range(n) if groups[q] != groups[p]])
+        for p in range(n)
+    ]
 
 
-def within(distances):
+def within(distances, groups=None):
     """C_W, paper eq. 10."""
-    errors = deltas(distances)
+    errors = deltas(distances, groups)
     return (len(errors) - sum(errors)) / len(errors)
 
 
-def among(distances, n):
-    """C_W among n clips: its mean over all corpora of n of them."""
-    corpora = list(combinations(range(len(distances)), n))
-    return sum(
-        within([[distances[p][q] for q in corpus] for p in corpus]) for corpus in corpora
-    ) / len(corpora)
+def among(distances, n, groups=None):
+    """C_W among n clips: the mean over clips, and over all choices of n - 1 that compete."""
+    clips = range(len(distances))
+    groups = clips if groups is None else groups
+    kept = []
+    for p in clips:
+        others = [q for q in clips if groups[q] != groups[p]]
+        choices = list(combinations(others, n - 1))
+        right = [1 - delta(distances[p][p], [distances[p][q] for q in some]) for some in choices]
+        kept.append(sum(right) / len(right))
+    return sum(kept) / len(kept)
+
+
+def effective_clips(outcomes, groups):
+    """What clips are worth: variance by leaving out one group at a time, against p (1 - p) / n."""
+    n, names = len(outcomes), sorted(set(groups))
+    k = len(names)
+    if k == n:
+        return n
+    share = sum(outcomes) / n
+    if k == 1 or share in (0, 1):
+        return k
+    moves = []
+    for name in names:
+        left = [outcome for outcome, group in zip(outcomes, groups) if group != name]
+        moves.append(sum(left) / len(left) - share)
+    variance = (k - 1) / k * sum(move**2 for move in moves)
+    degrees = k - 1
+    if variance:
+        kurtosis = sum(move**4 for move in moves) / k / (sum(move**2 for move in moves) / k) ** 2
+        if kurtosis > 1:
+            degrees = min(degrees, max(1, 2 * k / (kurtosis - 1)))
+    independent = share * (1 - share) / n
+    effect = max(1, variance / independent)
+    unsure = (student_t.ppf(0.975, degrees) / student_t.ppf(0.975, n - 1)) ** 2
+    return max(1, n / effect / unsure)
 
 
 def accuracy(audio, latent):

@@ -196,7 +196,11 @@ class Comparison:
             f"  smallest drop that {n} clips can show: {drop}; to"
             f" name one of {k} conditions it takes {comparison.smallest_named_loss(k)}"
         )
-        unversioned = {c.after.key.transform for c in self.changes if c.after.recipe is None}
+        unversioned = {
+            c.after.key.transform
+            for c in self.changes
+            if not (c.after.recipe or {}).keys() - {"neighbours"}
+        }
         if unversioned:
             found.append(
                 f"  whether {', '.join(sorted(unversioned)[:LISTED])} changed itself cannot be"
@@ -384,14 +388,17 @@ def _conditions(keys: Iterable[Key]) -> str:
 
 
 def other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
-    """Return how transformed clips were made then and now, where that differs."""
-    names = sorted({*(before or {}), *(now or {})})
+    """Return how values came about then and now, where that differs."""
+    then, today = ({"neighbours": "all", **(recipe or {})} for recipe in (before, now))
     changed = [
-        f"{name} {(before or {}).get(name)} then, {(now or {}).get(name)} now"
-        for name in names
-        if (before or {}).get(name) != (now or {}).get(name)
+        f"{name} {then.get(name)} then, {today.get(name)} now"
+        for name in sorted({*then, *today})
+        if then.get(name) != today.get(name)
     ]
-    return f"its clips were transformed otherwise ({'; '.join(changed)})"
+    how = "its clips were transformed otherwise"
+    if then["neighbours"] != today["neighbours"]:
+        how = "other originals competed: relatives of the own group count as errors, or do not"
+    return f"{how} ({'; '.join(changed)})"
 
 
 def _why_not(before: set[Key], after: set[Key], old: Records, new: Records) -> str:

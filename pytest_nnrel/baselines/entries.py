@@ -55,7 +55,8 @@ class Entry:
     fingerprint : str or None
         Of the encoder.
     recipe : dict or None
-        Engine and versions that made the transformed clips.
+        Engine and versions that made the transformed clips; and ``"neighbours": "others"`` where
+        only originals of other groups competed.
     """
 
     key: Key
@@ -88,7 +89,7 @@ class Entry:
             tuple(round(margin, _DECIMALS) for margin in margins),
             tuple(round(float(replicate), _DECIMALS) for replicate in replicates),
             identity["encoder_fingerprint"],
-            details["transform"]["recipe"],
+            _recipe_of(plain),
         )
 
     def as_dict(self, clips: Sequence[str]) -> dict[str, Any]:
@@ -198,3 +199,13 @@ def namesakes(key: Key) -> str:
 def _numbers(values: Iterable[float]) -> str:
     """Return numbers in one line, which JSON's indentation would spread over many."""
     return " ".join("nan" if math.isnan(v) else f"{v:.{_DECIMALS}g}" for v in values)
+
+
+def _recipe_of(plain: PlainMeasurement) -> dict[str, Any] | None:
+    """Return what an entry must have in common with another to be compared with it."""
+    details = plain["details"]
+    recipe = details["transform"]["recipe"]
+    # Absent where clips share no groups, from rho, and from what was written before 0.2.
+    if "others" not in details or "neighbours" in details["identity"]:
+        return recipe
+    return {**(recipe or {}), "neighbours": "others"}

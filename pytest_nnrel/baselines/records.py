@@ -145,7 +145,8 @@ def _measured(plain: Results) -> tuple[dict[str, Clips], list[Entry]]:
     corpora = {k: Clips.of(listing) for k, listing in plain.get("corpora", {}).items()}
     entries = []
     for one in plain["measurements"].values():
-        if one["measure"] != "within":
+        # Under the other reading of eq. 9, a value is not what baselines hold.
+        if one["measure"] != "within" or "neighbours" in one["details"]["identity"]:
             continue
         entry = Entry.of(one)
         clips = corpora.get(entry.key.corpus)

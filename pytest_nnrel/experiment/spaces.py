@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel import ranks
-from pytest_nnrel.consistency import REPLICATES, as_blocks, drawn, exemplars
+from pytest_nnrel.consistency import as_blocks, exemplars
 from pytest_nnrel.distances import (
     companions,
     distance_recipe,
@@ -20,6 +20,7 @@ from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.study import Known, Study
 from pytest_nnrel.identity import behaviour_of
+from pytest_nnrel.intervals import REPLICATES, drawn
 from pytest_nnrel.keys import key_of
 from pytest_nnrel.progress import progress
 from pytest_nnrel.store import digest

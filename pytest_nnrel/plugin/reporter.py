@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import time
+import warnings
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.errors import FewClipsWarning, NNRelError
 from pytest_nnrel.plugin.stash import CARRIED
 
 if TYPE_CHECKING:
@@ -137,10 +138,14 @@ class Reporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         lines: list[str] = []
+        few = ""
         if self._collector is not None:
+            from pytest_nnrel.report.findings import few_text, rows_of
             from pytest_nnrel.report.terminal import summary_lines
 
-            lines = summary_lines(self._collector.results(self._about(0)))
+            results = self._collector.results(self._about(0))
+            lines = summary_lines(results)
+            few = few_text(rows_of(results["tests"], results["measurements"]))
         lines += [f"baseline: {what} written to {path}" for path, what in self._written.items()]
         lines += self._notes
         if self._problem is not None:
@@ -151,3 +156,8 @@ class Reporter:
             terminalreporter.write_sep("=", "nnrel")
             for line in lines:
                 terminalreporter.write_line(line)
+        if few:
+            try:
+                warnings.warn(few, FewClipsWarning, stacklevel=1)
+            except FewClipsWarning:  # where warnings are errors; hooks do not raise
+                terminalreporter.write_line(few, yellow=True)

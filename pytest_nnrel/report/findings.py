@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_nnrel.assertions import too_few_clips
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.measurement import Measurement
-from pytest_nnrel.report.results import describe_rates, describe_value, kind_of, subject_of
+from pytest_nnrel.report.results import describe_beside, describe_value, kind_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement
     from pytest_nnrel.recording import PlainTest, PlainVerdict
 
+#: Tests that a warning names.
+LISTED = 8
 #: Outcomes in the order in which the page lists them.
 ORDER = ("crashed", "error", "fails", "undecided", "holds")
+#: Clips, or groups of them, below which a verdict that holds shows little: of nine that all pass,
+#: the interval of C_W begins at .7.
+FEW = 10
 #: Outcomes in words, for sentences.
 WORDS = {
     "crashed": "crashed",
@@ -60,6 +65,8 @@ class Row:
         The measurement that it rests on, where it is one.
     anchor : str
         Its name on the page.
+    on : str
+        Clips that it rests on, or groups of them, where they are fewer than `FEW`; else empty.
     """
 
     test: str
@@ -68,6 +75,12 @@ class Row:
     verdict: PlainVerdict = field(default_factory=lambda: _NO_VERDICT)
     measured: PlainMeasurement | None = None
     anchor: str = ""
+    on: str = ""
+
+    @property
+    def holds_on_few(self) -> bool:
+        """Whether it holds, which shows little."""
+        return self.outcome == "holds" and bool(self.on)
 
     @property
     def subject(self) -> str:
@@ -100,7 +113,7 @@ class Row:
 
     @property
     def beside(self) -> str:
-        return describe_rates(self.measured) if self.measured else ""
+        return describe_beside(self.measured) if self.measured else ""
 
     @property
     def spare(self) -> float:
@@ -161,9 +174,35 @@ def rows_of(tests: Iterable[PlainTest], measurements: Mapping[str, PlainMeasurem
                 message = "\n".join([message, *_hypothesis_lines(test)])
             key = verdict["measurement"]
             measured = None if key is None else measurements.get(key)
-            rows.append(Row(name, verdict["outcome"], message, verdict, measured))
+            corpora = [
+                measurements[one]["details"]["corpus"]
+                for one in filter(None, (key, *verdict["covers"]))
+                if one in measurements
+            ]
+            on = few_clips(min(corpora, key=lambda corpus: corpus["groups"])) if corpora else ""
+            rows.append(Row(name, verdict["outcome"], message, verdict, measured, on=on))
     rows.sort(key=lambda row: (ORDER.index(row.outcome), row.spare))
     return [replace(row, anchor=f"verdict-{i}") for i, row in enumerate(rows)]
+
+
+def few_clips(corpus: CorpusFacts) -> str:
+    """Return how many clips, or groups of them, a corpus has, where they are few."""
+    clips, groups = corpus["clips"], corpus["groups"]
+    if groups >= FEW:
+        return ""
+    return f"{clips} clips" if clips == groups else f"{clips} clips of {groups} groups"
+
+
+def few_text(rows: Iterable[Row]) -> str:
+    """Return which tests hold on few clips, and that this shows little; empty where none does."""
+    tests = list(dict.fromkeys(row.test for row in rows if row.holds_on_few))
+    if not tests:
+        return ""
+    more = f" and {len(tests) - LISTED} more" if len(tests) > LISTED else ""
+    return (
+        f"fewer than {FEW} clips, or groups of them, show little: {', '.join(tests[:LISTED])}{more}"
+        f" {'hold' if len(tests) > 1 else 'holds'} on so few; measure more"
+    )
 
 
 def _hypothesis_lines(test: PlainTest) -> list[str]:
@@ -208,15 +247,20 @@ def tally(rows: Iterable[Row]) -> dict[str, int]:
     return counts
 
 
-def headline(counts: dict[str, int]) -> str:
+def headline(rows: Sequence[Row]) -> str:
     """Return the verdict on the run in a sentence."""
+    counts = tally(rows)
     total = sum(counts.values())
     if not total:
         return "Nothing was judged in this run."
+    few = sum(row.holds_on_few for row in rows)
+    on_few = f", {few:,} of them on fewer than {FEW} clips" if few else ""
+    if few == total == 1:
+        on_few = f", on fewer than {FEW} clips"
     bad = [f"{counts[o]:,} {WORDS[o]}" for o in ORDER[:-1] if counts[o]]
     if bad:
-        return f"{', '.join(bad)}; {counts['holds']:,} of {total:,} verdicts hold."
-    return f"All {total:,} verdicts hold." if total > 1 else "The one verdict holds."
+        return f"{', '.join(bad)}; {counts['holds']:,} of {total:,} verdicts hold{on_few}."
+    return (f"All {total:,} verdicts hold" if total > 1 else "The one verdict holds") + f"{on_few}."
 
 
 def groups_of(rows: Iterable[Row], outcomes: Sequence[str]) -> list[Group]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_nnrel.audit import Audit
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
 from pytest_nnrel.report.results import conditions_of, told_apart
@@ -100,9 +101,9 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     known = references.load_references(references.bundled_curves())
     return {
         "results": results,
-        "headline": findings.headline(counts),
+        "headline": findings.headline(rows),
         "counts": counts,
-        "status": next((o for o in findings.ORDER if counts[o]), "nothing"),
+        "status": _status(rows),
         "failed": Shown.first(findings.groups_of(rows, ("crashed", "error", "fails")), MAX_GROUPS),
         "undecided": Shown.first(findings.groups_of(rows, ("undecided",)), MAX_GROUPS),
         "steps": findings.next_steps(rows, measurements.values(), heard=next(audible, "")),
@@ -129,6 +130,7 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "map_size": projection.SIZE,
         "rows": Shown.first(rows, MAX_ROWS),
         "corpora": _corpora(conditions),
+        "audits": [Audit.from_dict(audit).lines() for audit in results.get("audits", {}).values()],
         "aliases": sorted(set().union(*(of_corpus.aliases for of_corpus in conditions))),
         "unchanged": sorted(set().union(*(of_corpus.unchanged for of_corpus in conditions))),
         "engines": _engines(measurements.values()),
@@ -136,9 +138,20 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     }
 
 
+def _status(rows: Sequence[findings.Row]) -> str:
+    """Return what the page is coloured by: the gravest outcome; holding on few is no plain one."""
+    if not rows:
+        return "nothing"
+    on_few = any(row.holds_on_few for row in rows)
+    return "few" if on_few and rows[0].outcome == "holds" else rows[0].outcome
+
+
 def _corpora(conditions: Iterable[Conditions]) -> list[dict[str, Any]]:
-    corpora = [of_corpus.corpus for of_corpus in conditions]
-    return [c | {"drop": describe_drop(c["clips"], c["groups"])} for c in corpora]
+    return [
+        of.corpus | {"drop": describe_drop(of.corpus["clips"], of.corpus["groups"]),
+                     "chance": of.chance}
+        for of in conditions
+    ]  # fmt: skip
 
 
 def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.files import replace_text
-from pytest_nnrel.report.findings import (
-    QUESTIONS,
-    Row,
-    headline,
-    question_of,
-    rows_of,
-    tally,
-)
+from pytest_nnrel.report.findings import QUESTIONS, Row, headline, question_of, rows_of
 from pytest_nnrel.report.results import assumptions_of, conditions_of, told_apart
 
 if TYPE_CHECKING:
@@ -59,7 +52,7 @@ def summary_text(results: Results) -> str:
     """
     results = told_apart(results)
     rows = rows_of(results["tests"], results["measurements"])
-    parts = ["## pytest-nnrel", headline(tally(rows))]
+    parts = ["## pytest-nnrel", headline(rows)]
     for outcome, heading in _HEADINGS.items():
         cells = [_cells(row) for row in rows if row.outcome == outcome]
         if cells:

@@ -71,6 +71,7 @@ class Collector:
         """
         measurements: dict[str, PlainMeasurement] = {}
         corpora: dict[str, dict[str, Any]] = {}
+        audits: dict[str, dict[str, Any]] = {}
         tests = []
         for test, phases in sorted(self._phases.items()):
             verdicts = []
@@ -79,6 +80,7 @@ class Collector:
                 if carried is not None:
                     measurements.update(carried["measurements"])
                     corpora.update(carried["corpora"])
+                    audits.update(carried["audits"])
                     verdicts += carried["verdicts"]
                     extras |= {key: carried[key] for key in _OF_HYPOTHESIS if carried.get(key)}
             outcomes = {outcome for outcome, _ in phases.values()}
@@ -96,6 +98,7 @@ class Collector:
             "run": about["run"],
             "environment": _environment(),
             "corpora": dict(sorted(corpora.items())),
+            "audits": dict(sorted(audits.items())),
             "measurements": _without_graver_maps(dict(sorted(measurements.items()))),
             "tests": tests,
         }
@@ -257,6 +260,7 @@ def kind_of(measurement: PlainMeasurement) -> str:
     distances = filter(None, (identity.get("audio_distance"), identity.get("latent_distance")))
     pairs = identity.get("pairs", "all")
     suffix = "" if pairs == "all" else f" ({pairs} pairs)"
+    suffix += " (all neighbours)" if "neighbours" in identity else ""
     return f"{MEASURES[measurement['measure']].symbol} {' x '.join(distances)}{suffix}"
 
 
@@ -267,6 +271,8 @@ def conditions_of(measurements: Iterable[PlainMeasurement]) -> list[Conditions]:
         corpus, transform = measurement["details"]["corpus"], measurement["details"]["transform"]
         of_corpus = found.setdefault(corpus["fingerprint"], Conditions(corpus))
         of_corpus.names.add(transform["name"])
+        if measurement["measure"] in ("within", "audio"):
+            of_corpus.chances.add(measurement["details"].get("chance", 0.0))
         if transform["asked"] != transform["name"]:
             of_corpus.aliases.add(f"{transform['asked']} is {transform['name']}")
         unchanged = transform.get("unchanged")
@@ -290,12 +296,20 @@ class Conditions:
         Magnitudes that came down to one of these.
     unchanged : set of str
         How many clips a transformation gave back as they were, of those that did.
+    chances : set of float
+        Levels of chance of C_W: in a grouped corpus fewer originals compete.
     """
 
     corpus: CorpusFacts
     names: set[str] = field(default_factory=set)
     aliases: set[str] = field(default_factory=set)
     unchanged: set[str] = field(default_factory=set)
+    chances: set[float] = field(default_factory=set)
+
+    @property
+    def chance(self) -> float:
+        """How often a clip's own original is nearest by chance, under the reading that was used."""
+        return max(self.chances, default=1 / self.corpus["clips"])
 
 
 def assumptions_of(measurements: Iterable[PlainMeasurement]) -> dict[str, list[str]]:
@@ -316,18 +330,25 @@ def describe_value(measurement: PlainMeasurement) -> str:
     return f"{measurement['value']:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def describe_rates(measurement: PlainMeasurement) -> str:
-    """Return both within-space rates for C_acc: spaces that fail together agree; else nothing."""
-    if measurement["measure"] != "accuracy":
-        return ""
-    rates = measurement["details"]["within"]
-    return f"C_W audio {rates['audio']['value']:.3f}, latent {rates['latent']['value']:.3f}"
+def describe_beside(measurement: PlainMeasurement) -> str:
+    """Return what is read beside a value; nothing where there is none of it.
+
+    Of C_acc both within-space rates, as spaces that fail together agree; in a grouped corpus how
+    many clips are nearer to a relative than to their original, which is no error.
+    """
+    details, found = measurement["details"], []
+    if measurement["measure"] == "accuracy":
+        audio, latent = (details["within"][space]["value"] for space in ("audio", "latent"))
+        found.append(f"C_W audio {audio:.3f}, latent {latent:.3f}")
+    if nearer := details.get("relative_nearer"):
+        found.append(f"{nearer} nearer to a relative")
+    return "; ".join(found)
 
 
 def describe_fully(measurement: PlainMeasurement) -> str:
-    """Return value, interval and, of C_acc, both within-space rates in one line."""
-    rates = describe_rates(measurement)
-    return describe_value(measurement) + (f" ({rates})" if rates else "")
+    """Return value, interval and what is read beside them in one line."""
+    beside = describe_beside(measurement)
+    return describe_value(measurement) + (f" ({beside})" if beside else "")
 
 
 def describe(carried: dict[str, Any]) -> list[str]:

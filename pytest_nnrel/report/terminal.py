@@ -86,9 +86,12 @@ def _spare(judged: tuple[PlainVerdict, PlainMeasurement]) -> float:
 def _corpora(measurements: Iterable[PlainMeasurement]) -> Iterable[str]:
     for found in conditions_of(measurements):
         corpus = found.corpus
+        clips = f"{corpus['clips']} clips"
+        if corpus["groups"] < corpus["clips"]:
+            clips += f" of {corpus['groups']} groups"
         yield (
-            f"corpus {corpus['name']}: {corpus['clips']} clips at {corpus['sample_rate']:,} Hz,"
-            f" chance {1 / corpus['clips']:.3g}; conditions: {len(found.names)}"
+            f"corpus {corpus['name']}: {clips} at {corpus['sample_rate']:,} Hz,"
+            f" chance {found.chance:.3g}; conditions: {len(found.names)}"
             + (f" ({', '.join(sorted(found.aliases))})" if found.aliases else "")
             + f"; smallest drop it can show: {describe_drop(corpus['clips'], corpus['groups'])}"
         )

@@ -16,6 +16,7 @@ ROOT = Path(pytest_nnrel.__file__).parent
 LAYERS = (
     ("errors", "versions", "compilation", "files", "printing"),
     ("lanes", "devices", "scopes", "handover", "identity", "consistency", "registry"),
+    ("intervals",),
     ("measurement",),
     ("store", "settings", "tasks"),
     ("recording",),
@@ -30,6 +31,7 @@ LAYERS = (
     ("statistics",),
     ("ranks",),
     ("experiment",),
+    ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
     ("search", "monotonicity", "sanity", "baselines", "families"),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import pairwise
 
 import naive
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import binomtest
 
 from pytest_nnrel import consistency
 from pytest_nnrel.errors import DistanceError, TooFewClipsError
@@ -77,6 +77,88 @@ def test_consistency_among_n_clips_is_the_mean_over_all_choices_of_them(distance
     assert chances.mean() == pytest.approx(naive.among(distances, n), abs=1e-12)
 
 
+@st.composite
+def grouped(draw, values=odd_values):
+    """A square matrix, and groups of its clips: two or more."""
+    distances = draw(matrices(values))
+    n = len(distances)
+    groups = draw(st.lists(st.sampled_from("abcd"), min_size=n, max_size=n))
+    assume(len(set(groups)) > 1)
+    return distances, groups
+
+
+@given(grouped())
+def test_in_a_grouped_corpus_the_originals_of_other_groups_compete(drawn):
+    distances, groups = drawn
+    rows = consistency.exemplars(distances, groups=groups)
+    n = len(distances)
+    assert rows.errors.tolist() == [bool(error) for error in naive.deltas(distances, groups)]
+    assert consistency.within_consistency(rows) == naive.within(distances, groups)
+    for p in range(n):
+        others = [q for q in range(n) if groups[q] != groups[p]]
+        relatives = [q for q in range(n) if groups[q] == groups[p] and q != p]
+        assert rows.others[p] == len(others)
+        assert rows.neighbour[p] in others
+        assert rows.ranks[p] == sum(naive.delta(distances[p][p], [distances[p][q]]) for q in others)
+        assert rows.relative_nearer[p] == any(
+            naive.delta(distances[p][p], [distances[p][q]]) for q in relatives
+        )
+
+
+@given(grouped(), st.data())
+def test_among_n_clips_of_a_grouped_corpus_others_are_of_other_groups(drawn, data):
+    distances, groups = drawn
+    rows = consistency.exemplars(distances, groups=groups)
+    n = data.draw(st.integers(2, int(rows.others.min()) + 1))
+    chances = consistency.chances_among(rows.ranks, rows.others, n)
+    assert chances.mean() == pytest.approx(naive.among(distances, n, groups), abs=1e-12)
+
+
+@given(grouped(any_values), st.permutations(range(8)))
+def test_order_and_names_of_groups_do_not_matter(drawn, order):
+    distances, groups = drawn
+    order = [i for i in order if i < len(groups)]
+    names = {"a": "z", "b": "y", "c": "\u00e4", "d": ""}
+    shuffled = consistency.exemplars(
+        distances[np.ix_(order, order)], groups=[names[groups[i]] for i in order]
+    )
+    rows = consistency.exemplars(distances, groups=groups)
+    assert shuffled.errors.tolist() == rows.errors[order].tolist()
+    assert shuffled.ranks.tolist() == rows.ranks[order].tolist()
+
+
+@given(grouped())
+def test_relatives_count_where_all_compete(drawn):
+    distances, groups = drawn
+    some = consistency.exemplars(distances, groups=groups)
+    everyone = consistency.exemplars(distances)
+    # A NaN of a relative is an error among all: whoever cannot say who is nearest does not say it.
+    assert everyone.errors.tolist() == (some.errors | some.relative_nearer).tolist()
+
+
+@given(matrices(odd_values))
+def test_groups_of_one_clip_each_are_no_groups(distances):
+    alone = [str(i) for i in range(len(distances))]
+    rows, plain = consistency.exemplars(distances, groups=alone), consistency.exemplars(distances)
+    for one in fields(consistency.Exemplars):
+        np.testing.assert_array_equal(getattr(rows, one.name), getattr(plain, one.name))
+    assert not rows.relative_nearer.any()
+
+
+@given(grouped(), st.integers(1, 9))
+def test_blocks_of_rows_are_the_matrix_in_a_grouped_corpus(drawn, size):
+    distances, groups = drawn
+    whole = consistency.exemplars(distances, groups=groups)
+    blocks = consistency.exemplars(RowBlocks(distances, size), groups=groups)
+    for one in fields(consistency.Exemplars):
+        np.testing.assert_array_equal(getattr(blocks, one.name), getattr(whole, one.name))
+
+
+def test_of_one_group_there_is_no_verdict():
+    with pytest.raises(TooFewClipsError, match=r"all 3 clips are of one group, 'a'.*'all'"):
+        consistency.exemplars(np.ones((3, 3)), groups=["a"] * 3)
+
+
 def test_chances_among_many_clips_are_finite_and_fall_with_rank_and_size():
     ranks, others = np.arange(5000), np.full(5000, 4999)
     assert consistency.chances_among(ranks, others, 5000).tolist() == [1.0] + 4999 * [0.0]
@@ -91,22 +173,6 @@ def test_chances_among_many_clips_are_finite_and_fall_with_rank_and_size():
 def test_sizes_that_ranks_say_nothing_of_are_refused(n):
     with pytest.raises(TooFewClipsError, match=rf"among {n} clips.*among 4 others.*2 to 5"):
         consistency.chances_among(np.zeros(5, dtype=int), np.full(5, 4), n)
-
-
-def test_the_interval_of_a_mean_is_over_groups_and_never_of_zero_width():
-    chances = np.repeat(np.linspace(0, 1, 12), 4)
-    alone, grouped = (
-        consistency.interval_of_mean(chances, groups, np.random.default_rng(0))
-        for groups in ([str(i) for i in range(48)], [str(i // 4) for i in range(48)])
-    )
-    # Four copies of each clip: the interval of the groups is twice as wide.
-    widths = [high - low for low, high in (alone, grouped)]
-    assert widths[1] == pytest.approx(2 * widths[0], rel=0.15)
-    for chance in (0.0, 0.25, 1.0):
-        found = consistency.interval_of_mean(
-            np.full(8, chance), list("aabbccdd"), np.random.default_rng(0)
-        )
-        assert found == consistency.wilson_interval(chance, 4)
 
 
 @given(matrices(odd_values), st.integers(1, 9))
@@ -168,59 +234,12 @@ def test_two_spaces_that_fail_together_agree():
     assert agreements(failing, failing).all()
 
 
-@pytest.mark.parametrize(
-    "value, ci, minimum, expected",
-    [
-        (0.5, (0.4, 0.6), 0.45, 400),  # half as wide, four times the clips
-        (0.5, (0.4, 0.7), 0.6, 400),  # the side that the minimum is on
-        (0.5, (0.4, 0.6), 0.5, None),
-        (0.5, (0.4, 0.6), 0.5001, None),
-    ],
-)
-def test_clips_that_would_narrow_an_interval(value, ci, minimum, expected):
-    found = consistency.clips_to_narrow(value, ci, minimum, 100, limit=100_000)
-    assert found == expected
-
-
 def test_relative_margins_are_shares_of_both_distances():
     distances = np.array([[1.0, 3.0, 9.0], [0.0, 0.0, 5.0], [1.0, np.nan, 0.5]])
     rows = consistency.exemplars(distances)
     assert rows.relative_margins.tolist() == [0.5, 0.0, -1.0]
     scaled = consistency.exemplars(distances * 1000)
     assert scaled.relative_margins.tolist() == rows.relative_margins.tolist()
-
-
-def test_bootstrap_of_a_proportion_draws_whole_groups():
-    outcomes = np.array([True, True, False, False])
-    weights = consistency.drawn(["a", "a", "b", "b"], np.random.default_rng(0), 1000)
-    replicates = consistency.proportion_replicates(outcomes, weights)
-    assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
-    assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (96, 100), (1000, 1000), (7, 9)])
-def test_wilson_interval_is_scipys(successes, n):
-    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    low, high = consistency.wilson_interval(successes / n, n)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-@pytest.mark.parametrize(("n", "low"), [(100, 0.963), (1000, 0.996), (20, 0.839)])
-def test_wilson_interval_of_clips_that_all_pass_has_the_known_lower_bound(n, low):
-    # Brown, Cai and DasGupta (2001), Statistical Science 16: (1 + z^2/n)^-1 at p = 1.
-    assert consistency.wilson_interval(1.0, n)[0] == pytest.approx(low, abs=5e-4)
-
-
-@pytest.mark.parametrize(("share", "minimum"), [(0.9, 0.85), (0.95, 0.96), (1.0, 0.9), (0.0, 0.5)])
-def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
-    needed = consistency.clips_to_decide(share, minimum)
-    low, high = consistency.wilson_interval(round(share * needed) / needed, needed)
-    assert low >= minimum or high < minimum
-    assert needed < 10_000
-
-
-def test_no_number_of_clips_decides_a_value_at_the_minimum():
-    assert consistency.clips_to_decide(0.9, 0.9) is None
 
 
 @pytest.mark.parametrize(

@@ -47,13 +47,13 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel.assertions import outcome_of
-from pytest_nnrel.consistency import clips_to_decide, wilson_interval
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, witnesses_among
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.intervals import clips_to_decide, wilson_interval
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import nearest, study_on
 from pytest_nnrel.recording import sink

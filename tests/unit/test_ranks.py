@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_consistency import RowBlocks
 
-from pytest_nnrel import consistency, ranks
+from pytest_nnrel import intervals, ranks
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
 
 
@@ -23,7 +23,7 @@ def rho(audio, latent, pairs="all"):
 
 
 def replicates(audio, latent, groups, pairs="all", count=20, jobs=1):
-    drawn = consistency.drawn(groups, np.random.default_rng(7), count)
+    drawn = intervals.drawn(groups, np.random.default_rng(7), count)
     spaces = [
         ranks.resample(ranks.rank_pairs(distances, pairs=pairs), drawn, jobs=jobs)
         for distances in (audio, latent)

@@ -1,0 +1,222 @@
+"""95 % intervals: of proportions, of means and of bootstrap replicates, where clips share groups.
+
+Clips of a group fare alike, so that intervals are over groups: bootstraps draw whole ones, and a
+proportion takes the interval of as many clips as those of its groups are worth.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel.errors import UndefinedMeasureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.consistency import Flags, Matrix
+
+#: Coverage of every interval.
+CONFIDENCE = 0.95
+#: Replicates of every bootstrap, as in the paper (section 5).
+REPLICATES = 1000
+
+
+def drawn(
+    groups: Sequence[str], rng: np.random.Generator, replicates: int
+) -> npt.NDArray[np.int32]:
+    """Return how often each clip is drawn, int32[replicates, n]: its groups with replacement."""
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    count = int(member.max()) + 1
+    picks = rng.integers(count, size=(replicates, count))
+    times = np.stack([np.bincount(row, minlength=count) for row in picks])
+    return times[:, member].astype(np.int32)
+
+
+def proportion_replicates(outcomes: Flags | Matrix, weights: npt.NDArray[np.int32]) -> Matrix:
+    """Return bootstrap replicates of a proportion.
+
+    Parameters
+    ----------
+    outcomes : bool[n], or chances of them, float64[n]
+    weights : int32[replicates, n]
+        How often each clip is drawn, see `drawn`.
+
+    Returns
+    -------
+    float64[replicates]
+    """
+    return np.asarray(weights @ outcomes.astype(np.float64) / weights.sum(axis=1))
+
+
+def percentile_interval(replicates: Matrix) -> tuple[float, float]:
+    """Return the 95 % percentile interval of bootstrap replicates, NaN among them left out.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If no replicate has a value.
+    """
+    defined = replicates[np.isfinite(replicates)]
+    if len(defined) == 0:
+        raise UndefinedMeasureError(
+            "no bootstrap replicate has a value: there are too few clips; measure more of them"
+        )
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile(defined, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
+    """Return the 95 % score interval of a proportion (Wilson 1927).
+
+    Parameters
+    ----------
+    share : float
+        Successes over trials.
+    n : float
+        Trials, or as many as they are worth.
+
+    Returns
+    -------
+    low, high : float
+        Never of zero width, unlike a bootstrap of clips that all pass.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(0.5 + CONFIDENCE / 2.0))
+    centre = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1.0 - share) / n + z * z / (4 * n * n))
+    low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    return (0.0 if share == 0.0 else low), (1.0 if share == 1.0 else high)
+
+
+def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
+    """Return how many clips without groups the clips of groups are worth, for a proportion.
+
+    Clips of a group fare alike, so that they tell less than as many of their own. Their number is
+    divided by the design effect: the variance of the share, by leaving out one group at a time
+    (jackknife), over that of independent clips. It is divided again for what that variance itself
+    is not sure of (Korn and Graubard 1998): few groups, or few of them in which any clip failed,
+    have few degrees of freedom (Satterthwaite 1946, by the kurtosis of what the groups add).
+
+    Parameters
+    ----------
+    outcomes : bool[n], or chances of them, float64[n]
+    groups : sequence of str
+        One per clip.
+
+    Returns
+    -------
+    float
+        At least 1. Of outcomes, never above the number of clips; chances may be worth more, as they
+        are spread less. The number of groups where all are equal, which says nothing of how alike
+        groups are.
+    """
+    from scipy.special import stdtrit
+
+    values = np.asarray(outcomes, dtype=np.float64)
+    n = len(values)
+    _, member, clips = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    count = len(clips)
+    plain = bool(np.isin(values, (0.0, 1.0)).all())
+    if plain and count == n:
+        return float(n)
+    share = float(values.mean())
+    independent = share * (1.0 - share) / n
+    if count == 1 or np.ptp(values) == 0.0:
+        return float(count)
+    moved = np.bincount(member, values - share) / (n - clips)
+    total = float(np.sum(moved**2))
+    between = total * (count - 1) / count
+    degrees = count - 1.0
+    if total > 0.0:
+        kurtosis = count * float(np.sum(moved**4)) / total**2
+        degrees = min(max(2.0 * count / max(kurtosis - 1.0, 1e-9), 1.0), degrees)
+    tail = 0.5 + CONFIDENCE / 2.0
+    sure = float(stdtrit(n - 1, tail) / stdtrit(degrees, tail)) ** 2
+    if between > independent or not (plain or total == 0.0):
+        sure *= independent / between
+    return max(1.0, n * sure)
+
+
+def proportion_interval(outcomes: Flags | Matrix, groups: Sequence[str]) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion: Wilson's of what the clips are worth.
+
+    `benchmarks/interval_coverage.py` compares it with others.
+
+    Parameters
+    ----------
+    outcomes : bool[n], or chances of them, float64[n]
+    groups : sequence of str
+        One per clip, see `effective_clips`.
+
+    Returns
+    -------
+    low, high : float
+        Never of zero width.
+    """
+    return wilson_interval(float(np.mean(outcomes)), effective_clips(outcomes, groups))
+
+
+def clips_to_decide(
+    share: float, minimum: float, *, per_clip: float = 1.0, limit: int = 1_000_000
+) -> int | None:
+    """Return how many clips would put `minimum` outside the Wilson interval at this share.
+
+    Parameters
+    ----------
+    share, minimum : float
+    per_clip : float
+        What a clip is worth, see `effective_clips`.
+    limit : int
+        Give up here.
+
+    Returns
+    -------
+    int or None
+        None where no number below `limit` would do, as when both are equal.
+    """
+
+    def decides(n: int) -> bool:
+        low, high = wilson_interval(round(share * n) / n, n * per_clip)
+        return low >= minimum or high < minimum
+
+    if share == minimum or not decides(limit):
+        return None
+    low, high = 1, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decides(middle) else (middle, high)
+    return high
+
+
+def clips_to_narrow(
+    value: float, ci: tuple[float, float], minimum: float, n: int, *, limit: int = 1_000_000
+) -> int | None:
+    """Return how many clips would put `minimum` outside a bootstrap interval of this value.
+
+    An interval narrows as the root of the number of clips.
+
+    Parameters
+    ----------
+    value, minimum : float
+    ci : (float, float)
+        Of `n` clips.
+    n, limit : int
+
+    Returns
+    -------
+    int or None
+        None where no number below `limit` would do, as when value and minimum are equal.
+    """
+    distance = abs(value - minimum)
+    side = value - ci[0] if value > minimum else ci[1] - value
+    if distance == 0.0:
+        return None
+    needed = math.ceil(n * (side / distance) ** 2)
+    return needed if needed <= limit else None

@@ -1,0 +1,163 @@
+"""Intervals against published values, and against slow twins where clips share groups."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from pytest_nnrel import intervals
+
+
+@st.composite
+def outcomes_of_groups(draw):
+    """Outcomes of 2 to 24 clips, and the groups that they are of."""
+    n = draw(st.integers(2, 24))
+    outcomes = draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    groups = draw(st.lists(st.sampled_from("abcdefgh"), min_size=n, max_size=n))
+    return outcomes, groups
+
+
+@given(outcomes_of_groups())
+def test_what_clips_are_worth(drawn):
+    outcomes, groups = drawn
+    found = intervals.effective_clips(np.array(outcomes), groups)
+    assert found == pytest.approx(naive.effective_clips(outcomes, groups), rel=1e-9)
+    assert 1 <= found <= len(outcomes)
+    low, high = intervals.proportion_interval(np.array(outcomes), groups)
+    assert 0 <= low <= np.mean(outcomes) <= high <= 1
+    assert high - low > 0
+
+
+@given(outcomes_of_groups())
+def test_what_clips_are_worth_does_not_hang_on_order_names_or_sides(drawn):
+    outcomes, groups = drawn
+    found = intervals.effective_clips(np.array(outcomes), groups)
+    assert intervals.effective_clips(
+        np.array(outcomes[::-1]), [f"{ord(group):05}" for group in groups[::-1]]
+    ) == pytest.approx(found)
+    assert intervals.effective_clips(~np.array(outcomes), groups) == pytest.approx(found)
+
+
+def test_clips_without_groups_are_worth_themselves():
+    outcomes = np.array([True] * 30 + [False] * 4)
+    alone = [str(i) for i in range(34)]
+    assert intervals.effective_clips(outcomes, alone) == 34
+    expected = intervals.wilson_interval(30 / 34, 34)
+    assert intervals.proportion_interval(outcomes, alone) == expected
+
+
+def test_groups_whose_clips_fare_alike_are_worth_a_clip_each():
+    # 20 groups of five clips, half of which fail whole.
+    outcomes = np.repeat([True, False] * 10, 5)
+    groups = np.repeat([str(i) for i in range(20)], 5)
+    found = intervals.effective_clips(outcomes, groups)
+    assert 15 < found < 20  # and a bit less, since twenty groups are not many
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_where_all_fare_alike_groups_count(share):
+    outcomes = np.full(12, bool(share))
+    assert intervals.effective_clips(outcomes, list("aaabbbcccddd")) == 4
+    found = intervals.proportion_interval(outcomes, list("aaabbbcccddd"))
+    assert found == intervals.wilson_interval(share, 4)
+
+
+def test_one_group_is_worth_one_clip():
+    outcomes = np.array([True, True, False])
+    assert intervals.effective_clips(outcomes, ["a"] * 3) == 1
+
+
+def test_few_groups_that_fail_make_it_wide():
+    """Of 100 clips five fail: of five groups, or of one."""
+    groups = np.repeat([f"{i:02}" for i in range(20)], 5)
+    spread, together = np.ones(100, dtype=bool), np.ones(100, dtype=bool)
+    spread[::20] = False
+    together[:5] = False
+    worth = [intervals.effective_clips(outcomes, groups) for outcomes in (spread, together)]
+    assert worth[0] > 60
+    assert worth[1] < 10
+
+
+def test_chances_are_worth_more_than_outcomes_and_outcomes_among_them_as_much():
+    rng = np.random.default_rng(0)
+    groups = [str(i // 2) for i in range(60)]
+    outcomes = rng.random(60) < 0.7
+    chances = 0.6 + 0.2 * outcomes
+    assert intervals.effective_clips(outcomes.astype(float), groups) == (
+        intervals.effective_clips(outcomes, groups)
+    )
+    assert intervals.effective_clips(chances, groups) > 60
+    low, high = intervals.proportion_interval(chances, groups)
+    assert low < chances.mean() < high
+    assert high - low < 0.1
+    for chance in (0.0, 0.25, 1.0):  # all equal: groups count
+        found = intervals.proportion_interval(np.full(60, chance), groups)
+        assert found == intervals.wilson_interval(chance, 30)
+
+
+def test_it_covers_what_it_says_where_clips_of_a_track_fare_alike():
+    """Beta-binomial outcomes of 20 tracks; `benchmarks/interval_coverage.py` has all of it."""
+    rng = np.random.default_rng(1)
+    groups = np.repeat([f"{i:02}" for i in range(20)], 5)
+    hits = {"clips": 0, "worth": 0}
+    for _ in range(400):
+        rates = rng.beta(0.8, 0.2, 20)  # two clips of a track correlate by .5
+        outcomes = rng.random(100) < np.repeat(rates, 5)
+        for name, (low, high) in {
+            "clips": intervals.wilson_interval(float(outcomes.mean()), 100),
+            "worth": intervals.proportion_interval(outcomes, groups),
+        }.items():
+            hits[name] += low <= 0.8 <= high
+    assert hits["clips"] < 0.8 * 400
+    assert hits["worth"] > 0.93 * 400
+
+
+@pytest.mark.parametrize(
+    "value, ci, minimum, expected",
+    [
+        (0.5, (0.4, 0.6), 0.45, 400),  # half as wide, four times the clips
+        (0.5, (0.4, 0.7), 0.6, 400),  # the side that the minimum is on
+        (0.5, (0.4, 0.6), 0.5, None),
+        (0.5, (0.4, 0.6), 0.5001, None),
+    ],
+)
+def test_clips_that_would_narrow_an_interval(value, ci, minimum, expected):
+    found = intervals.clips_to_narrow(value, ci, minimum, 100, limit=100_000)
+    assert found == expected
+
+
+def test_bootstrap_of_a_proportion_draws_whole_groups():
+    outcomes = np.array([True, True, False, False])
+    weights = intervals.drawn(["a", "a", "b", "b"], np.random.default_rng(0), 1000)
+    replicates = intervals.proportion_replicates(outcomes, weights)
+    assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
+    assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (96, 100), (1000, 1000), (7, 9)])
+def test_wilson_interval_is_scipys(successes, n):
+    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    low, high = intervals.wilson_interval(successes / n, n)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "low"), [(100, 0.963), (1000, 0.996), (20, 0.839)])
+def test_wilson_interval_of_clips_that_all_pass_has_the_known_lower_bound(n, low):
+    # Brown, Cai and DasGupta (2001), Statistical Science 16: (1 + z^2/n)^-1 at p = 1.
+    assert intervals.wilson_interval(1.0, n)[0] == pytest.approx(low, abs=5e-4)
+
+
+@pytest.mark.parametrize(("share", "minimum"), [(0.9, 0.85), (0.95, 0.96), (1.0, 0.9), (0.0, 0.5)])
+def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
+    needed = intervals.clips_to_decide(share, minimum)
+    low, high = intervals.wilson_interval(round(share * needed) / needed, needed)
+    assert low >= minimum or high < minimum
+    assert needed < 10_000
+
+
+def test_no_number_of_clips_decides_a_value_at_the_minimum():
+    assert intervals.clips_to_decide(0.9, 0.9) is None
