@@ -395,7 +395,7 @@ def test_what_cannot_be_looked_into_is_unknown(make, held):
 
 
 def test_what_is_too_large_to_look_through_is_unknown(monkeypatch):
-    monkeypatch.setattr("pytest_nnrel.identity.MOST_OBJECTS", 100)
+    monkeypatch.setattr("pytest_nnrel.identity.walk.MOST_OBJECTS", 100)
     assert behaviour_of([[i] for i in range(90)]).known
     assert behaviour_of([[i] for i in range(110)]).unknown == ("more than 100 objects",)
 

@@ -496,6 +496,7 @@ def test_asserting_records_a_verdict_with_its_measurement(corpus, minimum, outco
         "minimum": minimum,
         "measurement": next(iter(opened.measurements)),
         "message": message,
+        "redo": "",
         "subject": "",
         "headline": "",
         "covers": [],
@@ -505,7 +506,9 @@ def test_asserting_records_a_verdict_with_its_measurement(corpus, minimum, outco
 def test_an_error_is_a_verdict_without_measurement(corpus):
     with sink() as opened, pytest.raises(SettingError):
         assert_within_consistency(bands, NOISE, min=2.0, corpus=corpus)
-    assert opened.as_dict() == NOTHING  # nothing was judged
+    (verdict,) = opened.verdicts
+    assert (verdict["outcome"], verdict["minimum"]) == ("error", None)
+    assert opened.measurements == {}
     with sink() as opened, pytest.raises(EncoderError, match="not None"):
         assert_within_consistency(lambda batch: None, NOISE, min=0.5, corpus=corpus)
     (verdict,) = opened.verdicts

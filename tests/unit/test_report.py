@@ -162,7 +162,7 @@ def test_numbers_of_the_charts_are_those_of_the_results(results, page):
     charted = [
         m
         for m in results["measurements"].values()
-        if m["measure"] in curves.MEASURES and m["details"]["transform"]["family"] != "Identity"
+        if m["measure"] in curves.DRAWN and m["details"]["transform"]["family"] != "Identity"
     ]
     assert len(charted) == len(_CONDITIONS) + 2
     for measured in charted:
@@ -187,13 +187,21 @@ def test_cells_of_the_heat_map_are_those_of_the_results(results, page):
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_a_measurement_has_its_gravest_outcome_and_a_part_of_a_failure_has_none(turn):
-    rows = [
-        findings.Row("all hold", "holds", verdict={"measurement": None, "covers": ["a", "b"]}),
-        findings.Row("one fails", "fails", verdict={"measurement": "b", "minimum": 0.9}),
-        findings.Row("some fail", "fails", verdict={"measurement": None, "covers": ["a", "c"]}),
-        findings.Row("less asked", "holds", verdict={"measurement": "b", "minimum": 0.1}),
-        findings.Row("crash", "crashed"),
-    ][::turn]
+    def verdict(assertion, outcome, minimum=None, measurement=None, covers=()):
+        return {
+            **Verdict(assertion, outcome, minimum, None).as_dict(),
+            "measurement": measurement,
+            "covers": list(covers),
+        }
+
+    verdicts = [
+        verdict("all hold", "holds", covers=["a", "b"]),
+        verdict("one fails", "fails", 0.9, "b"),
+        verdict("some fail", "fails", covers=["a", "c"]),
+        verdict("less asked", "holds", 0.1, "b"),
+    ]
+    rows = [findings.Row(v["assertion"], v["outcome"], verdict=v) for v in verdicts]
+    rows = [*rows, findings.Row("crash", "crashed")][::turn]
     assert findings.judgements(rows) == {"a": ("holds", None), "b": ("fails", 0.9)}
 
 

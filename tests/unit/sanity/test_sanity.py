@@ -176,6 +176,7 @@ def test_verdicts_are_recorded(short, recorded):
         "minimum": None,
         "measurement": None,
         "message": "",
+        "redo": "",
         "subject": "log_bands",
         "headline": "log_bands: no finding in 1 sanity checks on arrays (4 clips);"
         " 8,000 Hz, not stated by the encoder",
