@@ -539,7 +539,7 @@ def test_scripts_and_weights_that_are_not_there_are_unknown(net, torch):
     assert not behaviour_of(torch.nn.LazyLinear(3)).known
     assert not behaviour_of(torch.nn.Linear(3, 3, device="meta")).known
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.script's
+        warnings.filterwarnings("ignore", "`torch.jit")  # deprecated
         script = torch.jit.script(net)
     assert not behaviour_of(script).known
 

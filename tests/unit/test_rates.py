@@ -210,7 +210,7 @@ def told(torch):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # deprecated, in a category of its version
 def test_torch_modules_are_told_or_refused_as_functions_are(torch, windows, told, compiled):
     module = torch.jit.script(told) if compiled else told
     with pytest.raises(EncoderError, match=r"parameter sample_rate says 16,000 Hz; .*=16000\)"):
