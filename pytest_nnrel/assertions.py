@@ -164,10 +164,12 @@ def assert_relative_nearest(
 
     Parameters
     ----------
-    encoder, transform, distance, neighbours, corpus, seed
+    encoder
         As in `assert_within_consistency`.
     clip : Clip or str
         A clip of the corpus, or its id.
+    transform, distance, neighbours, corpus, seed
+        As in `assert_within_consistency`.
 
     Returns
     -------

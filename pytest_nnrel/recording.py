@@ -123,7 +123,7 @@ class Verdict:
 class Sink:
     """Measurements by key, and verdicts in the order in which they were given.
 
-    Parameters
+    Attributes
     ----------
     reproduction : str
         Command that runs what is recorded again, for failure messages.

@@ -288,9 +288,11 @@ def assert_unbroken_until(
 
     Parameters
     ----------
+    encoder
+        As in `breaking_magnitude`.
     transform : Transform
         Such as ``PitchShift(semitones=2)``: all rungs from none up to it, itself among them.
-    encoder, min, corpus, distance, steps, seed
+    min, corpus, distance, steps, seed
         As in `breaking_magnitude`.
 
     Returns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,30 @@ def test_the_reference_has_every_public_name_once():
     public = set(pytest_nnrel.__all__) - {"__version__", "strategies"}
     assert public <= set(names)
     assert {f"strategies.{name}" for name in strategies.__all__} <= set(names)
+
+
+def pages_of(entry):
+    """Yield the pages of a part of the navigation."""
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for part in entry.values() if isinstance(entry, dict) else entry:
+            yield from pages_of(part)
+
+
+def test_the_navigation_has_every_page_once():
+    """Zensical passes over pages that are in no navigation, and entries that are no page."""
+    site = tomllib.loads((DOCS.parent / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    named = list(pages_of(site["nav"]))
+    assert sorted(named) == sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
+
+
+def test_files_that_the_site_loads_are_there():
+    """Zensical checks links, but neither images nor the paths of its own settings."""
+    site = tomllib.loads((DOCS.parent / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    assert [
+        p for p in site["extra_css"] + site["extra"]["polyfills"] if not (DOCS / p).exists()
+    ] == []
+    for page in DOCS.rglob("*.md"):
+        shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert [image for image in shown if not (page.parent / image).is_file()] == []

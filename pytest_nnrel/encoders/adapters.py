@@ -53,6 +53,10 @@ class TorchEncoder(Encoder):
         The method's name, if that is how it can be found again.
     before_forward : bool
         Whether that method was taken although the module has a forward pass as well.
+    rate_asked : bool
+        Whether its user has named a sample rate.
+    **options
+        Of `Encoder`.
     """
 
     without_gradients = True

@@ -31,9 +31,9 @@ class ReadoutEncoder(Encoder):
     ----------
     inner : Encoder
         What runs the object.
-    output : str or int, optional
-        Key, attribute or place of the output that is the embedding; the only one where omitted.
-    pool : {"mean", "max"}, optional
+    output : str or int or None
+        Key, attribute or place of the output that is the embedding; the only one where None.
+    pool : {"mean", "max"} or None
         How ``[n, frames, d]`` or ``[n, d, frames]`` becomes ``[n, d]``.
     pool_axis : int, optional
         The axis of the frames; the one that follows time where omitted, see `time_axis`.

@@ -1,4 +1,10 @@
-"""What the documentation takes from the program itself: options, commands, families, figures."""
+"""What the documentation takes from the program itself: options, commands, families, figures.
+
+Pages call these functions between ``{{`` and ``}}``. The figures are curves of the measures over
+magnitude, as in the paper's Figures 6, 7 and 10. They are drawn from the results of ``python -m
+reference_models reproduce`` that come with the package: the paper's encoders, trained on open data,
+on the bundled corpus.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +15,32 @@ import re
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import figures
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.plugin.marker import MARK_HELP
 from pytest_nnrel.transforms import families, field
+from reference_models.paper import drawing, results
+from reference_models.paper.targets import NAMES, SYMBOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from mkdocs.config.defaults import MkDocsConfig
-    from mkdocs.structure.files import Files
-    from mkdocs.structure.pages import Page
+    from matplotlib.artist import Artist
+    from zensical.extensions.macros import MacroEnv
 
-#: Where a page takes a part from here: a comment of its own line, such as ``<!-- options -->``.
-_PLACE = re.compile(r"^<!-- ([a-z]+) -->$", re.MULTILINE)
-#: Where a page shows a figure: ``<!-- figure NAME -->``.
-_FIGURE = re.compile(r"<!-- figure ([a-z]+) -->")
+#: Of all that was measured, the defaults: DTW, Euclidean.
+_AUDIO_DISTANCE, _LATENT_DISTANCE = "dtw", "euclidean"
+#: Of a panel, in inches: three of them fill a line of text.
+_WIDTH, _HEIGHT = 2.5, 2.1
+
+
+def define_env(env: MacroEnv) -> None:
+    """Name what pages may call."""
+    for part in (options, keys, marker, checks, commands, fields, figure):
+        env.macro(part)
 
 
 class _Options:
@@ -127,31 +141,52 @@ def fields() -> str:
     return "\n\n".join(["\n".join(rows), *pages])
 
 
-PARTS: dict[str, Callable[[], str]] = {
-    "options": options,
-    "keys": keys,
-    "marker": marker,
-    "commands": commands,
-    "fields": fields,
-    "checks": checks,
-}
+def figure(measure: str) -> str:
+    """Return the figure of a measure as HTML: a panel for each family, and the legend."""
+    rows = [
+        row
+        for row in results.load(results.MEASURED).consistency
+        if row.measure == measure
+        and row.audio_distance in ("", _AUDIO_DISTANCE)
+        and row.latent_distance in ("", _LATENT_DISTANCE)
+    ]
+    panels = []
+    handles: dict[str, Artist] = {}
+    with drawing.style():
+        for transformation in results.TRANSFORMATIONS:
+            panel, shown = _panel(transformation, rows, SYMBOLS[measure])
+            handles |= shown
+            label = drawing.TRANSFORMATION_LABELS[transformation]
+            panels.append(drawing.to_svg(panel, f"{SYMBOLS[measure]} over {label}"))
+        panels.append(drawing.to_svg(_legend(handles), f"Legend of the panels of {measure}"))
+    return f'<div class="panels" data-search-exclude>{"".join(panels)}</div>'
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put parts in their places."""
-    return _PLACE.sub(lambda place: PARTS[place[1]](), markdown)
+def _panel(
+    transformation: str, rows: list[results.Consistency], symbol: str
+) -> tuple[Figure, dict[str, Artist]]:
+    """Draw the curves of a family: the audio space behind, where it has any, then the encoders."""
+    figure, grid = drawing.magnitude_panels(1, [transformation], height=_HEIGHT)
+    figure.set_size_inches(_WIDTH, _HEIGHT)
+    handles = {}
+    for encoder in ("", *reversed(results.ENCODERS)):
+        of_both = (encoder, transformation)
+        trials = drawing.trials_of(r for r in rows if (r.encoder, r.transformation) == of_both)
+        if trials:
+            handles[NAMES[encoder] if encoder else "audio space, DTW"] = drawing.curve(
+                grid[0, 0],
+                trials,
+                colour=drawing.COLOURS.get(encoder, drawing.GREY),
+                marker=drawing.MARKERS.get(encoder, ""),
+                style="-" if encoder else drawing.STYLES[_AUDIO_DISTANCE],
+            )
+    grid[0, 0].set_ylabel(symbol)
+    grid[0, 0].set_ylim(-0.03, 1.03)
+    return figure, handles
 
 
-def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
-    """Put figures in their places, after the text was indexed."""
-    return _with_named_search(_FIGURE.sub(lambda place: figures.draw(place[1]), output))
-
-
-def on_post_template(output_content: str, *, template_name: str, config: MkDocsConfig) -> str:
-    """Complete the page that is shown for addresses that are none."""
-    return _with_named_search(output_content)
-
-
-def _with_named_search(output: str) -> str:
-    """Give the theme's search dialog the name that screen readers tell."""
-    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
+def _legend(handles: Mapping[str, Artist]) -> Figure:
+    figure = Figure(figsize=(_WIDTH, 0.2 + 0.2 * len(handles)))
+    FigureCanvasSVG(figure)
+    figure.legend(list(handles.values()), list(handles), loc="center", handlelength=2.2)
+    return figure
