@@ -19,7 +19,13 @@ _HOMES = {
     ),
     "pytest_nnrel.corpus": ("Clip", "Corpus"),
     "pytest_nnrel.distances": ("audio_features", "pairwise_distances", "register_distance"),
-    "pytest_nnrel.encoders": ("Encoder", "MFCCEncoder", "as_encoder", "export_windows"),
+    "pytest_nnrel.encoders": (
+        "Encoder",
+        "EncoderLike",
+        "MFCCEncoder",
+        "as_encoder",
+        "export_windows",
+    ),
     "pytest_nnrel.errors": (
         "BaselineError",
         "CacheWarning",
@@ -71,6 +77,7 @@ _HOMES = {
         "PitchShift",
         "TempoShift",
         "Transform",
+        "TransformLike",
         "as_transform",
         "family",
         "field_grid",
@@ -121,6 +128,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import pairwise_distances as pairwise_distances
     from pytest_nnrel.distances import register_distance as register_distance
     from pytest_nnrel.encoders import Encoder as Encoder
+    from pytest_nnrel.encoders import EncoderLike as EncoderLike
     from pytest_nnrel.encoders import MFCCEncoder as MFCCEncoder
     from pytest_nnrel.encoders import as_encoder as as_encoder
     from pytest_nnrel.encoders import export_windows as export_windows
@@ -171,6 +179,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.transforms import PitchShift as PitchShift
     from pytest_nnrel.transforms import TempoShift as TempoShift
     from pytest_nnrel.transforms import Transform as Transform
+    from pytest_nnrel.transforms import TransformLike as TransformLike
     from pytest_nnrel.transforms import as_transform as as_transform
     from pytest_nnrel.transforms import family as family
     from pytest_nnrel.transforms import field_grid as field_grid

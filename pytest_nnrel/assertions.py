@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_nnrel import intervals, measures, recording
 from pytest_nnrel.corpus import (
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_nnrel.distances import Metric
+    from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.study import Neighbours
     from pytest_nnrel.measurement import CorpusFacts, Measurement, Rates
     from pytest_nnrel.ranks import Pairs
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 
 def assert_within_consistency(
-    encoder: Any,  # noqa: ANN401
-    transform: Any,  # noqa: ANN401
+    encoder: EncoderLike,
+    transform: TransformLike,
     *,
     min: float,
     distance: Metric = "euclidean",
@@ -92,8 +94,8 @@ def assert_within_consistency(
 
 
 def assert_between_consistency(
-    encoder: Any,  # noqa: ANN401
-    transform: Any,  # noqa: ANN401
+    encoder: EncoderLike,
+    transform: TransformLike,
     *,
     min: float,
     measure: str = "rho",
@@ -151,9 +153,9 @@ def assert_between_consistency(
 
 
 def assert_relative_nearest(
-    encoder: Any,  # noqa: ANN401
+    encoder: EncoderLike,
     clip: Clip | str,
-    transform: Any,  # noqa: ANN401
+    transform: TransformLike,
     *,
     distance: Metric = "euclidean",
     neighbours: Neighbours = "others",

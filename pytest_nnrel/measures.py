@@ -6,7 +6,7 @@ This is the only place that reads the settings of the run.
 from __future__ import annotations
 
 from operator import index as as_index
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -38,20 +38,22 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.consistency import Exemplars
     from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.embedding import Embedded
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import Details, Map, Rate
     from pytest_nnrel.ranks import Pairs
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Clips that a map of embeddings shows, evenly spread over the corpus.
 MAPPED = 200
 
 
 def within_consistency(
-    encoder: Any,  # noqa: ANN401
-    transform: Any,  # noqa: ANN401
+    encoder: EncoderLike,
+    transform: TransformLike,
     *,
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
@@ -106,7 +108,7 @@ def within_consistency(
 
 
 def audio_consistency(
-    transform: Any,  # noqa: ANN401
+    transform: TransformLike,
     *,
     corpus: Corpus | None = None,
     distance: Metric = "dtw",
@@ -134,8 +136,8 @@ def audio_consistency(
 
 
 def between_consistency(
-    encoder: Any,  # noqa: ANN401
-    transform: Any,  # noqa: ANN401
+    encoder: EncoderLike,
+    transform: TransformLike,
     *,
     corpus: Corpus | None = None,
     measure: str = "rho",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.consistency import Matrix
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.study import Study
 
@@ -42,7 +43,7 @@ STEPS = 8
 
 
 def monotonicity(
-    encoder: Any,  # noqa: ANN401
+    encoder: EncoderLike,
     family: type[Transform] | Transform,
     *,
     corpus: Corpus | None = None,
@@ -109,7 +110,7 @@ def monotonicity(
 
 
 def assert_monotone(
-    encoder: Any,  # noqa: ANN401
+    encoder: EncoderLike,
     family: type[Transform] | Transform,
     *,
     min: float = 0.9,

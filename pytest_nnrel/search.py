@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
+    from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.measurement import Measurement
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Steps of the grid, from the identity to the end of the ladder.
 GRID_STEPS = 16
@@ -217,7 +219,7 @@ class BreakingMagnitude:
 
 
 def breaking_magnitude(
-    encoder: Any,  # noqa: ANN401
+    encoder: EncoderLike,
     family: type[Transform] | Transform,
     *,
     min: float,
@@ -275,8 +277,8 @@ def breaking_magnitude(
 
 
 def assert_unbroken_until(
-    encoder: Any,  # noqa: ANN401
-    transform: Any,  # noqa: ANN401
+    encoder: EncoderLike,
+    transform: TransformLike,
     *,
     min: float,
     corpus: Corpus | None = None,

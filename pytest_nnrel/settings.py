@@ -11,7 +11,7 @@ import os
 import pickle
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_nnrel import handover
 from pytest_nnrel.scopes import Scope, Scopes
@@ -62,7 +62,7 @@ class Settings:
     jobs: int = field(default_factory=lambda: available_cores())
     device: str | None = None
     corpus: Callable[[], object] | None = None
-    grid: Callable[[], Iterable[object]] | None = None
+    grid: Callable[[], Iterable[Any]] | None = None
     progress: TextIO | None = None
     audio_bound: bool = False
     run: str = ""

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.ranks import Pairs
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 _ASSERTION = "nnrel_baseline.check"
 
@@ -75,8 +77,8 @@ class Baseline:
 
     def check(
         self,
-        encoder: Any,  # noqa: ANN401
-        transforms: Iterable[Any] | None = None,
+        encoder: EncoderLike,
+        transforms: Iterable[TransformLike] | None = None,
         *,
         retrained: bool = False,
         distance: Metric = "euclidean",
@@ -361,7 +363,7 @@ def _record(
     )
 
 
-def _chosen(transforms: Iterable[Any] | None) -> list[Transform]:
+def _chosen(transforms: Iterable[TransformLike] | None) -> list[Transform]:
     if transforms is None:
         grid = settings.active().grid
         return [as_transform(transform) for transform in (grid or quick_grid)()]

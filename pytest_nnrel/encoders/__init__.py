@@ -2,7 +2,7 @@
 
 from pytest_nnrel.encoders.adapters import as_encoder
 from pytest_nnrel.encoders.mfcc import MFCCEncoder
-from pytest_nnrel.encoders.protocol import Encoder
+from pytest_nnrel.encoders.protocol import Encoder, EncoderLike
 from pytest_nnrel.encoders.table import export_windows
 
-__all__ = ["Encoder", "MFCCEncoder", "as_encoder", "export_windows"]
+__all__ = ["Encoder", "EncoderLike", "MFCCEncoder", "as_encoder", "export_windows"]

@@ -177,7 +177,7 @@ class HEAREncoder(Encoder):
 
 
 def as_encoder(
-    obj: Any,  # noqa: ANN401
+    obj: object,
     *,
     sample_rate: int | None = None,
     window_seconds: float | None = None,

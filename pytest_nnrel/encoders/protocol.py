@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from os import PathLike
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
@@ -372,3 +374,19 @@ def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
     if array.dtype.kind == "V" and array.dtype.name.startswith(_SMALL_FLOATS):
         return array.astype(np.float32)
     return array
+
+
+class HasEncode(Protocol):
+    """An object that embeds by a method of this name."""
+
+    @property
+    def encode(self) -> Callable[..., Any]:
+        """Map ``float32[n, samples]`` to float ``[n, d]``."""
+
+
+EncoderLike: TypeAlias = Encoder | HasEncode | Callable[..., Any] | ModuleType | str | PathLike[str]
+"""What every function takes that takes an encoder: whatever `as_encoder` takes without options.
+
+A function or a torch module (they are called), an object with ``encode``, a HEAR module or its
+dotted name, a path of a table of embeddings, or an `Encoder`.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_nnrel import recording
 from pytest_nnrel.encoders import as_encoder
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.sanity.check import SanityCheck
 
 
@@ -78,7 +79,7 @@ class SanityReport:
 
 
 def assert_encoder_sane(
-    encoder: Any,  # noqa: ANN401
+    encoder: EncoderLike,
     *,
     corpus: Corpus | None = None,
     checks: str | Sequence[str] | None = None,
@@ -131,7 +132,7 @@ def assert_encoder_sane(
 
 
 def check_encoder(
-    encoder: Any,  # noqa: ANN401
+    encoder: EncoderLike,
     *,
     corpus: Corpus | None = None,
     checks: str | Sequence[str] | None = None,

@@ -22,7 +22,7 @@ from pytest_nnrel.transforms.ladders import even_steps
 from pytest_nnrel.transforms.made import family
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
-from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed
+from pytest_nnrel.transforms.protocol import Identity, Transform, Transformed, TransformLike
 from pytest_nnrel.transforms.registry import families
 from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
 
@@ -38,6 +38,7 @@ __all__ = [
     "PitchShift",
     "TempoShift",
     "Transform",
+    "TransformLike",
     "Transformed",
     "as_transform",
     "conditions",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.identity import Behaviour
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.protocol import Checks, TransformLike
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def engine_of(obj: object) -> type[Board] | type[Audiomentation] | None:
 
 
 def as_transform(
-    obj: Any,  # noqa: ANN401
+    obj: TransformLike,
     *,
     name: str | None = None,
     magnitude: float = 1.0,

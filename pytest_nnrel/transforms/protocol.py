@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
 from pytest_nnrel.printing import AsItsRepr
@@ -18,8 +19,6 @@ from pytest_nnrel.transforms.ladders import severity_of
 from pytest_nnrel.transforms.registry import register, tell_unversioned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
 
     from pytest_nnrel.audio import Samples
@@ -458,3 +457,10 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     if not low <= number <= high:  # also false for NaN
         raise MagnitudeError(f"{expected}, not {value!r}")
     return number + 0.0  # turns -0.0 into 0.0
+
+
+TransformLike: TypeAlias = Transform | Callable[..., Any]
+"""What every function takes that takes a transformation: whatever `as_transform` takes.
+
+A `Transform`, or what is called: an audiomentations transform, a pedalboard, a function.
+"""
