@@ -73,7 +73,7 @@ def merge(base: Records, ours: Records, theirs: Records) -> tuple[Records, list[
     ]
     entries = _settled(sides, lambda side: side.entries, conflicts)
     trainings = _settled(sides, lambda side: side.trainings, conflicts)
-    used = {item.key.corpus for item in (*entries.values(), *trainings.values())}
+    used = {key.corpus for key in entries} | {key.corpus for key in trainings}
     corpora = {**theirs.corpora, **ours.corpora}
     return Records(entries, {f: corpora[f] for f in corpora if f in used}, trainings), conflicts
 

@@ -97,8 +97,8 @@ class Retraining:
             lines.append(f"  and {len(named) - LISTED} more conditions that fell")
         lines.append(
             f"  one training differs from another by {found.spread:.3f} (s.d. of mean C_W);"
-            f" smallest drop that {_counted(found.after, 'new training')} against {found.before} can"
-            f" show: {found.smallest_drop:.3f}"
+            f" smallest drop that {_counted(found.after, 'new training')} against {found.before}"
+            f" can show: {found.smallest_drop:.3f}"
         )
         lines.append(
             "  asked: is the recipe worse, whatever the seed? Of an encoder that was exported or"
