@@ -176,7 +176,8 @@ def training_drop(before, after, groups, ratio, degrees):
         for group in sorted(set(groups))
     )
     own = len(before) + len(after) - 2
-    shrunk = (degrees * ratio * (moves + flips) + own * variance(mean_c_w)) / (degrees + own)
+    unit = max(moves + flips, (1 / conditions / clips) ** 2)
+    shrunk = (degrees * ratio * unit + own * variance(mean_c_w)) / (degrees + own)
     error = math.sqrt(shrunk * (1 / len(before) + 1 / len(after)))
     drop = mean(map(mean_c_w, before)) - mean(map(mean_c_w, after))
     return drop, shrunk, error, student_t.sf(drop / error, degrees + own)

@@ -191,6 +191,11 @@ class Comparison:
         found += [f"  {_describe(change, self.corpus, self.worse)}" for change in named[:LISTED]]
         if len(named) > LISTED:
             found.append(f"  and {len(named) - LISTED} more conditions that fell")
+        if self.verdict in ("worse", "undecided"):
+            found.append(
+                "  asked: is it still the same training, clip by clip? Of an encoder that was"
+                " trained anew ask check(encoder, retrained=True), or compare --retrained"
+            )
         drop = comparison.describe_drop(n, self.corpus.group_count)
         found.append(
             f"  smallest drop that {n} clips can show: {drop}; to"
@@ -205,11 +210,6 @@ class Comparison:
             found.append(
                 f"  whether {', '.join(sorted(unversioned)[:LISTED])} changed itself cannot be"
                 " told: give the function a version"
-            )
-        if self.verdict in ("worse", "undecided"):
-            found.append(
-                "  asked: is it still the same training, clip by clip? Of an encoder that was"
-                " trained anew ask check(encoder, retrained=True), or compare --retrained"
             )
         return found
 

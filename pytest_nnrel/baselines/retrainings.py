@@ -73,7 +73,7 @@ class Retraining:
         return (
             f"the recipe of {self.encoder} {words[self.verdict]} it was on {self.corpus.name}"
             f" ({_counted(m, 'new training')} against {k}, {n} clips,"
-            f" {_counted(c, 'condition')}): mean C_W fell by {found.drop:.3f}"
+            f" {_counted(c, 'condition')}): drop of mean C_W {found.drop:.3f}"
             f" ({low:.3f} to {high:.3f}), p = {found.p:.3g}"
         )
 
@@ -97,8 +97,8 @@ class Retraining:
             lines.append(f"  and {len(named) - LISTED} more conditions that fell")
         lines.append(
             f"  one training differs from another by {found.spread:.3f} (s.d. of mean C_W);"
-            f" smallest drop that {found.before} and {_counted(found.after, 'training')} can show:"
-            f" {found.smallest_drop:.3f}"
+            f" smallest drop that {_counted(found.after, 'new training')} against {found.before}"
+            f" can show: {found.smallest_drop:.3f}"
         )
         lines.append(
             "  asked: is the recipe worse, whatever the seed? Of an encoder that was exported or"

@@ -286,8 +286,8 @@ def _members(groups: Sequence[str] | None, n: int) -> npt.NDArray[np.intp]:
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if len(names) < 2:
         raise BaselineError(
-            f"all {n} clips are of one group, {names[0]!r}: they may all move together, and tell as"
-            " much as one clip; measure clips of several tracks"
+            f"all {n} clips are of one group, {str(names[0])!r}: they may all move together, and"
+            " tell as much as one clip; measure clips of several tracks"
         )
     return member
 
@@ -310,15 +310,19 @@ def _flip_variances(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -
     """
     n = before.shape[2]
     flips = _variance(*(_of_groups(side.astype(float), member) for side in (before, after)))
-    return np.asarray(np.maximum(flips.sum(axis=-1), 1.0) / n**2, dtype=np.float64)
+    return np.asarray(np.maximum(flips.sum(axis=-1), 1.0) / n**2)
 
 
 def _own_variance(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -> float:
-    """Return the variance of mean C_W if conditions, and groups of clips, moved on their own."""
+    """Return the variance of mean C_W if conditions, and groups of clips, moved on their own.
+
+    A training moves it by an outcome at least: flips in one group may cancel each other.
+    """
     _, conditions, n = before.shape
     moves = _variance(before.mean(axis=2), after.mean(axis=2))
     flips = _variance(*(_of_groups(side.mean(axis=1), member) for side in (before, after)))
-    return float(moves.sum() / conditions**2 + flips.sum() / n**2)
+    own = float(moves.sum() / conditions**2 + flips.sum() / n**2)
+    return max(own, float(conditions * n) ** -2)
 
 
 def variance_ratio(outcomes: Flags, of: Literal["mean", "condition"]) -> float:
@@ -341,9 +345,9 @@ def variance_ratio(outcomes: Flags, of: Literal["mean", "condition"]) -> float:
 
 def _of_groups(outcomes: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
     """Return sums over the clips of each group, float64[..., groups], of float64[..., n]."""
-    rows = outcomes.reshape(-1, outcomes.shape[-1])
-    sums = np.stack([np.bincount(member, weights=row) for row in rows])
-    return np.asarray(sums.reshape(*outcomes.shape[:-1], -1), dtype=np.float64)
+    order = np.argsort(member, kind="stable")
+    starts = np.searchsorted(member[order], np.arange(int(member.max()) + 1))
+    return np.asarray(np.add.reduceat(outcomes[..., order], starts, axis=-1))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from pytest_nnrel.baselines.retrainings import (
     refuse_known,
     same_recipe,
 )
+from pytest_nnrel.recording import sink
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -279,12 +280,16 @@ def test_the_two_questions_are_not_mixed(rungs, tmp_path, arguments, message):
         Baseline(tmp_path / "base.json").check(encoder, [PinkNoise(30)], **options)
 
 
-def test_trainings_are_added_and_judged_without_pytest(rungs, tmp_path):
+def test_trainings_are_added_and_judged(rungs, tmp_path):
     path = tmp_path / "base.json"
     grid = [PinkNoise(30), MP3(64)]
     options = {"retrained": True, "corpus": rungs.corpus}
-    adding = Baseline(path, add_training=True)
-    assert adding.check([known(rungs, [i]) for i in (0, 1)], grid, **options) is None
+    with sink() as recorded:
+        both = [known(rungs, [i]) for i in (0, 1)]
+        assert Baseline(path, add_training=True).check(both, grid, **options) is None
+    ((place, content),) = recorded.baselines
+    assert place == str(path)
+    write_baseline(path, Records.of_baseline(content))
     with pytest.raises(BaselineError, match=r"is in .* already"):
         Baseline(path, add_training=True).check(known(rungs, [0]), grid, **options)
     found = Baseline(path).check(known(rungs, [2]), grid, **options)

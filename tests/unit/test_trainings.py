@@ -134,8 +134,8 @@ def test_more_trainings_show_smaller_drops():
 
 def test_clips_that_flip_together_count_as_one():
     """Each group of five flips whole: taken for single clips, the variance would be a fifth."""
-    whole = np.repeat(drawn(3, 5, n=12), 5, axis=2)
-    groups = [f"{i:02}" for i in range(12) for _ in range(5)]
+    whole = np.repeat(drawn(3, 5, n=30, hard=0.2), 5, axis=2)
+    groups = [f"{i:02}" for i in range(30) for _ in range(5)]
     alone = compare_trainings(whole[:4], whole[4])
     grouped = compare_trainings(whole[:4], whole[4], groups)
     assert grouped.drop == alone.drop
