@@ -3,8 +3,8 @@
 python benchmarks/few_groups.py [--draws N] [--music DISTANCES.npz]
 
 Rho's interval: tracks are drawn from recorded music (`grouped_music.py`), without return. Breaks:
-each clip, and each track, breaks at a rung of its own. The paired bootstrap of rho, and sign flips of
-outcomes: before and after are embeddings of the same clips with noise of the same kind, so that
+each clip, and each track, breaks at a rung of its own. The paired bootstrap of rho, and sign flips
+of outcomes: before and after are embeddings of the same clips with noise of the same kind, so that
 whoever calls one of them worse is wrong. In the latter, originals move too, and with them whoever
 has them for neighbours: flips of clips that share a neighbour go together.
 """

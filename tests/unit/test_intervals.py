@@ -100,7 +100,7 @@ def test_chances_are_worth_more_than_outcomes_and_outcomes_among_them_as_much():
 
 
 def test_it_covers_what_it_says_where_clips_of_a_track_fare_alike():
-    """Beta-binomial outcomes of 20 tracks; `benchmarks/interval_coverage.py` has the whole of it."""
+    """Beta-binomial outcomes of 20 tracks: see `benchmarks/interval_coverage.py`."""
     rng = np.random.default_rng(1)
     groups = np.repeat([f"{i:02}" for i in range(20)], 5)
     hits = {"clips": 0, "worth": 0}
