@@ -43,7 +43,8 @@ def rho(audio: Matrix, latent: Matrix, weights: npt.NDArray[np.int32]) -> tuple[
 
 def student(value: float, replicates: Matrix, groups: int) -> tuple[float, float]:
     """Return Student's interval of Fisher's z, whose error is that of the bootstrap."""
-    error = float(np.nanstd(np.arctanh(replicates)))
+    within = np.clip(replicates, -0.9999, 0.9999)  # 1 where one track is drawn over and over
+    error = float(np.nanstd(np.arctanh(within)))
     half = float(students_t.ppf(0.975, groups - 1)) * error
     return float(np.tanh(np.arctanh(value) - half)), float(np.tanh(np.arctanh(value) + half))
 
