@@ -308,6 +308,8 @@ def _compare(chosen: argparse.Namespace) -> int:
     for note in notes:
         print(f"note: {note}")
     if not comparisons:
+        for line in _side_by_side(chosen.old, chosen.new):
+            print(f"note: {line}")
         raise BaselineError(
             f"{chosen.old} and {chosen.new} cannot be compared, as the notes say; measure the same"
             " encoders on the same corpus, grid and seed"
@@ -322,6 +324,17 @@ def _compare(chosen: argparse.Namespace) -> int:
     if not complete and not chosen.partial:
         raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
     return 0
+
+
+def _side_by_side(old: Path, new: Path) -> list[str]:
+    """Return what two runs on a corpus and on a part of it found, among as many clips."""
+    from pytest_nnrel.baselines.sizes import among_alike
+    from pytest_nnrel.report.results import load_results
+
+    try:
+        return among_alike(load_results(old), load_results(new))
+    except ResultsError:  # of a baseline, which holds no ranks
+        return []
 
 
 def _merge(chosen: argparse.Namespace) -> int:
