@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from interval_coverage import Music
-from scipy.stats import t as students_t
 from tables import machine, print_table
 
 from pytest_nnrel import comparison, consistency, intervals, ranks
@@ -39,13 +38,6 @@ def rho(audio: Matrix, latent: Matrix, weights: npt.NDArray[np.int32]) -> tuple[
     ranked = [ranks.rank_pairs(distances) for distances in (audio, latent)]
     resampled = [ranks.resample(of_space, weights) for of_space in ranked]
     return ranks.rank_agreement(*ranked), ranks.rank_agreement_replicates(*resampled)
-
-
-def student(value: float, replicates: Matrix, groups: int) -> tuple[float, float]:
-    """Return Student's interval of Fisher's z, whose error is that of the bootstrap."""
-    error = float(np.nanstd(np.arctanh(replicates)))
-    half = float(students_t.ppf(0.975, groups - 1)) * error
-    return float(np.tanh(np.arctanh(value) - half)), float(np.tanh(np.arctanh(value) + half))
 
 
 def rho_intervals(music: Music, draws: int) -> None:
@@ -69,7 +61,7 @@ def rho_intervals(music: Music, draws: int) -> None:
             for kind in hits:
                 ends = [
                     intervals.percentile_interval(r) if kind == "percentile"
-                    else student(v, r, groups)
+                    else intervals.correlation_interval(v, r, groups)
                     for v, r in found
                 ]  # fmt: skip
                 hits[kind].append([low <= truth <= high for low, high in ends])

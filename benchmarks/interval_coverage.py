@@ -131,7 +131,10 @@ def coverage(
             low, high = METHODS[name](outcomes, groups, rng)
             hits[name].append(low <= truth <= high)
             widths[name].append(high - low)
-    return {name: (float(np.mean(hits[name])), float(np.mean(widths[name]))) for name in methods}
+    return {
+        name: (round(float(np.mean(hits[name])), 4), round(float(np.mean(widths[name])), 4))
+        for name in methods
+    }
 
 
 def simulated(
@@ -223,7 +226,8 @@ def main() -> None:
         cases += _of_music(Music(chosen.music), chosen.music_draws)
     _print(cases)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"machine": machine(), "cases": cases}, indent=1) + "\n")
+        lines = ",\n  ".join(json.dumps(case) for case in cases)
+        chosen.json.write_text(f'{{"machine": "{machine()}",\n "cases": [\n  {lines}\n ]}}\n')
 
 
 def _of_music(music: Music, draws: int) -> list[dict[str, object]]:
@@ -234,7 +238,7 @@ def _of_music(music: Music, draws: int) -> list[dict[str, object]]:
             truth = float(np.mean([among(d)[0].mean() for d in drawn]))
             found = coverage((among(d) for d in drawn), truth, tracks, list(METHODS)[:4])
             cases.append({"source": "music", "sizes": title, "groups": tracks,
-                          "share": truth, "coverage": found})  # fmt: skip
+                          "share": round(truth, 4), "coverage": found})  # fmt: skip
     return cases
 
 

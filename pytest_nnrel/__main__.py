@@ -340,6 +340,8 @@ def _tell(
     for note in notes:
         print(f"note: {note}")
     if not comparisons:
+        for line in _side_by_side(chosen.old, chosen.new):
+            print(f"note: {line}")
         raise BaselineError(
             f"{', '.join(map(str, chosen.old))} and {chosen.new} cannot be compared, as the notes"
             " say; measure the same encoders on the same corpus, grid and seed"
@@ -350,6 +352,17 @@ def _tell(
     if "undecided" in verdicts:
         raise BaselineError(f"there are too few {few} to tell; measure more of them")
     return 0
+
+
+def _side_by_side(old: Path, new: Path) -> list[str]:
+    """Return what two runs on a corpus and on a part of it found, among as many clips."""
+    from pytest_nnrel.baselines.sizes import among_alike
+    from pytest_nnrel.report.results import load_results
+
+    try:
+        return among_alike(load_results(old), load_results(new))
+    except ResultsError:  # of a baseline, which holds no ranks
+        return []
 
 
 def _merge(chosen: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 #: Replicates of every bootstrap, as in the paper (section 5).
 REPLICATES = 1000
+_NEAR_ONE = 0.9999
 
 
 def drawn(
@@ -69,6 +70,40 @@ def percentile_interval(replicates: Matrix) -> tuple[float, float]:
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(defined, [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def correlation_interval(value: float, replicates: Matrix, groups: int) -> tuple[float, float]:
+    """Return the 95 % interval of a correlation: Student's, of Fisher's z and its bootstrap error.
+
+    Percentiles of the bootstrap are too narrow where few groups are drawn.
+
+    Parameters
+    ----------
+    value : float
+    replicates : float64[replicates]
+        NaN where a sample has none; they are left out.
+    groups : int
+        That were drawn from.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    UndefinedMeasureError
+        As `percentile_interval`.
+    """
+    from scipy.special import stdtrit
+
+    percentile_interval(replicates)
+    if groups < 2:
+        return -1.0, 1.0
+    # Where a sample is of one group over and over, its correlation can be 1, and z infinite.
+    z = np.arctanh(np.clip([value, *replicates[np.isfinite(replicates)]], -_NEAR_ONE, _NEAR_ONE))
+    half = float(stdtrit(groups - 1, 0.5 + CONFIDENCE / 2.0)) * float(np.std(z[1:]))
+    low, high = np.tanh([z[0] - half, z[0] + half])
+    return min(float(low), value), max(float(high), value)
 
 
 def wilson_interval(share: float, n: float) -> tuple[float, float]:

@@ -249,7 +249,7 @@ class Measurement:
     value : float
     ci : (float, float)
         95 % interval: Wilson's for proportions, of as many clips as those of groups are worth;
-        percentile bootstrap over clips or groups for rho.
+        for rho, Student's of Fisher's z, whose error is bootstrapped over clips or groups.
     n : int
         Clips.
     outcomes : tuple of bool

@@ -275,7 +275,8 @@ def between(
         value = ranks.rank_agreement(ranks_of(in_audio, pairs), ranks_of(latent, pairs))
     with watch("bootstrap"):
         replicates = rho_replicates(in_audio, latent, pairs)
-        ci = intervals.percentile_interval(replicates)
+        groups = len(set(rendered.question.study.corpus.groups))
+        ci = intervals.correlation_interval(value, replicates, groups)
     details["undefined_replicates"] = int(np.isnan(replicates).sum())
     n = len(rendered.question.study.corpus)
     worst = worst_of(latent, rows[1])

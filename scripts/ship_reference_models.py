@@ -5,12 +5,14 @@
     python scripts/ship_reference_models.py excerpt --data OPEN_CORPUS
     python scripts/ship_reference_models.py checkpoints --runs RUNS
     python scripts/ship_reference_models.py results --from OUT_OF_REPRODUCE
+    python scripts/ship_reference_models.py ranks
     python scripts/ship_reference_models.py readme
 
 `excerpt` takes some test clips out of the open corpus. `checkpoints` stores the first trial of each
 run as float16, and the scores of all trials in ``trials.json``. `results` stores what `reproduce`
 gave on the bundled corpus, and the reference encoders' C_W, which reports draw behind a user's own.
-`readme` writes scores and claims into the package's README.
+`ranks` adds to these how many originals are nearer to each clip, from which reports draw them
+among fewer clips. `readme` writes scores and claims into the package's README.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest_nnrel
+import reference_models
 from pytest_nnrel import Corpus, as_encoder, quick_grid, within_consistency
 from pytest_nnrel.files import replace_text
+from pytest_nnrel.report.references import written_ranks
 from reference_models import checkpoint
 from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError
@@ -129,6 +133,30 @@ def results(chosen: argparse.Namespace) -> None:
     replace_text(CURVES, json.dumps(curves(found), indent=1) + "\n")
 
 
+def ranks(_: argparse.Namespace) -> None:
+    """Measure the ranks of the first trials on the bundled clips, for curves among fewer clips."""
+    plain = json.loads(CURVES.read_text(encoding="utf-8"))
+    kinds = {kind.__name__: kind for kind in FAMILIES}
+    for name, encoder in plain["encoders"].items():
+        known = as_encoder(reference_models.load(name))
+        for point in encoder["points"]:
+            magnitude = point["magnitude"]
+            transform = kinds[point["family"]](int(magnitude) if magnitude % 1 == 0 else magnitude)
+            measured = within_consistency(known, transform, corpus=Corpus.bundled())
+            if abs(measured.value - point["within"]) > 2.5 / measured.n:
+                raise SystemExit(
+                    f"{name}, {transform}: {measured.value:.3f}, and {point['within']:.3f} is"
+                    " stored: run results first"
+                )
+            low, high = measured.ci
+            point |= {
+                "within": round(measured.value, 6), "low": round(low, 6), "high": round(high, 6),
+                "ranks": written_ranks(measured.ranks),
+            }  # fmt: skip
+        replace_text(CURVES, json.dumps(plain, indent=1) + "\n")
+        print(name, len(encoder["points"]), "conditions")
+
+
 def curves(found: Results) -> dict[str, object]:
     """Return C_W of the first trials by condition, as reports draw it."""
     family = {short: kind.__name__ for kind, short in FAMILIES.items()}
@@ -209,7 +237,7 @@ def _score(score: dict[str, float | None]) -> str:
 
 
 def main() -> None:
-    """Run one of the four."""
+    """Run one of the five."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
     for name, option, run in (
@@ -220,6 +248,7 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument(option, type=Path, required=True)
         command.set_defaults(run=run)
+    commands.add_parser("ranks").set_defaults(run=ranks)
     commands.add_parser("readme").set_defaults(run=readme)
     chosen = parser.parse_args()
     chosen.run(chosen)

@@ -146,6 +146,11 @@ class Reporter:
             results = self._collector.results(self._about(0))
             lines = summary_lines(results)
             few = few_text(rows_of(results["tests"], results["measurements"]))
+        if few:
+            try:
+                warnings.warn(few, FewClipsWarning, stacklevel=1)
+            except FewClipsWarning:  # where warnings are errors; hooks do not raise
+                lines.append(few)
         lines += [f"baseline: {what} written to {path}" for path, what in self._written.items()]
         lines += self._notes
         if self._problem is not None:
@@ -156,8 +161,3 @@ class Reporter:
             terminalreporter.write_sep("=", "nnrel")
             for line in lines:
                 terminalreporter.write_line(line)
-        if few:
-            try:
-                warnings.warn(few, FewClipsWarning, stacklevel=1)
-            except FewClipsWarning:  # where warnings are errors; hooks do not raise
-                terminalreporter.write_line(few, yellow=True)

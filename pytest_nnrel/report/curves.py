@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement, TransformFacts
     from pytest_nnrel.report.findings import Row
-    from pytest_nnrel.report.references import References
+    from pytest_nnrel.report.references import Point, References
 
 #: Measures that are drawn, in the order in which the page has them.
 DRAWN = tuple(name for name, measure in MEASURES.items() if measure.drawn)
@@ -125,6 +125,8 @@ class Section:
 
     encoder: str
     corpus: CorpusFacts
+    #: What to bear in mind of the reference encoders.
+    note: str = ""
     failed: int = 0
     panels: dict[str, list[Panel]] = field(default_factory=dict)
 
@@ -152,15 +154,27 @@ def sections_of(
         details = about[place]["details"]
         section = sections.setdefault(place[:2], Section(place.encoder, details["corpus"]))
         within = about[place]["measure"] == "within"
+        if within and references:
+            section.note = references.note(place.corpus, competing(about[place]))
         behind = bounds[place.corpus, place.family] if within else []
         if details["transform"]["severity"] is not None:  # a ladder, which starts at the identity
             group = [*groups.get(place._replace(family=_IDENTITY), [])[:1], *group]
             behind = [*(bounds[place.corpus, _IDENTITY][:1] if within else []), *behind]
-        known = references.of(place.corpus, place.family) if within and references else {}
+        known = {}
+        if within and references:
+            known = references.of(place.family, competing(about[place]))
         panel = _panel(details["transform"], group, behind, known)
         section.panels.setdefault(place.kind, []).append(panel)
         section.failed += sum(mark.outcome == "fails" for mark in panel.marks)
     return sorted(sections.values(), key=lambda section: -section.failed)
+
+
+def competing(measured: PlainMeasurement) -> int:
+    """Return among how many originals a clip's own is looked for, itself among them."""
+    others = measured["details"].get("others")
+    if others:
+        return round(sum(others) / len(others)) + 1
+    return measured["details"]["corpus"]["clips"]
 
 
 class _Place(NamedTuple):
@@ -219,11 +233,14 @@ def _panel(
     transform: TransformFacts,
     group: Sequence[Sample],
     audio: Sequence[Sample],
-    references: Mapping[str, Sequence[tuple[float, ...]]],
+    references: Mapping[str, Sequence[Point]],
 ) -> Panel:
     ladder = transform["severity"] is not None
     beyond = {
-        label: [Sample(p[0], p[2], p[3], p[4], f"{p[1]:g}", label, "") for p in points]
+        label: [
+            Sample(p.severity, p.value, p.low, p.high, f"{p.magnitude:g}", label, "")
+            for p in points
+        ]
         for label, points in references.items()
     }
     everything = [*group, *audio, *(s for points in beyond.values() for s in points)]

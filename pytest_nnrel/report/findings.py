@@ -176,7 +176,7 @@ def rows_of(tests: Iterable[PlainTest], measurements: Mapping[str, PlainMeasurem
             measured = None if key is None else measurements.get(key)
             corpora = [
                 measurements[one]["details"]["corpus"]
-                for one in filter(None, (key, *verdict["covers"]))
+                for one in filter(None, (key, *verdict.get("covers", ())))
                 if one in measurements
             ]
             on = few_clips(min(corpora, key=lambda corpus: corpus["groups"])) if corpora else ""

@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.errors import ResultsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from importlib.resources.abc import Traversable
+
+
+class Point(NamedTuple):
+    """C_W of a reference encoder under one condition."""
+
+    severity: float
+    magnitude: float
+    value: float
+    low: float
+    high: float
+    #: How many clips have each rank, see `Measurement.ranks`; empty where they are not known.
+    ranks: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -22,21 +35,52 @@ class References:
     corpus : str
     clips : int
     fingerprint : str
-        Of the corpus: C_W depends on the clips, so that curves are of use on no others.
+        Of the corpus.
     points : dict of str to dict of str to list
-        By family, then by the encoder's label: severity, magnitude, value, low and high.
+        By family, then by the encoder's label.
     """
 
     corpus: str
     clips: int
     fingerprint: str
-    points: dict[str, dict[str, list[tuple[float, float, float, float, float]]]]
+    points: dict[str, dict[str, list[Point]]]
 
-    def of(self, fingerprint: str, family: str) -> dict[str, list[tuple[float, ...]]]:
-        """Return the curves of a family, by label; none for another corpus."""
-        if fingerprint != self.fingerprint:
-            return {}
-        return {label: list(points) for label, points in self.points.get(family, {}).items()}
+    def of(self, family: str, n: int) -> dict[str, list[Point]]:
+        """Return the curves of a family, by label, as they are among n clips.
+
+        C_W falls with the number of clips. What it is among fewer than were measured follows from
+        their ranks (`Measurement.at`); among more it is not known, and that of all is returned.
+        Points without ranks are left out but where all were measured.
+        """
+        drawn = {
+            label: [self._at(point, n) for point in points if point.ranks or n >= self.clips]
+            for label, points in self.points.get(family, {}).items()
+        }
+        return {label: points for label, points in drawn.items() if points}
+
+    def _at(self, point: Point, n: int) -> Point:
+        if n >= self.clips:
+            return point
+        import numpy as np
+
+        from pytest_nnrel import consistency, intervals
+
+        ranks = np.repeat(list(point.ranks), list(point.ranks.values()))
+        chances = consistency.chances_among(ranks, np.full(len(ranks), self.clips - 1), n)
+        alone = [str(clip) for clip in range(len(ranks))]
+        low, high = intervals.proportion_interval(chances, alone)
+        return point._replace(value=float(chances.mean()), low=low, high=high)
+
+    def note(self, fingerprint: str, n: int) -> str:
+        """Return what to bear in mind beside clips of a corpus; empty for the references' own."""
+        if fingerprint == self.fingerprint:
+            return ""
+        about = f"The reference encoders were measured on {self.clips} clips of {self.corpus}"
+        if n > self.clips:
+            return f"{about}: among {n} they would be lower. It is other music, too."
+        if not any(p.ranks for curves in self.points.values() for c in curves.values() for p in c):
+            return f"{about}, and are not drawn: what they are among {n} is not known."
+        return f"{about}, and are drawn as they are among {n} of these. It is other music."
 
 
 def bundled_curves() -> Traversable:
@@ -76,14 +120,27 @@ def load_references(file: Traversable) -> References | None:
         ) from error
 
 
-def _by_family(encoders: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
-    found: dict[str, dict[str, list[Any]]] = {}
+def _by_family(encoders: dict[str, Any]) -> dict[str, dict[str, list[Point]]]:
+    found: dict[str, dict[str, list[Point]]] = {}
     for encoder in encoders.values():
         for point in encoder["points"]:
-            found.setdefault(point["family"], {}).setdefault(encoder["label"], []).append(
-                tuple(
-                    float(point[name])
-                    for name in ("severity", "magnitude", "within", "low", "high")
-                )
+            numbers = [float(point[name])
+                       for name in ("severity", "magnitude", "within", "low", "high")]  # fmt: skip
+            ranks = counts_of(point.get("ranks", ""))
+            curves = found.setdefault(point["family"], {})
+            curves.setdefault(encoder["label"], []).append(
+                Point(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], ranks)
             )
     return found
+
+
+def written_ranks(ranks: Iterable[int]) -> str:
+    """Return ranks in one line, such as ``0:130 1:3 7:1`` for 134 clips."""
+    given = list(ranks)
+    return " ".join(f"{rank}:{given.count(rank)}" for rank in sorted(set(given)))
+
+
+def counts_of(written: str) -> dict[int, int]:
+    """Return how many clips have each rank, of what `written_ranks` gave."""
+    pairs = (pair.split(":") for pair in written.split())
+    return {int(rank): int(clips) for rank, clips in pairs}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from pytest_nnrel import intervals
+from pytest_nnrel.errors import UndefinedMeasureError
 
 
 @st.composite
@@ -100,7 +101,7 @@ def test_chances_are_worth_more_than_outcomes_and_outcomes_among_them_as_much():
 
 
 def test_it_covers_what_it_says_where_clips_of_a_track_fare_alike():
-    """Beta-binomial outcomes of 20 tracks; `benchmarks/interval_coverage.py` has all of it."""
+    """Beta-binomial outcomes of 20 tracks: see `benchmarks/interval_coverage.py`."""
     rng = np.random.default_rng(1)
     groups = np.repeat([f"{i:02}" for i in range(20)], 5)
     hits = {"clips": 0, "worth": 0}
@@ -161,3 +162,28 @@ def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
 
 def test_no_number_of_clips_decides_a_value_at_the_minimum():
     assert intervals.clips_to_decide(0.9, 0.9) is None
+
+
+def test_the_interval_of_a_correlation_is_that_of_fishers_z():
+    """Of many clips with normal values it is the textbook's, with 1 / sqrt(n - 3) for an error."""
+    rng = np.random.default_rng(0)
+    n, rho = 400, 0.6
+    z = np.arctanh(rho) + rng.normal(size=4000) / np.sqrt(n - 3)
+    found = intervals.correlation_interval(rho, np.tanh(z), n)
+    expected = np.tanh(np.arctanh(rho) + np.array([-1.96, 1.96]) / np.sqrt(n - 3))
+    assert found == pytest.approx(tuple(expected), abs=0.01)
+    few = intervals.correlation_interval(rho, np.tanh(z), 5)
+    assert few[1] - few[0] > 1.3 * (found[1] - found[0])
+
+
+@pytest.mark.parametrize("value", [-1.0, 1.0, 0.3])
+@pytest.mark.parametrize("replicates", [[1.0, -1.0, np.nan], [0.3, 0.3], [1.0, 1.0]])
+def test_the_interval_of_a_correlation_holds_it_and_is_finite(value, replicates):
+    low, high = intervals.correlation_interval(value, np.array(replicates), 3)
+    assert -1 <= low <= value <= high <= 1
+    assert intervals.correlation_interval(value, np.array(replicates), 1) == (-1, 1)
+
+
+def test_a_correlation_without_any_replicate_has_no_interval():
+    with pytest.raises(UndefinedMeasureError, match="no bootstrap replicate"):
+        intervals.correlation_interval(0.5, np.array([np.nan, np.nan]), 9)

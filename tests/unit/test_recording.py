@@ -44,7 +44,7 @@ from pytest_nnrel.recording import (
 from pytest_nnrel.settings import Settings
 
 NOISE = PinkNoise(snr_db=0)
-NOTHING = {"measurements": {}, "verdicts": [], "corpora": {}, "baselines": []}
+NOTHING = {"measurements": {}, "verdicts": [], "corpora": {}, "audits": {}, "baselines": []}
 
 
 def bands(batch):

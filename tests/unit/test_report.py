@@ -32,6 +32,7 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.assertions import failure_message, outcome_of
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import Verdict, record_verdict
 from pytest_nnrel.report import (
     curves,
@@ -326,6 +327,7 @@ def _reference_file(results, path, **changed):
                 "family": transform["family"], "magnitude": transform["magnitude"],
                 "severity": transform["severity"], "within": measured["value"], "low": low,
                 "high": high,
+                "ranks": references.written_ranks(measured["details"]["ranks"]),
             })  # fmt: skip
     corpus = next(iter(results["measurements"].values()))["details"]["corpus"]
     plain = {
@@ -347,15 +349,61 @@ def test_reference_encoders_lie_behind_on_their_own_corpus(results, tmp_path):
     assert not _panels(results, known)["C_rho", "PitchShift"].references
 
 
-def test_reference_encoders_of_another_corpus_are_not_drawn_and_the_page_says_so(
-    results, tmp_path, monkeypatch
+def test_reference_encoders_of_another_corpus_are_drawn_among_as_many_clips(
+    results, corpus, tmp_path, monkeypatch
 ):
-    other = {"name": "other", "n": 99, "fingerprint": "0"}
-    file = _reference_file(results, tmp_path / "curves.json", corpus=other)
+    larger = _results_of(
+        lambda: [within_consistency(MFCCEncoder(), transform, corpus=Corpus.bundled().subset(30))
+                 for transform in (PitchShift(6), PitchShift(9))]
+    )  # fmt: skip
+    file = _reference_file(larger, tmp_path / "curves.json")
     known = references.load_references(file)
-    assert not _panels(results, known)["C_W", "PitchShift"].references
+    assert known.clips == 30
+    n = len(corpus)
+    ((_, points),) = known.of("PitchShift", n).items()
+    found = [Measurement.from_dict(m).at(n) for m in larger["measurements"].values()
+             if m["measure"] == "within"]  # fmt: skip
+    expected = sorted((among.value, *among.ci) for among in found)
+    assert np.array(sorted((p.value, p.low, p.high) for p in points)) == pytest.approx(
+        np.array(expected)
+    )
+    assert [label for label, _ in _panels(results, known)["C_W", "PitchShift"].references] == [
+        "MFCC (reference)"
+    ]
     monkeypatch.setattr(references, "bundled_curves", lambda: file)
-    assert "measured on 99 clips of other" in " ".join(Page(render_page(results)).texts("p"))
+    text = " ".join(Page(render_page(results)).texts("p"))
+    assert f"measured on 30 clips of bundled, and are drawn as they are among {n}" in text
+
+
+def test_reference_encoders_among_fewer_clips_than_here_say_so(results, corpus, tmp_path):
+    other = {"name": "other", "n": len(corpus) - 1, "fingerprint": "0"}
+    known = references.load_references(
+        _reference_file(results, tmp_path / "curves.json", corpus=other)
+    )
+    assert f"among {len(corpus)} they would be lower" in known.note("here", len(corpus))
+    (points,) = known.of("PitchShift", len(corpus)).values()
+    assert all(point.value == point.low or point.low < point.value for point in points)
+
+
+def test_reference_encoders_whose_ranks_are_not_known_are_not_drawn_among_others(
+    results, corpus, tmp_path
+):
+    file = _reference_file(results, tmp_path / "curves.json")
+    plain = json.loads(file.read_text())
+    for point in plain["encoders"]["mfcc"]["points"]:
+        del point["ranks"]
+    file.write_text(json.dumps(plain))
+    known = references.load_references(file)
+    assert known.of("PitchShift", len(corpus))
+    assert not known.of("PitchShift", len(corpus) - 1)
+    assert "are not drawn" in known.note("another", len(corpus) - 1)
+    assert not known.note(known.fingerprint, len(corpus))
+
+
+@pytest.mark.parametrize("ranks", [[], [0, 0, 0], [0, 3, 0, 12, 3]])
+def test_ranks_are_written_as_counts(ranks):
+    counts = references.counts_of(references.written_ranks(ranks))
+    assert sorted(rank for rank, n in counts.items() for _ in range(n)) == sorted(ranks)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"corpus": {}}', '{"corpus": 1, "encoders": {}}'])
@@ -540,7 +588,12 @@ def test_maps_show_the_mildest_of_each_family(results):
 def test_collector_keeps_the_mildest_maps_only(results):
     collector = Collector()
     mapped = _with_maps(results)
-    carried = {"measurements": mapped["measurements"], "corpora": mapped["corpora"], "verdicts": []}
+    carried = {
+        "measurements": mapped["measurements"],
+        "corpora": mapped["corpora"],
+        "audits": {},
+        "verdicts": [],
+    }
     collector.add("test_x", "call", "passed", carried)
     kept = {
         m["details"]["transform"]["name"]
@@ -618,7 +671,9 @@ def test_ten_thousand_results_are_a_page_that_can_be_used(results):
     assert time.process_time() - started < 20.0
     assert len(text.encode()) < 5_000_000
     page = Page(text)
-    assert page.texts("h1") == ["2,000 failed; 8,000 of 10,000 verdicts hold."]
+    assert page.texts("h1") == [
+        "2,000 failed; 8,000 of 10,000 verdicts hold, 8,000 of them on fewer than 10 clips."
+    ]
     rows = [row for row in page.find("tr") if "data-outcome" in row.attributes]
     assert len(rows) == html.MAX_ROWS
     assert {row.attributes["data-outcome"] for row in rows} == {"fails"}
