@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from tables import machine, print_table, seconds
 
-from pytest_nnrel import ranks
-from pytest_nnrel.intervals import drawn
+from pytest_nnrel.statistics import ranks
+from pytest_nnrel.statistics.intervals import drawn
 
 
 def main() -> None:

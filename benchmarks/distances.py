@@ -22,10 +22,10 @@ import numpy as np  # noqa: E402
 from tables import machine, print_table, seconds  # noqa: E402
 
 from pytest_nnrel import Corpus, audio_features  # noqa: E402
-from pytest_nnrel.compilation import compiled  # noqa: E402
 from pytest_nnrel.distances import SIMPLE_WINDOW, exact  # noqa: E402
 from pytest_nnrel.distances.alignment import _on_processor, align  # noqa: E402
 from pytest_nnrel.distances.on_device import align as align_by_torch  # noqa: E402
+from pytest_nnrel.kernels.compilation import compiled  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ import numpy as np
 from interval_coverage import Music
 from tables import machine, print_table
 
-from pytest_nnrel import comparison, consistency, intervals, ranks
 from pytest_nnrel.search import interval_of_break
+from pytest_nnrel.statistics import comparison, consistency, intervals, ranks
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from pytest_nnrel import MP3, Corpus, MFCCEncoder, PinkNoise, PitchShift, as_encoder
-from pytest_nnrel.consistency import as_blocks
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
@@ -23,6 +22,7 @@ from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import audio_space, latent_space
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on
+from pytest_nnrel.statistics.consistency import as_blocks
 
 CONDITIONS = (PinkNoise(24), PinkNoise(18), PitchShift(2), MP3(32))
 

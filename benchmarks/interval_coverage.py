@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 from scipy.stats import t as students_t
 from tables import machine, print_table
 
-from pytest_nnrel import intervals
+from pytest_nnrel.statistics import intervals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

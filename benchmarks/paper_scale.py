@@ -40,13 +40,13 @@ from pytest_nnrel import (
     audio_features,
     between_consistency,
     paper_grid,
-    ranks,
-    settings,
     within_consistency,
 )
 from pytest_nnrel.distances import pairwise_distances
 from pytest_nnrel.distances.alignment import align
-from pytest_nnrel.intervals import REPLICATES, drawn
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.statistics import ranks
+from pytest_nnrel.statistics.intervals import REPLICATES, drawn
 from pytest_nnrel.transforms.noise import pink_noise
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytest_nnrel.progress import progress
+from pytest_nnrel.runtime.progress import progress
 from reference_models.datasets import recorded
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from pytest_nnrel import (
     PitchShift,
     TempoShift,
     audio_features,
-    settings,
 )
+from pytest_nnrel.runtime import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

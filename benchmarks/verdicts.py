@@ -12,7 +12,7 @@ import numpy as np
 from tables import machine, print_table
 from tqdm import tqdm
 
-from pytest_nnrel import comparison
+from pytest_nnrel.statistics import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,6 @@ from io import TextIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pytest_nnrel import settings
 from pytest_nnrel.errors import (
     BaselineError,
     MagnitudeError,
@@ -20,6 +19,7 @@ from pytest_nnrel.errors import (
     ResultsError,
     SettingError,
 )
+from pytest_nnrel.runtime import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -280,11 +280,11 @@ def _clips_to_hear(
 
 
 def _render(chosen: argparse.Namespace) -> None:
-    from pytest_nnrel.files import replace_text
     from pytest_nnrel.report import PAGE
     from pytest_nnrel.report.html import render_page
     from pytest_nnrel.report.markdown import SUMMARY, summary_text
     from pytest_nnrel.report.results import load_results
+    from pytest_nnrel.runtime.files import replace_text
 
     results = load_results(chosen.results)
     folder = chosen.out or chosen.results.parent
@@ -388,7 +388,7 @@ def _audit(chosen: argparse.Namespace) -> None:
 
 
 def _cache(chosen: argparse.Namespace) -> None:
-    from pytest_nnrel.store import Store
+    from pytest_nnrel.runtime.store import Store
 
     folder = chosen.dir or settings.default_cache_dir()
     if folder.exists() and not folder.is_dir():

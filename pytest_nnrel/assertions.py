@@ -7,7 +7,7 @@ import shlex
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from pytest_nnrel import intervals, measures, recording
+from pytest_nnrel import measures, recording
 from pytest_nnrel.corpus import (
     BUNDLED,
     SAMPLE_RATE,
@@ -25,6 +25,7 @@ from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.recording import Verdict, record_verdict
+from pytest_nnrel.statistics import intervals
 from pytest_nnrel.transforms import as_transform, modules_of, parse_transform
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.study import Neighbours
     from pytest_nnrel.measurement import CorpusFacts, Measurement, Rates
-    from pytest_nnrel.ranks import Pairs
+    from pytest_nnrel.statistics.ranks import Pairs
     from pytest_nnrel.transforms.protocol import TransformLike
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.consistency import as_blocks, exemplars, within_consistency
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.errors import TransformError
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import audio_space
 from pytest_nnrel.experiment.study import ORIGINAL, Study, question
+from pytest_nnrel.statistics.consistency import as_blocks, exemplars, within_consistency
 from pytest_nnrel.transforms import MP3, PinkNoise, Transform
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.audio import Samples
-    from pytest_nnrel.consistency import Flags, Matrix
+    from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.statistics.consistency import Flags, Matrix
 
 #: What is hardly audible: how far either moves a clip is how near another may be without being
 #: another. Of the 134 bundled clips, one pair is that near.

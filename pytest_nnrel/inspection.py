@@ -13,8 +13,8 @@ from pytest_nnrel.corpus import Clip, Corpus, reopen
 from pytest_nnrel.distances import audio_features, pairwise_distances
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import MEASURES
-from pytest_nnrel.progress import progress
 from pytest_nnrel.report.results import kind_of, load_results, subject_of, told_apart
+from pytest_nnrel.runtime.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

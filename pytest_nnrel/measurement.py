@@ -329,7 +329,7 @@ class Measurement:
         """
         import numpy as np
 
-        from pytest_nnrel import consistency, intervals
+        from pytest_nnrel.statistics import consistency, intervals
 
         if self.measure not in ("within", "audio"):
             raise UndefinedMeasureError(

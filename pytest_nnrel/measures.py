@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from pytest_nnrel import consistency, intervals, ranks, settings
 from pytest_nnrel.audit import Audit, audit
 from pytest_nnrel.corpus import Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
@@ -31,12 +30,13 @@ from pytest_nnrel.experiment.spaces import (
 from pytest_nnrel.experiment.study import Neighbours, question, study_of
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import record_audit, record_measurement
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.statistics import consistency, intervals, ranks
 from pytest_nnrel.transforms import as_transform
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Exemplars
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.embedding import Embedded
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import Details, Map, Rate
-    from pytest_nnrel.ranks import Pairs
+    from pytest_nnrel.statistics.consistency import Exemplars
+    from pytest_nnrel.statistics.ranks import Pairs
     from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Clips that a map of embeddings shows, evenly spread over the corpus.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel import consistency, intervals, recording
+from pytest_nnrel import recording
 from pytest_nnrel.assertions import check_asked, check_steps, outcome_of, too_few_clips
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -24,19 +24,20 @@ from pytest_nnrel.experiment.spaces import (
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import study_on
-from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.statistics import consistency, intervals
 from pytest_nnrel.transforms import Transform, ladder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_nnrel.consistency import Matrix
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.statistics.consistency import Matrix
 
 #: Steps from the identity to the end of the ladder.
 STEPS = 8

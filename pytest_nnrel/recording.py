@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
-from pytest_nnrel import handover, settings
 from pytest_nnrel.errors import NNRelError
-from pytest_nnrel.scopes import Scopes
+from pytest_nnrel.runtime import handover, settings
+from pytest_nnrel.runtime.scopes import Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

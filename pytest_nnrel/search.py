@@ -22,8 +22,8 @@ from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on, within
-from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.transforms import Identity, Transform, as_transform, ladder
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import MFCCEncoder, as_encoder
-from pytest_nnrel.files import replace_bytes, replace_text
-from pytest_nnrel.versions import library_version
+from pytest_nnrel.runtime.files import replace_bytes, replace_text
+from pytest_nnrel.runtime.versions import library_version
 from reference_models.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pytest_nnrel import Clip, Identity, PitchShift, TempoShift
-from pytest_nnrel.audio import rms
+from pytest_nnrel.corpus.audio import rms
 from reference_models.features import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECONDS
 
 if TYPE_CHECKING:

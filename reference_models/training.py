@@ -27,9 +27,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from pytest_nnrel.files import replace_text
-from pytest_nnrel.progress import progress
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.files import replace_text
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
 from reference_models import checkpoint, evaluation
 from reference_models.datasets import open_data, opencorpus
 from reference_models.errors import TrainingError

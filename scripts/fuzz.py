@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
-from pytest_nnrel import Corpus, decoding
+from pytest_nnrel import Corpus
+from pytest_nnrel.corpus import decoding
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import SUFFIX, Store
+from pytest_nnrel.runtime.store import SUFFIX, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 import pytest_nnrel
 import reference_models
 from pytest_nnrel import Corpus, as_encoder, quick_grid, within_consistency
-from pytest_nnrel.files import replace_text
 from pytest_nnrel.report.references import written_ranks
+from pytest_nnrel.runtime.files import replace_text
 from reference_models import checkpoint
 from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from pytest_nnrel import Corpus, Identity
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 
 @cache

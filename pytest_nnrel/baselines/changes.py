@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import comparison
 from pytest_nnrel.baselines.entries import (
     LISTED,
     VALUE_DECIMALS,
@@ -20,7 +19,8 @@ from pytest_nnrel.baselines.entries import (
     listed,
 )
 from pytest_nnrel.errors import SettingError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.statistics import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.baselines.records import Records
-    from pytest_nnrel.consistency import Flags, Matrix
+    from pytest_nnrel.statistics.consistency import Flags, Matrix
 
 #: What two values of the file may differ by for rounding.
 _ROUNDING = 10.0**-VALUE_DECIMALS

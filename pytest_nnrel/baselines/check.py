@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel import recording, settings
+from pytest_nnrel import recording
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
 from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
@@ -29,6 +29,7 @@ from pytest_nnrel.experiment.spaces import audio_space, latent_space, rho_replic
 from pytest_nnrel.experiment.study import listing, question
 from pytest_nnrel.measures import between, study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.runtime import settings
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import PlainMeasurement
-    from pytest_nnrel.ranks import Pairs
+    from pytest_nnrel.statistics.ranks import Pairs
     from pytest_nnrel.transforms.protocol import TransformLike
 
 _ASSERTION = "nnrel_baseline.check"

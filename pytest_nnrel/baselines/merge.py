@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_nnrel.baselines.entries import Entry
 from pytest_nnrel.baselines.records import Records, load_baseline
 from pytest_nnrel.baselines.trainings import Training
-from pytest_nnrel.files import replace_text
+from pytest_nnrel.runtime.files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

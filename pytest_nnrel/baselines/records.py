@@ -13,9 +13,9 @@ from pytest_nnrel.baselines import trainings
 from pytest_nnrel.baselines.entries import Clips, Entry, Key, namesakes
 from pytest_nnrel.baselines.trainings import Training, Trainings
 from pytest_nnrel.errors import BaselineError
-from pytest_nnrel.files import replace_text
-from pytest_nnrel.settings import default_cache_dir
-from pytest_nnrel.store import Store, digest
+from pytest_nnrel.runtime.files import replace_text
+from pytest_nnrel.runtime.settings import default_cache_dir
+from pytest_nnrel.runtime.store import Store, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

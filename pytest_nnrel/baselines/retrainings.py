@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.baselines.entries import Clips
     from pytest_nnrel.baselines.trainings import Training, TrainingKey
-    from pytest_nnrel.consistency import Flags
+    from pytest_nnrel.statistics.consistency import Flags
     from pytest_nnrel.statistics.trainings import ConditionComparison, TrainingComparison
 
 

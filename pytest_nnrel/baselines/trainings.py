@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.baselines.entries import Entry, namesakes
 from pytest_nnrel.errors import BaselineError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from pytest_nnrel.corpus.clip import Clip
 from pytest_nnrel.corpus.geometry import Geometry
 from pytest_nnrel.corpus.source import Gathered, InMemory, Source
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

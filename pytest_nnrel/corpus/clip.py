@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.printing import AsItsRepr
+from pytest_nnrel.runtime.printing import AsItsRepr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 
 @dataclass(frozen=True, eq=False)

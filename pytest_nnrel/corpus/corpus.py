@@ -22,7 +22,7 @@ from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SEC
 from pytest_nnrel.corpus.selection import ClipFacts
 from pytest_nnrel.corpus.source import raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.corpus.clip import Clip, ClipTransform
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.selection import Selection

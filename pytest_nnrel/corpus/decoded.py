@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.corpus.clip import Clip
 
 if TYPE_CHECKING:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel import audio, decoding
-from pytest_nnrel.corpus import grouping
+from pytest_nnrel.corpus import audio, decoding, grouping
+from pytest_nnrel.corpus.hashed import HashedFile
 from pytest_nnrel.corpus.source import LISTED, NAMED, FileStretch, Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.hashed import HashedFile
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

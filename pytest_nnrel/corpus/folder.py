@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_nnrel import decoding
-from pytest_nnrel.corpus import files
+from pytest_nnrel.corpus import decoding, files
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import CorpusError
 
 #: Rate at which the paper transforms and compares (section 4).

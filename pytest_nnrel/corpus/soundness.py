@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.corpus.source import NAMED
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

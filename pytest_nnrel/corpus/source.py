@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_nnrel import decoding
-from pytest_nnrel.decoding import Mix
+from pytest_nnrel.corpus import decoding
+from pytest_nnrel.corpus.decoding import Mix
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.corpus.geometry import Geometry
-    from pytest_nnrel.hashed import HashedFile
+    from pytest_nnrel.corpus.hashed import HashedFile
 
 #: Problems that one error lists before it counts the rest.
 LISTED = 10

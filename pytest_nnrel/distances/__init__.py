@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from pytest_nnrel.devices import CPU, torch_device
 from pytest_nnrel.distances.alignment import SIMPLE_WINDOW, align
 from pytest_nnrel.distances.mfcc import audio_features
 from pytest_nnrel.errors import DistanceError, SettingError
-from pytest_nnrel.versions import library_version
+from pytest_nnrel.runtime.devices import CPU, torch_device
+from pytest_nnrel.runtime.versions import library_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
-    from pytest_nnrel.tasks import Progress
+    from pytest_nnrel.runtime.tasks import Progress
 
     Matrix = npt.NDArray[np.float64]
 
@@ -215,7 +215,7 @@ def pairwise_together(
     dict of str to float64[n, m]
         Of `companions`, those that the sequences are long enough for.
     """
-    from pytest_nnrel import settings
+    from pytest_nnrel.runtime import settings
 
     if device != CPU:
         try:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.devices import CPU, torch_device
-from pytest_nnrel.tasks import run_tasks
+from pytest_nnrel.runtime.devices import CPU, torch_device
+from pytest_nnrel.runtime.tasks import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
-    from pytest_nnrel.tasks import Progress
+    from pytest_nnrel.runtime.tasks import Progress
 
     Matrix = npt.NDArray[np.float64]
     Frames = npt.NDArray[np.float32]
@@ -63,7 +63,7 @@ class Packed:
 
 def pack(candidates: Sequence[Frames]) -> Packed:
     """Lay candidates side by side."""
-    from pytest_nnrel.lanes import COLUMNS, LANES
+    from pytest_nnrel.kernels.lanes import COLUMNS, LANES
 
     sizes = np.array([len(candidate) for candidate in candidates])
     order = np.argsort(sizes, kind="stable")
@@ -174,7 +174,7 @@ class _AlignTask:
     window: int
 
     def __call__(self, queries: Sequence[Frames]) -> dict[str, Matrix]:
-        from pytest_nnrel import lanes
+        from pytest_nnrel.kernels import lanes
 
         first = np.cumsum([0, *(len(query) for query in queries)], dtype=np.int64)
         shape = (len(queries), self.candidates)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.compilation import compiled
+from pytest_nnrel.kernels.compilation import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.tasks import Progress
+    from pytest_nnrel.runtime.tasks import Progress
 
     Matrix = npt.NDArray[np.float64]
     Frames = npt.NDArray[np.float32]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.protocol import Floats
 
 
@@ -238,7 +238,7 @@ def as_encoder(
         If `obj` is none of these, states several sample rates, or an option cannot be; and for any
         option of what is an `Encoder` already.
     """
-    from pytest_nnrel import settings
+    from pytest_nnrel.runtime import settings
 
     if isinstance(obj, Encoder):
         asked = (sample_rate, window_seconds, batch_size, device, name, fingerprint, output, pool,

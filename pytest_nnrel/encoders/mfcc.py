@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import settings
-from pytest_nnrel.devices import CPU, torch_device
 from pytest_nnrel.distances import mfcc
 from pytest_nnrel.encoders.protocol import Encoder
-from pytest_nnrel.store import digest
-from pytest_nnrel.versions import library_version
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.devices import CPU, torch_device
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.runtime.versions import library_version
 
 if TYPE_CHECKING:
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.protocol import Embeddings
 
 #: The encoders' front end: shorter frames than those of the audio distances.

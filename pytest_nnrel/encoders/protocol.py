@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
     Embeddings = npt.NDArray[np.float32]
     Floats = npt.NDArray[np.floating[Any]]

@@ -9,7 +9,7 @@ from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ import numpy as np
 from pytest_nnrel.encoders.frames import time_axis
 from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder, to_numpy
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 POOLS: Final[Mapping[str, Callable[..., Any]]] = {"mean": np.mean, "max": np.max}
 

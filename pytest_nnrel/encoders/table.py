@@ -10,14 +10,14 @@ import numpy as np
 from pytest_nnrel.encoders.protocol import Encoder, Identified
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.identity import Behaviour
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.protocol import Embeddings
     from pytest_nnrel.transforms import Transform
 

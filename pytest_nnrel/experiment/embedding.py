@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.experiment.rendering import BLOCK
-from pytest_nnrel.progress import progress
+from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.transforms import Identity
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.rendering import Rendered
-    from pytest_nnrel.store import Arrays
+    from pytest_nnrel.runtime.store import Arrays
 
     T = TypeVar("T")
     U = TypeVar("U")

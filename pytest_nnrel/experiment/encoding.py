@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.keys import key_of
+from pytest_nnrel.experiment.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders import Encoder
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.study import Study
-    from pytest_nnrel.store import Store
+    from pytest_nnrel.runtime.store import Store
 
 #: Clips that messages list by name.
 _LISTED = 5

@@ -10,12 +10,12 @@ from pytest_nnrel.distances import distance_recipe
 from pytest_nnrel.experiment.rendering import checks_of, padding_of, unchanged_of
 
 if TYPE_CHECKING:
-    from pytest_nnrel.consistency import Exemplars
     from pytest_nnrel.distances import Distance
     from pytest_nnrel.experiment.embedding import Embedded
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.measurement import Details, IdentityFacts, WorstClip
+    from pytest_nnrel.statistics.consistency import Exemplars
 
 #: Clips that messages and reports list by name.
 WORST = 5

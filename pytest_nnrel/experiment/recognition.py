@@ -10,7 +10,7 @@ import numpy as np
 from pytest_nnrel.experiment.encoding import Listener
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import ORIGINAL, once, question
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,9 @@ import numpy as np
 
 from pytest_nnrel.corpus import Clip, Corpus
 from pytest_nnrel.distances import audio_features
-from pytest_nnrel.keys import key_of
-from pytest_nnrel.progress import progress
-from pytest_nnrel.tasks import run_tasks
+from pytest_nnrel.experiment.keys import key_of
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.tasks import run_tasks
 from pytest_nnrel.transforms import Identity, Transform
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.experiment.study import Question
     from pytest_nnrel.measurement import Padding, Range, Unchanged
-    from pytest_nnrel.store import Arrays, Store
+    from pytest_nnrel.runtime.store import Arrays, Store
 
 #: Clips of a task: the unit of parallel work, of memory, and of what Ctrl-C can lose.
 BLOCK = 16

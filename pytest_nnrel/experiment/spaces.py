@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel import ranks
-from pytest_nnrel.consistency import as_blocks, exemplars
 from pytest_nnrel.distances import (
     companions,
     distance_recipe,
@@ -17,24 +15,26 @@ from pytest_nnrel.distances import (
     pairwise_together,
 )
 from pytest_nnrel.errors import DistanceError
+from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.study import Known, Study
 from pytest_nnrel.identity import behaviour_of
-from pytest_nnrel.intervals import REPLICATES, drawn
-from pytest_nnrel.keys import key_of
-from pytest_nnrel.progress import progress
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.statistics import ranks
+from pytest_nnrel.statistics.consistency import as_blocks, exemplars
+from pytest_nnrel.statistics.intervals import REPLICATES, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Distances, Exemplars, Matrix
     from pytest_nnrel.distances import Distance
     from pytest_nnrel.experiment.embedding import Embedded
     from pytest_nnrel.experiment.rendering import Rendered
-    from pytest_nnrel.ranks import Pairs, Ranks, Resampled
+    from pytest_nnrel.statistics.consistency import Distances, Exemplars, Matrix
+    from pytest_nnrel.statistics.ranks import Pairs, Ranks, Resampled
 
     Features = list[npt.NDArray[np.float32]]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import LRUCache
 
-from pytest_nnrel.store import Store
+from pytest_nnrel.runtime.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_nnrel.settings import Settings
+    from pytest_nnrel.runtime.settings import Settings
 
     T = TypeVar("T")
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_nnrel.devices import CPU
 from pytest_nnrel.errors import TooFewClipsError
+from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.stores import stores_of
-from pytest_nnrel.keys import key_of
 from pytest_nnrel.recording import record_corpus
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.devices import CPU
+from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.transforms import Identity, Transform
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.experiment.stores import Stores
     from pytest_nnrel.identity import Behaviour
-    from pytest_nnrel.settings import Settings
-    from pytest_nnrel.store import Arrays
+    from pytest_nnrel.runtime.settings import Settings
+    from pytest_nnrel.runtime.store import Arrays
 
 #: Which originals compete with a clip's own: those of other groups, or all others.
 Neighbours = Literal["others", "all"]

@@ -18,7 +18,7 @@ from types import (
 )
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.versions import NOT_INSTALLED, library_version
+from pytest_nnrel.runtime.versions import NOT_INSTALLED, library_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel import settings
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.runtime import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,14 +12,14 @@ from uuid import uuid4
 from pytest_nnrel import recording
 from pytest_nnrel.plugin import options
 from pytest_nnrel.plugin.corpora import CorpusOf, GridOf, NamedCorpus
-from pytest_nnrel.settings import Settings
+from pytest_nnrel.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
-    from pytest_nnrel.handover import Handover
+    from pytest_nnrel.runtime.handover import Handover
 
 
 @dataclass

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nnrel import recording, settings
+from pytest_nnrel import recording
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.corpora import CorpusOf, GridOf
 from pytest_nnrel.plugin.marker import mark_of
 from pytest_nnrel.plugin.options import OPTIONS
 from pytest_nnrel.plugin.stash import CARRIED, ITEM_SINK, MARK_PROBLEM, RECORDED, RUN
 from pytest_nnrel.plugin.terminal import progress_stream
+from pytest_nnrel.runtime import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_nnrel.plugin.run import Run
-    from pytest_nnrel.settings import Settings
+    from pytest_nnrel.runtime.settings import Settings
 
 
 def _item_settings(item: pytest.Item, run: Run) -> Settings:

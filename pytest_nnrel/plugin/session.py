@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
-from pytest_nnrel import handover, recording, settings
+from pytest_nnrel import recording
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.plugin.corpora import is_overridden, is_parameter
 from pytest_nnrel.plugin.marker import MARK_HELP
 from pytest_nnrel.plugin.reporter import Reporter
 from pytest_nnrel.plugin.run import Run
 from pytest_nnrel.plugin.stash import CARRIED, RUN
+from pytest_nnrel.runtime import handover, settings
 
 
 def pytest_configure(config: pytest.Config) -> None:

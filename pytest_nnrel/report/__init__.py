@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.files import replace_text
+from pytest_nnrel.runtime.files import replace_text
 
 if TYPE_CHECKING:
     from pathlib import Path

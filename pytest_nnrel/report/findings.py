@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.assertions import too_few_clips
-from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.report.results import describe_beside, describe_value, kind_of, subject_of
+from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.audit import Audit
-from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
 from pytest_nnrel.report.results import conditions_of, told_apart
+from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

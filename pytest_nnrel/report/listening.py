@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
-from pytest_nnrel.files import replace_bytes
-from pytest_nnrel.progress import progress
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.files import replace_bytes
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

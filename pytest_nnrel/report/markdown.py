@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.comparison import describe_drop
-from pytest_nnrel.files import replace_text
 from pytest_nnrel.report.findings import QUESTIONS, Row, headline, question_of, rows_of
 from pytest_nnrel.report.results import assumptions_of, conditions_of, told_apart
+from pytest_nnrel.runtime.files import replace_text
+from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -63,7 +63,7 @@ class References:
             return point
         import numpy as np
 
-        from pytest_nnrel import consistency, intervals
+        from pytest_nnrel.statistics import consistency, intervals
 
         ranks = np.repeat(list(point.ranks), list(point.ranks.values()))
         chances = consistency.chances_among(ranks, np.full(len(ranks), self.clips - 1), n)

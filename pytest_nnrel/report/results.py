@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import MEASURES
-from pytest_nnrel.versions import NOT_INSTALLED, library_version
+from pytest_nnrel.runtime.versions import NOT_INSTALLED, library_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

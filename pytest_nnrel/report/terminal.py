@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.comparison import describe_drop
 from pytest_nnrel.report.results import (
     NO_TEST,
     assumptions_of,
@@ -15,6 +14,7 @@ from pytest_nnrel.report.results import (
     subject_of,
     told_apart,
 )
+from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

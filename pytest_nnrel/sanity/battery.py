@@ -9,12 +9,12 @@ from pytest_nnrel import recording
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import EncoderError, SanityCheckError, SettingError
-from pytest_nnrel.progress import progress
 from pytest_nnrel.recording import Verdict, record_verdict
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.sanity.check import sanity_checks
 from pytest_nnrel.sanity.symptom import FaultError, SkippedError, Symptom
 from pytest_nnrel.sanity.under_test import EncoderUnderTest, clips_and_seed
-from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

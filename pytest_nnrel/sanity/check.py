@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import SanityCheckError
-from pytest_nnrel.registry import Registry
+from pytest_nnrel.runtime.registry import Registry
 
 if TYPE_CHECKING:
     from pytest_nnrel.sanity.symptom import Symptom

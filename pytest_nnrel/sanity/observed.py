@@ -12,7 +12,7 @@ from pytest_nnrel.errors import EncoderError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.protocol import Floats
 
 

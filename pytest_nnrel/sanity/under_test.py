@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.experiment.recognition import WITNESS_TOLERANCE
 from pytest_nnrel.measures import study_on
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip, Corpus
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders import Encoder
 
     Matrix = npt.NDArray[np.float64]

@@ -34,15 +34,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pytest_nnrel.comparison import SIGNIFICANCE, VERDICT_LEVEL, holm
 from pytest_nnrel.errors import BaselineError
+from pytest_nnrel.statistics.comparison import SIGNIFICANCE, VERDICT_LEVEL, holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Flags, Matrix
+    from pytest_nnrel.statistics.consistency import Flags, Matrix
 
 Verdict: TypeAlias = Literal["worse", "no worse", "undecided"]
 

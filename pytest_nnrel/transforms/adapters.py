@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
     from pytest_nnrel.transforms.protocol import Checks, TransformLike
 
@@ -121,15 +121,15 @@ class Chain(SinglePoint):
 
     def behaviour(self) -> Behaviour:
         from pytest_nnrel.identity import Behaviour
-        from pytest_nnrel.store import digest
+        from pytest_nnrel.runtime.store import digest
 
         steps = [step.behaviour() for step in self.steps]
         unknown = tuple(part for step in steps for part in step.unknown)
         return Behaviour(digest(self.name, [step.digest for step in steps]), unknown)
 
     def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
-        from pytest_nnrel import settings
-        from pytest_nnrel.store import digest
+        from pytest_nnrel.runtime import settings
+        from pytest_nnrel.runtime.store import digest
 
         seed = settings.active().seed if seed is None else seed
         checks: Checks = {}

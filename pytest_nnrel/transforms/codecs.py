@@ -6,15 +6,15 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import EngineError, TransformError
+from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.full_scale import within_full_scale
 from pytest_nnrel.transforms.lag import lag_between
 from pytest_nnrel.transforms.protocol import Transform
-from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.transforms.protocol import Checks
 
 _REINSTALL = "install another version of av"
@@ -38,7 +38,7 @@ class LossyCodec(Transform):
 
     @classmethod
     def missing(cls) -> str:
-        from pytest_nnrel.decoding import EXTRA, reads_extra_formats
+        from pytest_nnrel.corpus.decoding import EXTRA, reads_extra_formats
 
         return "" if reads_extra_formats() else f"{cls.__name__} needs PyAV: {EXTRA}"
 
@@ -58,7 +58,7 @@ class LossyCodec(Transform):
     ) -> tuple[Samples, Checks]:
         import numpy as np
 
-        from pytest_nnrel.audio import resample
+        from pytest_nnrel.corpus.audio import resample
 
         if problem := self.missing():
             raise EngineError(problem)

@@ -45,7 +45,7 @@ def described(value: Any, inside: Callable[[Any], object]) -> object:  # noqa: A
     if isinstance(value, set | frozenset):
         return {"set": sorted((described(item, inside) for item in value), key=repr)}
     if hasattr(value, "tobytes") and hasattr(value, "dtype"):
-        from pytest_nnrel.store import digest
+        from pytest_nnrel.runtime.store import digest
 
         return [str(value.dtype), list(value.shape), digest(value.tobytes())]
     return inside(value)

@@ -10,16 +10,16 @@ from importlib.metadata import PackageNotFoundError, requires
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import TransformError
+from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.description import IndescribableError, attributes
 from pytest_nnrel.transforms.single import Adapter
-from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
 
 #: Effects keep state between calls, and audiomentations draws from the global generators of random

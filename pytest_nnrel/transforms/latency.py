@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
     #: What an engine makes of samples; the number is the seed of whatever it draws.
     Process = Callable[[Samples, int], Samples]

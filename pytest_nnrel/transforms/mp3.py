@@ -7,15 +7,15 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.lag import lag_between
 from pytest_nnrel.transforms.protocol import Transform
-from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.transforms.protocol import Checks
 
 #: Bitrates of Layer III in kb/s, by MPEG version (ISO 11172-3, 13818-3). LAME stops at 64 in 2.5.

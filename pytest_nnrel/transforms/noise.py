@@ -16,8 +16,8 @@ from pytest_nnrel.transforms.protocol import Transform
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
-    from pytest_nnrel.hashed import HashedFile
+    from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.corpus.hashed import HashedFile
     from pytest_nnrel.transforms.protocol import Checks
 
 #: The ladder of severities goes down from here, half a decibel a rung.
@@ -52,7 +52,7 @@ class AdditiveNoise(Transform):
 
         import numpy as np
 
-        from pytest_nnrel.audio import rms
+        from pytest_nnrel.corpus.audio import rms
 
         noise = self._noise(len(samples), sample_rate, rng)
         signal_rms, noise_rms = rms(samples), rms(noise)
@@ -156,8 +156,8 @@ class EnvironmentalNoise(AdditiveNoise):
         Once for good, and taken along to other processes: what is rendered later is stored under
         the content that the recipe told.
         """
-        from pytest_nnrel.decoding import probe_open
-        from pytest_nnrel.hashed import HashedFile
+        from pytest_nnrel.corpus.decoding import probe_open
+        from pytest_nnrel.corpus.hashed import HashedFile
 
         known: HashedFile | None = vars(self).get(_HASHED)
         if known is None:
@@ -181,8 +181,8 @@ class EnvironmentalNoise(AdditiveNoise):
 
 @lru_cache(maxsize=8)
 def _decoded(recording: HashedFile, sample_rate: int) -> Samples:
-    from pytest_nnrel.audio import resample
-    from pytest_nnrel.decoding import decode_open
+    from pytest_nnrel.corpus.audio import resample
+    from pytest_nnrel.corpus.decoding import decode_open
 
     with recording.reopened() as file:
         mix = decode_open(recording.path, file)

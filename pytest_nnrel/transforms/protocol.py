@@ -14,15 +14,15 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
-from pytest_nnrel.printing import AsItsRepr
+from pytest_nnrel.runtime.printing import AsItsRepr
 from pytest_nnrel.transforms.ladders import severity_of
 from pytest_nnrel.transforms.registry import register, tell_unversioned
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
     from pytest_nnrel.corpus import Clip
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
 
     #: What a transformation verified about its own output: lengths in samples, levels in dB.
@@ -293,8 +293,8 @@ class Transform(ABC):
         """Transform a clip as `apply` does, and return what was verified along with it."""
         import numpy as np
 
-        from pytest_nnrel import settings
-        from pytest_nnrel.store import digest
+        from pytest_nnrel.runtime import settings
+        from pytest_nnrel.runtime.store import digest
 
         seed = settings.active().seed if seed is None else seed
         rng = np.random.default_rng(int(digest("noise", seed, clip.id, self.name), 16))
@@ -388,7 +388,7 @@ def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     """Bring `samples` to the integrated loudness of `clip`; a silent clip is left as it is."""
     import numpy as np
 
-    from pytest_nnrel.audio import block_powers, integrated_loudness
+    from pytest_nnrel.corpus.audio import block_powers, integrated_loudness
 
     target = clip.loudness
     if not math.isfinite(target):

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import CacheWarning, FamilyError
-from pytest_nnrel.registry import Registry, home_of, import_modules
+from pytest_nnrel.runtime.registry import Registry, home_of, import_modules
 from pytest_nnrel.transforms.ladders import bounds_of, ladder_problem
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_nnrel.errors import EngineError, MagnitudeError
+from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.ladders import even_steps
 from pytest_nnrel.transforms.protocol import Transform
-from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.transforms.protocol import Checks
 
 #: ``rubberband``: the library inside pedalboard (GPLv3), its R2 engine with the command line

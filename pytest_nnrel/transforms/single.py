@@ -10,7 +10,7 @@ from pytest_nnrel.transforms.protocol import Transform
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.transforms.protocol import Checks
 
 
@@ -53,7 +53,7 @@ class Adapter(SinglePoint):
         """Measure the latency; once, where all is known that it depends on."""
         import numpy as np
 
-        from pytest_nnrel.store import digest
+        from pytest_nnrel.runtime.store import digest
         from pytest_nnrel.transforms.latency import latency_of
 
         def probed(probe: Samples, seed: int) -> Samples:

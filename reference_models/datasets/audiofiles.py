@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel import audio, decoding
-from pytest_nnrel.corpus import SAMPLE_RATE, WINDOW_SECONDS
+from pytest_nnrel.corpus import SAMPLE_RATE, WINDOW_SECONDS, audio, decoding
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 from reference_models.datasets.examples import PARTS, Example
 from reference_models.errors import DatasetError
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.decoding import SUFFIXES
-from pytest_nnrel.progress import progress
+from pytest_nnrel.corpus.decoding import SUFFIXES
+from pytest_nnrel.runtime.progress import progress
 from reference_models.datasets.audiofiles import ClipFiles, Provenance
 from reference_models.errors import DatasetError
 

@@ -11,10 +11,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_nnrel import audio, decoding
-from pytest_nnrel.corpus import SAMPLE_RATE
+from pytest_nnrel.corpus import SAMPLE_RATE, audio, decoding
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 from reference_models.datasets.audiofiles import Provenance, split_by_group
 from reference_models.datasets.examples import Example
 from reference_models.errors import DatasetError

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
 from reference_models.datasets.examples import Example
 from reference_models.datasets.recorded import sha256
 from reference_models.datasets.rendered import clips

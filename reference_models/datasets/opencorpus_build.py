@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from joblib import parallel_config
 
-from pytest_nnrel.files import replace_text
-from pytest_nnrel.progress import progress
-from pytest_nnrel.store import digest
-from pytest_nnrel.tasks import run_tasks
-from pytest_nnrel.versions import library_version
+from pytest_nnrel.runtime.files import replace_text
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.runtime.tasks import run_tasks
+from pytest_nnrel.runtime.versions import library_version
 from reference_models.datasets import recorded as recorded_music
 from reference_models.datasets.opencorpus import (
     FORMAT,

@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.audio import centre, resample, rms
 from pytest_nnrel.corpus import SOURCE_SECONDS, WINDOW_SECONDS
-from pytest_nnrel.decoding import decode, probe
-from pytest_nnrel.files import replace_text
-from pytest_nnrel.progress import progress
-from pytest_nnrel.store import digest
+from pytest_nnrel.corpus.audio import centre, resample, rms
+from pytest_nnrel.corpus.decoding import decode, probe
+from pytest_nnrel.runtime.files import replace_text
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
 from reference_models.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 #: Packages by the part of the data that their music is.
 PACKAGES: dict[str, tuple[str, ...]] = {

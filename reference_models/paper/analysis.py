@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_nnrel.progress import progress
+from pytest_nnrel.runtime.progress import progress
 from reference_models.errors import ReproductionError
 from reference_models.paper import gam, targets
 from reference_models.paper.results import (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.progress import progress
+from pytest_nnrel.runtime.progress import progress
 from reference_models.errors import ReproductionError
 from reference_models.paper.analysis import (
     NETWORKS,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
 
-from pytest_nnrel.progress import progress
+from pytest_nnrel.runtime.progress import progress
 from reference_models.checkpoint import BASELINE
 from reference_models.errors import ReproductionError
 from reference_models.paper.analysis import (

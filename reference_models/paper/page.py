@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.files import replace_text
 from pytest_nnrel.report.html import environment
+from pytest_nnrel.runtime.files import replace_text
 from reference_models.checkpoint import BASELINE
 from reference_models.errors import ReproductionError
 from reference_models.paper import analysis, figures

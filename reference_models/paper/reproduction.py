@@ -23,19 +23,19 @@ from pytest_nnrel import (
     audio_consistency,
     between_consistency,
     imperceptible,
-    settings,
     within_consistency,
 )
-from pytest_nnrel.audio import rms
+from pytest_nnrel.corpus.audio import rms
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on
-from pytest_nnrel.progress import progress
-from pytest_nnrel.tasks import run_tasks
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.tasks import run_tasks
+from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms import conditions, grid
-from pytest_nnrel.versions import library_version
 from reference_models import checkpoint, evaluation
 from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.files import replace_text
+from pytest_nnrel.runtime.files import replace_text
 from reference_models.errors import ReproductionError
 
 if TYPE_CHECKING:

@@ -7,17 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pytest_nnrel import (
-    Corpus,
-    MFCCEncoder,
-    PinkNoise,
-    as_encoder,
-    settings,
-    within_consistency,
-)
+from pytest_nnrel import Corpus, MFCCEncoder, PinkNoise, as_encoder, within_consistency
 from pytest_nnrel.experiment import stores
 from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 
 torch = pytest.importorskip("torch")
 from reference_models import features  # noqa: E402

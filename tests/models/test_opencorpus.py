@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pytest_nnrel.audio import rms
+from pytest_nnrel.corpus.audio import rms
 from reference_models.__main__ import main
 from reference_models.datasets import opencorpus, opencorpus_build, recorded
 from reference_models.datasets.opencorpus import MANIFEST, PARTS, UNFINISHED

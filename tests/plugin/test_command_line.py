@@ -16,7 +16,7 @@ import soundfile
 from pytest_nnrel import Clip, Corpus, PitchShift
 from pytest_nnrel.distances import audio_features, pairwise_distances
 from pytest_nnrel.inspection import PLAYERS
-from pytest_nnrel.store import LAYOUT
+from pytest_nnrel.runtime.store import LAYOUT
 
 _CLIP = "040_09-wings-of-cruelty.ogg"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pytest_nnrel import SettingError, handover
+from pytest_nnrel import SettingError
 from pytest_nnrel.report.results import NO_TEST, schema, stable
+from pytest_nnrel.runtime import handover
 
 _CONTEXTS = (Path(__file__).parent / "inner" / "contexts.py").read_text(encoding="utf-8")
 CLIPS, SEED = 6, 7

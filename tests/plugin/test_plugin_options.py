@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from pytest_nnrel import settings
+from pytest_nnrel.runtime import settings
 
 _TRIVIAL = """
     def test_trivial(): pass
@@ -17,7 +17,7 @@ _TRIVIAL = """
 _DUMP = """
     import json
     from pathlib import Path
-    from pytest_nnrel import settings
+    from pytest_nnrel.runtime import settings
 
     def test_dump(nnrel_corpus):
         active = settings.active()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_nnrel import Corpus, settings
+from pytest_nnrel import Corpus
 from pytest_nnrel.experiment import stores
 from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_nnrel import lanes, pairwise_distances
+from pytest_nnrel import pairwise_distances
 from pytest_nnrel.distances import SIMPLE_WINDOW, alignment, exact
 from pytest_nnrel.errors import DistanceError
+from pytest_nnrel.kernels import lanes
 
 
 def frames(rng, n, dimensions=3, scale=5.0):
@@ -156,7 +157,7 @@ def test_sequences_of_different_width_are_refused():
 _ON_ANOTHER = """
     import sys
     import numpy as np
-    from pytest_nnrel import lanes
+    from pytest_nnrel.kernels import lanes
     from pytest_nnrel.distances import alignment
     rng = np.random.default_rng(5)
     sequences = [rng.normal(size=(n, 24)).astype(np.float32) for n in rng.integers(50, 90, size=20)]

@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_nnrel import Corpus, audio, decoding
+from pytest_nnrel import Corpus
+from pytest_nnrel.corpus import audio, decoding
 from pytest_nnrel.errors import CorpusError
 
 #: libsndfile's Vorbis encoder needs its input in blocks.

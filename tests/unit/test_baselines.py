@@ -38,9 +38,9 @@ from pytest_nnrel.baselines import (
     merge,
     write_baseline,
 )
-from pytest_nnrel.intervals import correlation_interval
 from pytest_nnrel.recording import sink
-from pytest_nnrel.store import digest
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.statistics.intervals import correlation_interval
 
 NOISES = (PinkNoise(40), PinkNoise(20), PinkNoise(0))
 

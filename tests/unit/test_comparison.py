@@ -12,8 +12,8 @@ from scipy.stats import permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from pytest_nnrel import comparison
 from pytest_nnrel.errors import DistanceError
+from pytest_nnrel.statistics import comparison
 
 
 @given(negative=st.integers(0, 60), positive=st.integers(0, 60))

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_nnrel import consistency
 from pytest_nnrel.errors import DistanceError, TooFewClipsError
-from pytest_nnrel.ranks import rank_pairs
+from pytest_nnrel.statistics import consistency
+from pytest_nnrel.statistics.ranks import rank_pairs
 
 
 def matrices(values):

@@ -21,8 +21,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_nnrel import Clip, Corpus, audio
-from pytest_nnrel.corpus import open_corpus, reopen
+from pytest_nnrel import Clip, Corpus
+from pytest_nnrel.corpus import audio, open_corpus, reopen
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.transforms import TempoShift
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pytest_nnrel import MP3, Corpus, MFCCEncoder, PinkNoise, audio, decoding, within_consistency
+from pytest_nnrel import MP3, Corpus, MFCCEncoder, PinkNoise, within_consistency
+from pytest_nnrel.corpus import audio, decoding
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 
 RATE = 44_100

@@ -16,16 +16,9 @@ import numpy as np
 import pytest
 import soxr
 
-from pytest_nnrel import (
-    Corpus,
-    Encoder,
-    EncoderError,
-    MFCCEncoder,
-    as_encoder,
-    settings,
-    within_consistency,
-)
-from pytest_nnrel.settings import Settings
+from pytest_nnrel import Corpus, Encoder, EncoderError, MFCCEncoder, as_encoder, within_consistency
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 
 RATE = 22_050
 

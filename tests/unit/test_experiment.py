@@ -43,7 +43,6 @@ from pytest_nnrel import (
     audio_consistency,
     between_consistency,
     pairwise_distances,
-    settings,
     within_consistency,
 )
 from pytest_nnrel.assertions import outcome_of
@@ -53,12 +52,13 @@ from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, wi
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
-from pytest_nnrel.intervals import clips_to_decide, wilson_interval
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import nearest, study_on
 from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
-from pytest_nnrel.store import LAYOUT, Store
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
+from pytest_nnrel.runtime.store import LAYOUT, Store
+from pytest_nnrel.statistics.intervals import clips_to_decide, wilson_interval
 
 RATE = 22_050
 #: Drowns the music, so that some clips are told from others and some are not.
@@ -668,7 +668,7 @@ def test_another_process_finds_what_this_one_stored(cache, tmp_path, monkeypatch
             import numpy as np
 
             from pytest_nnrel import Corpus, FunctionTransform, as_encoder, within_consistency
-            from pytest_nnrel import settings
+            from pytest_nnrel.runtime import settings
             from pytest_nnrel.experiment.stores import close_stores
 
             USES = Path(__file__).with_name("uses")

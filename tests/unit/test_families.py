@@ -25,7 +25,6 @@ from pytest_nnrel import (
     assert_within_consistency,
     breaking_magnitude,
     check_family,
-    settings,
     within_consistency,
 )
 from pytest_nnrel import strategies as nn
@@ -38,7 +37,8 @@ from pytest_nnrel.errors import (
     TransformError,
 )
 from pytest_nnrel.report.curves import sections_of
-from pytest_nnrel.settings import Settings
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.transforms import (
     Chain,
     Identity,

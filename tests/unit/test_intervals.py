@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pytest_nnrel import intervals
 from pytest_nnrel.errors import UndefinedMeasureError
+from pytest_nnrel.statistics import intervals
 
 
 @st.composite

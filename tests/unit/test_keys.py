@@ -8,19 +8,13 @@ import numpy as np
 import pytest
 
 import pytest_nnrel
-from pytest_nnrel import (
-    Corpus,
-    MFCCEncoder,
-    PinkNoise,
-    audio_consistency,
-    between_consistency,
-    settings,
-)
+from pytest_nnrel import Corpus, MFCCEncoder, PinkNoise, audio_consistency, between_consistency
+from pytest_nnrel.experiment.keys import KEYS, NOT_IN_KEYS, code_version, key_of
 from pytest_nnrel.experiment.stores import close_stores
-from pytest_nnrel.keys import KEYS, NOT_IN_KEYS, code_version, key_of
 from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
-from pytest_nnrel.store import LAYOUT
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
+from pytest_nnrel.runtime.store import LAYOUT
 
 PACKAGE = Path(pytest_nnrel.__file__).parent
 
@@ -70,7 +64,8 @@ def test_a_listed_module_that_has_moved_is_told(package, pattern):
 
 def test_the_packages_version_is_part_of_every_key(monkeypatch):
     before = version_of(PACKAGE)
-    monkeypatch.setattr("pytest_nnrel.keys.library_version", lambda name: f"{name} of tomorrow")
+    tomorrow = "pytest_nnrel.experiment.keys.library_version"
+    monkeypatch.setattr(tomorrow, lambda name: f"{name} of tomorrow")
     assert version_of(PACKAGE) != before
 
 

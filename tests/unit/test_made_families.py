@@ -363,8 +363,9 @@ _SCRIPT = """
 from pathlib import Path
 
 import numpy as np
-from pytest_nnrel import Corpus, MFCCEncoder, family, settings, within_consistency
-from pytest_nnrel.settings import Settings
+from pytest_nnrel import Corpus, MFCCEncoder, family, within_consistency
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 
 kernel = np.array({kernel})
 rendered = []

@@ -17,11 +17,11 @@ from pytest_nnrel import (
     PitchShift,
     SettingError,
     assert_monotone,
-    consistency,
 )
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.monotonicity import monotonicity
 from pytest_nnrel.recording import sink
+from pytest_nnrel.statistics import consistency
 
 pytestmark = pytest.mark.usefixtures("stored")
 

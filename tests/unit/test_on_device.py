@@ -18,7 +18,7 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.distances import alignment, on_device
 from pytest_nnrel.errors import DistanceError, SettingError
-from pytest_nnrel.settings import Settings, activate, deactivate
+from pytest_nnrel.runtime.settings import Settings, activate, deactivate
 
 torch = pytest.importorskip("torch")
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]

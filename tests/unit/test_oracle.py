@@ -22,10 +22,10 @@ from pytest_nnrel import (
     audio_features,
     between_consistency,
     pairwise_distances,
-    settings,
     within_consistency,
 )
 from pytest_nnrel.experiment import stores
+from pytest_nnrel.runtime import settings
 
 TEN = (
     PitchShift(0.25),

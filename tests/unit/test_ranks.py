@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_consistency import RowBlocks
 
-from pytest_nnrel import intervals, ranks
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
+from pytest_nnrel.statistics import intervals, ranks
 
 
 def rho(audio, latent, pairs="all"):

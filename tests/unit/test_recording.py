@@ -24,8 +24,6 @@ from pytest_nnrel import (
     assert_within_consistency,
     audio_consistency,
     between_consistency,
-    handover,
-    settings,
     within_consistency,
 )
 from pytest_nnrel.experiment import stores
@@ -41,7 +39,8 @@ from pytest_nnrel.recording import (
     reproduction,
     sink,
 )
-from pytest_nnrel.settings import Settings
+from pytest_nnrel.runtime import handover, settings
+from pytest_nnrel.runtime.settings import Settings
 
 NOISE = PinkNoise(snr_db=0)
 NOTHING = {"measurements": {}, "verdicts": [], "corpora": {}, "audits": {}, "baselines": []}

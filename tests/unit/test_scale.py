@@ -18,8 +18,6 @@ from pytest_nnrel import (
     PinkNoise,
     audio_consistency,
     between_consistency,
-    ranks,
-    settings,
     within_consistency,
 )
 from pytest_nnrel.errors import DistanceError
@@ -27,8 +25,10 @@ from pytest_nnrel.experiment import spaces, stores
 from pytest_nnrel.experiment.rendering import BLOCK
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
-from pytest_nnrel.store import LAYOUT
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
+from pytest_nnrel.runtime.store import LAYOUT
+from pytest_nnrel.statistics import ranks
 
 TRANSFORMS = (PinkNoise(6), MP3(16))
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pytest_nnrel.errors import SettingError
-from pytest_nnrel.scopes import Scopes
+from pytest_nnrel.runtime.scopes import Scopes
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ from pytest_nnrel import (
     assert_within_consistency,
     breaking_magnitude,
 )
-from pytest_nnrel import settings as run_settings
 from pytest_nnrel import strategies as nn
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
+from pytest_nnrel.runtime import settings as run_settings
 from pytest_nnrel.search import GRID_STEPS, interval_of_break
 from pytest_nnrel.transforms import ladder
 

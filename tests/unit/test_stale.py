@@ -26,11 +26,11 @@ from pytest_nnrel import (
     audio_consistency,
     within_consistency,
 )
-from pytest_nnrel import settings as run_settings
 from pytest_nnrel.experiment.recognition import WITNESS_MISSED, WITNESS_SHARE, witnesses_among
 from pytest_nnrel.experiment.stores import Stores, close_stores
 from pytest_nnrel.recording import sink
-from pytest_nnrel.settings import Settings
+from pytest_nnrel.runtime import settings as run_settings
+from pytest_nnrel.runtime.settings import Settings
 
 RATE = 8_000
 NOISE = PinkNoise(snr_db=0)
@@ -493,7 +493,7 @@ def test_encoders_do_not_outlive_their_last_use(cache, corpus, torch, kind):
 
 
 def test_the_runs_own_store_is_cut_to_the_cap_as_the_lasting_one_is(monkeypatch):
-    monkeypatch.setattr("pytest_nnrel.store._LOOK_AFTER_BYTES", 1_000)
+    monkeypatch.setattr("pytest_nnrel.runtime.store._LOOK_AFTER_BYTES", 1_000)
     stores = Stores(None, cap_bytes=100_000)
     try:
         for i in range(40):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pytest_nnrel.errors import CacheWarning
-from pytest_nnrel.store import BULKY, LAYOUT, Store, digest
+from pytest_nnrel.runtime.store import BULKY, LAYOUT, Store, digest
 
 KEY = digest("an entry")
 OTHER_KEY = digest("another entry")
@@ -38,7 +38,10 @@ def temporary_files(root):
 def test_digest_is_the_same_in_every_process():
     # Golden values: a change of these makes every cache on every disk useless.
     assert digest() == "cae66941d9efbd404e4d88758ea67670"
-    code = "from pytest_nnrel.store import digest; print(digest({'b': [1, 2.5], 'a': None}, 'x'))"
+    code = (
+        "from pytest_nnrel.runtime.store import digest;"
+        " print(digest({'b': [1, 2.5], 'a': None}, 'x'))"
+    )
     printed = [
         subprocess.run(
             [sys.executable, "-c", code],
@@ -300,11 +303,12 @@ ON_A_BAD_DISK = textwrap.dedent(
 
     import numpy as np
 
-    from pytest_nnrel import Corpus, FunctionTransform, settings, within_consistency
+    from pytest_nnrel import Corpus, FunctionTransform, within_consistency
+    from pytest_nnrel.runtime import settings
     from pytest_nnrel import as_encoder
     from pytest_nnrel.experiment.stores import close_stores
-    from pytest_nnrel.settings import Settings
-    from pytest_nnrel.store import LAYOUT, Store
+    from pytest_nnrel.runtime.settings import Settings
+    from pytest_nnrel.runtime.store import LAYOUT, Store
 
     mode, folder = sys.argv[1], Path(sys.argv[2])
     rng = np.random.default_rng(1)
@@ -442,7 +446,7 @@ WRITER = textwrap.dedent(
 
     import numpy as np
 
-    from pytest_nnrel.store import Store, digest
+    from pytest_nnrel.runtime.store import Store, digest
 
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
     store = Store(folder / "cache")
@@ -504,7 +508,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path):
         f"""
         import sys, time
         from pathlib import Path
-        from pytest_nnrel.store import Store
+        from pytest_nnrel.runtime.store import Store
 
         def compute():
             Path({str(tmp_path / "computing")!r}).touch()
@@ -589,7 +593,7 @@ def test_prune_deletes_clips_before_anything_else(tmp_path):
 
 
 def test_a_long_run_stays_near_its_cap(tmp_path, monkeypatch):
-    monkeypatch.setattr("pytest_nnrel.store._LOOK_AFTER_BYTES", 20_000)
+    monkeypatch.setattr("pytest_nnrel.runtime.store._LOOK_AFTER_BYTES", 20_000)
     store = Store(tmp_path, cap_bytes=50_000)
     sizes = []
     for i in range(100):

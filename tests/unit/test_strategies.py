@@ -26,10 +26,10 @@ from pytest_nnrel import (
     PitchShift,
     TempoShift,
 )
-from pytest_nnrel import settings as run_settings
 from pytest_nnrel import strategies as nn
 from pytest_nnrel.corpus import open_corpus
 from pytest_nnrel.examples import example_lines, final_verdicts
+from pytest_nnrel.runtime import settings as run_settings
 from pytest_nnrel.transforms import families
 
 _FAMILIES = [PitchShift, TempoShift, PinkNoise, EnvironmentalNoise, MP3]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pytest_nnrel.tasks import run_tasks
+from pytest_nnrel.runtime.tasks import run_tasks
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -82,7 +82,8 @@ def test_the_error_of_a_task_comes_through():
 def test_an_interpreter_that_ends_on_an_error_is_not_torn_down_by_threads():
     # Rubber Band is C++: a thread inside it when the interpreter ends would abort the process.
     code = """
-    from pytest_nnrel import Corpus, PitchShift, audio_consistency, settings
+    from pytest_nnrel import Corpus, PitchShift, audio_consistency
+    from pytest_nnrel.runtime import settings
     from pytest_nnrel.transforms import FunctionTransform
 
     def fails(samples, sample_rate):

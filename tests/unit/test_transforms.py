@@ -28,8 +28,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate, fftconvolve, find_peaks
 
-from pytest_nnrel import Clip, Corpus, audio, decoding
-from pytest_nnrel import settings as nnrel_settings
+from pytest_nnrel import Clip, Corpus
+from pytest_nnrel.corpus import audio, decoding
 from pytest_nnrel.errors import (
     CorpusError,
     EngineError,
@@ -38,6 +38,7 @@ from pytest_nnrel.errors import (
     SettingError,
     TransformError,
 )
+from pytest_nnrel.runtime import settings as nnrel_settings
 from pytest_nnrel.transforms import (
     MP3,
     PAPER_FAMILIES,

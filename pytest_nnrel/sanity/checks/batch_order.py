@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.sanity.check import SanityCheck
 from pytest_nnrel.sanity.comparisons import unchanged
-from pytest_nnrel.store import digest
 
 if TYPE_CHECKING:
     from pytest_nnrel.sanity.symptom import Symptom

@@ -19,7 +19,7 @@ from pytest_nnrel.sanity.observed import Observed
 from pytest_nnrel.sanity.symptom import Symptom, skip
 
 if TYPE_CHECKING:
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders import Encoder
     from pytest_nnrel.sanity.under_test import EncoderUnderTest, Matrix
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel import audio
+from pytest_nnrel.corpus import audio
 from pytest_nnrel.sanity.check import SanityCheck
 from pytest_nnrel.sanity.comparisons import steady
 

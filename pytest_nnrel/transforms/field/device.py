@@ -12,7 +12,7 @@ from pytest_nnrel.transforms.protocol import Transform, checked_magnitude
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 #: Centres of the third octaves, in Hz (IEC 61260).
 _THIRD_OCTAVES = (

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.protocol import Transform
-from pytest_nnrel.versions import library_version
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 #: The threshold below the clip's RMS, so that what is loud and what is middling is compressed.
 _THRESHOLD_DB = -20.0
@@ -54,7 +54,7 @@ class DynamicRange(Transform):
         import numpy as np
         from pedalboard import Compressor
 
-        from pytest_nnrel.audio import rms
+        from pytest_nnrel.corpus.audio import rms
 
         level = rms(samples)
         if level == 0.0:

@@ -12,7 +12,7 @@ from pytest_nnrel.transforms.protocol import Identity, Transform
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pytest_nnrel.transforms.protocol import Transform
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,6 @@ class Speed(Transform):
         return math.floor(samples / self.rate + 0.5)  # as the resampler rounds
 
     def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        from pytest_nnrel.audio import resample
+        from pytest_nnrel.corpus.audio import resample
 
         return resample(samples, self.rate, 1.0)

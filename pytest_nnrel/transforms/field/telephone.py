@@ -15,7 +15,7 @@ from pytest_nnrel.transforms.protocol import Transform
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.transforms.protocol import Checks
 
 #: Sample rate and band of telephony, in Hz (ITU-T G.711, G.712).
@@ -66,7 +66,7 @@ class Telephone(Transform):
     ) -> tuple[Samples, Checks]:
         import numpy as np
 
-        from pytest_nnrel.audio import resample
+        from pytest_nnrel.corpus.audio import resample
 
         narrow = resample(samples, sample_rate, _RATE)
         low, high = _BAND

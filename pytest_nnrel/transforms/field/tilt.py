@@ -12,7 +12,7 @@ from pytest_nnrel.transforms.protocol import Transform
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
 
 #: Where the level stays, in Hz, and the lowest that is heard, below which it goes on no further.
 _PIVOT = 1_000.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.audio import centre, rms
+from pytest_nnrel.corpus.audio import centre, rms
 from reference_models.datasets.rendered import voices
 from reference_models.datasets.rendered.instruments import INSTRUMENTS, VOICE
 from reference_models.datasets.rendered.score import compose
@@ -16,7 +16,7 @@ from reference_models.datasets.rendered.tags import SAMPLE_RATE, Sound, tags_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytest_nnrel.audio import Samples
+    from pytest_nnrel.corpus.audio import Samples
     from reference_models.datasets.rendered.instruments import Instrument
     from reference_models.datasets.rendered.score import Score
     from reference_models.datasets.rendered.synthesis import Synthesiser

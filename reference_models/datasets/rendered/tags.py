@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.audio import rms
+from pytest_nnrel.corpus.audio import rms
 from reference_models.datasets.rendered.instruments import DISTORTED, INSTRUMENTS
 from reference_models.datasets.rendered.score import SWUNG
 from reference_models.datasets.rendered.styles import BASSES, CHORDS, STYLES

@@ -14,10 +14,10 @@ from pytest_nnrel import (
     check_encoder,
     export_windows,
     sanity_checks,
-    settings,
 )
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.sanity.checks.trailing_silence import SILENCE_SECONDS
-from pytest_nnrel.settings import Settings
 
 
 def test_the_mfcc_encoder_is_sane_on_the_runs_corpus(corpus):

@@ -8,10 +8,11 @@ from pathlib import Path
 import defective_encoders as zoo
 import numpy as np
 
-from pytest_nnrel import check_encoder, settings
+from pytest_nnrel import check_encoder
 from pytest_nnrel.experiment.stores import close_stores
+from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.sanity.checks import fresh_process
-from pytest_nnrel.settings import Settings
 
 
 def seeded_weights(batch):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Flags, Matrix
+    from pytest_nnrel.statistics.consistency import Flags, Matrix
 
 #: Level of tests of single conditions, adjusted for their number.
 SIGNIFICANCE = 0.05

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Flags, Matrix
+    from pytest_nnrel.statistics.consistency import Flags, Matrix
 
 #: Coverage of every interval.
 CONFIDENCE = 0.95

@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
-from pytest_nnrel.compilation import compiled
+from pytest_nnrel.kernels.compilation import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
 
-from pytest_nnrel import decoding
-from pytest_nnrel.decoding import Stamp
+from pytest_nnrel.corpus import decoding
+from pytest_nnrel.corpus.decoding import Stamp
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.store import digest_of_file
+from pytest_nnrel.runtime.store import digest_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

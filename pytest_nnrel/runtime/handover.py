@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.errors import SettingError
-from pytest_nnrel.files import replace_bytes
+from pytest_nnrel.runtime.files import replace_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

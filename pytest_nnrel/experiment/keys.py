@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pytest_nnrel.store import digest
-from pytest_nnrel.versions import library_version
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.runtime.versions import library_version
 
 #: What the key of each kind of entry is made of, besides the code.
 KEYS: dict[str, frozenset[str]] = {
@@ -38,23 +38,25 @@ NOT_IN_KEYS = (
     "__init__.py",
     "__main__.py",
     "assertions.py",
+    "audit.py",
     "baselines/*.py",
-    "comparison.py",
     "errors.py",
     "examples.py",
     "families.py",
-    "files.py",
     "inspection.py",
     "measurement.py",
     "monotonicity.py",
     "plugin/*.py",
-    "printing.py",
-    "progress.py",
     "recording.py",
     "report/*.py",
+    "runtime/files.py",
+    "runtime/printing.py",
+    "runtime/progress.py",
     "sanity/*.py",
     "sanity/checks/*.py",
     "search.py",
+    "statistics/comparison.py",
+    "statistics/trainings.py",
     "strategies.py",
 )
 
@@ -63,7 +65,7 @@ _LIBRARIES = ("av", "librosa", "numba", "numpy", "pyloudnorm", "scipy", "soundfi
 
 
 @cache
-def code_version(root: Path = Path(__file__).parent) -> str:
+def code_version(root: Path = Path(__file__).parents[1]) -> str:
     """Return a digest of the code, our own and the libraries', that stored values depend on.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_nnrel import settings
+from pytest_nnrel.runtime import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

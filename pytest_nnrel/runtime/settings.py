@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pytest_nnrel import handover
-from pytest_nnrel.scopes import Scope, Scopes
+from pytest_nnrel.runtime import handover
+from pytest_nnrel.runtime.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

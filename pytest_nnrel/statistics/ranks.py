@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_nnrel.consistency import as_blocks, validate
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
-from pytest_nnrel.tasks import run_tasks
+from pytest_nnrel.runtime.tasks import run_tasks
+from pytest_nnrel.statistics.consistency import as_blocks, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_nnrel.consistency import Distances, Matrix
-    from pytest_nnrel.tasks import Progress
+    from pytest_nnrel.runtime.tasks import Progress
+    from pytest_nnrel.statistics.consistency import Distances, Matrix
 
     Integers = npt.NDArray[np.unsignedinteger[Any]]
     Float32 = npt.NDArray[np.float32]
@@ -240,7 +240,7 @@ def resample(
     progress : callable, optional
         See `run_tasks`.
     """
-    from pytest_nnrel.lanes import LANES
+    from pytest_nnrel.kernels.lanes import LANES
 
     samples, n = drawn.shape
     weights = np.zeros((-(-samples // LANES), n, LANES), np.float32)
@@ -304,7 +304,7 @@ class _CountTask:
     pairs: Pairs
 
     def __call__(self, weights: Float32) -> tuple[Float32, Matrix]:
-        from pytest_nnrel import lanes
+        from pytest_nnrel.kernels import lanes
 
         columns, blocks = _weighted_rows(weights, self.pairs)
         counts = np.zeros((self.bins, lanes.LANES))
@@ -328,7 +328,7 @@ class _ProductTask:
     latent: Resampled
 
     def __call__(self, index: int) -> Matrix:
-        from pytest_nnrel import lanes
+        from pytest_nnrel.kernels import lanes
 
         pairs = self.audio.ranked.pairs
         columns, blocks = _weighted_rows(self.audio.weights[index], pairs)

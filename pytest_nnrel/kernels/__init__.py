@@ -1,0 +1,1 @@
+"""Compiled kernels: lanes of vectors, and how they are compiled."""
