@@ -68,7 +68,7 @@ def plan() -> list[tuple[str, str | None, int]]:
 
 def path_of(name: str, variant: str | None) -> Path:
     """Return where the trainings of a recipe are stored, one a line."""
-    return STORED / f"{name}{'' if variant is None else ', ' + variant}.jsonl".replace(" ", "-")
+    return STORED / f"{' '.join(filter(None, (name, variant)))}.jsonl".replace(" ", "-")
 
 
 def stored(name: str, variant: str | None = None) -> list[dict[str, Any]]:
@@ -250,7 +250,7 @@ def _plain_t(before: Flags, after: Flags) -> bool:
     """Tell by a t-prediction of one new mean from k, which knows of nothing else."""
     means = before.mean(axis=(1, 2))
     error = means.std(ddof=1) * math.sqrt(1 + 1 / len(means))
-    return bool(stats.t.sf((means.mean() - after.mean()) / error, len(means) - 1) <= 0.05)
+    return bool(means.mean() - after.mean() > stats.t.isf(0.05, len(means) - 1) * error)
 
 
 def _known_variance(everything: Flags) -> Callable[[Flags, Flags], bool]:
