@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.consistency import Flags, Matrix
 
 #: What is hardly audible: how far either moves a clip is how near another may be without being
-#: another. Of the 134 bundled clips, three pairs are that near.
+#: another. Of the 134 bundled clips, one pair is that near.
 HARDLY_AUDIBLE: tuple[Transform, ...] = (PinkNoise(snr_db=30), MP3(kbps=64))
 #: Under which near-twins cost something: the former of these.
 _COST = HARDLY_AUDIBLE[0]
@@ -50,7 +50,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class NearTwins:
-    """Two originals that are nearer to each other than what is hardly audible moves them.
+    """Two originals that are nearer to each other than what is hardly audible moves either.
 
     Attributes
     ----------
@@ -59,8 +59,7 @@ class NearTwins:
     distance : float
         DTW of their MFCCs.
     moved : float
-        How far noise or a codec moves them, whichever does so more; the mean of both, since what
-        was through a codec is moved less by it.
+        How far noise or a codec moves that of them which it moves less.
     """
 
     first: str
@@ -124,7 +123,7 @@ class Audit:
             f"corpus {self.corpus}: {self.clips} clips",
             *_listed(
                 "near-twins, nearer to each other than pink noise of 30 dB or MP3 at 64 kb/s moves"
-                " them; give both one group, or leave one out",
+                " either; give both one group, or leave one out",
                 [
                     f"{t.first} and {t.second}: {t.distance:.4g} apart, moved by {t.moved:.4g}"
                     for t in self.near_twins
@@ -191,13 +190,13 @@ def _near_twins(study: Study) -> tuple[tuple[NearTwins, ...], float, float]:
     pairs, first = [], 0
     for block in as_blocks(originals.distances):
         rows = np.arange(first, first + len(block))
-        near = block <= 0.5 * (moved[rows, None] + moved[None, :])
+        near = block <= np.minimum(moved[rows, None], moved[None, :])
         near &= (member[rows, None] != member[None, :]) & (rows[:, None] < np.arange(len(moved)))
         pairs += [(int(i) + first, int(j), float(block[i, j])) for i, j in np.argwhere(near)]
         first += len(block)
     ids = study.corpus.ids
     twins = tuple(
-        NearTwins(ids[i], ids[j], distance, float(moved[i] + moved[j]) / 2)
+        NearTwins(ids[i], ids[j], distance, float(min(moved[i], moved[j])))
         for i, j, distance in sorted(pairs, key=lambda pair: pair[2])
     )
     together = _merged(member, [(i, j) for i, j, _ in pairs])
