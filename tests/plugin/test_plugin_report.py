@@ -270,7 +270,9 @@ def test_crashed_worker_is_told_and_all_else_is_complete(inner):
     page = Page(run.page)
     assert "test_crashing.py::test_crashing" in page.texts("td")
     assert "crashed" in page.texts("td")
-    assert page.texts("h1") == ["1 crashed; 6 of 7 verdicts hold, 6 of them on fewer than 10 clips."]
+    assert page.texts("h1") == [
+        "1 crashed; 6 of 7 verdicts hold, 6 of them on fewer than 10 clips."
+    ]
 
 
 _FLAKY = """
