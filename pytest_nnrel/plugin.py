@@ -130,7 +130,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="nnrel_add_training",
         action="store_true",
         default=None,
-        help="add retrained encoders to the baseline (default: judge them)",
+        help="add retrained encoders to it (default: judge them)",
     )
     parser.addini("nnrel_add_training", "as --nnrel-add-training", type="bool", default=False)
     parser.addini("nnrel_report", "as --nnrel-report=DIR", default=None)
