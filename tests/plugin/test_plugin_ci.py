@@ -109,7 +109,7 @@ def test_summary_tells_verdicts_in_every_mode(suite, suite_in):
     text = _summary(suite)
     assert text.startswith(
         "## pytest-nnrel\n\n1 could not be measured, 6 failed, 1 too close to call;"
-        " 6 of 14 verdicts hold.\n"
+        " 6 of 14 verdicts hold, 6 of them on fewer than 10 clips.\n"
     )
     assert "| `test_suite.py::test_within_fails` | `lossy` | `PinkNoise(snr_db=40)` |" in text
     assert "smallest drop of C_W that it can show: 62.5% (5 clips)" in text
@@ -197,7 +197,7 @@ def test_the_workflow_passes_a_sound_encoder_and_stops_a_worse_one(inner, clips,
     assert "is worse than its baseline" in compared.stdout
     page = (inner.path / "step.md").read_text(encoding="utf-8")
     assert page.count("## pytest-nnrel\n") == 2
-    assert "The one verdict holds." in page
+    assert "The one verdict holds, on fewer than 10 clips." in page
     assert "mine is worse than its baseline" in page
 
 

@@ -384,7 +384,7 @@ def test_report_of_an_earlier_run_is_replaced(inner, earlier_report):
     results = json.loads((earlier_report / "results.json").read_text(encoding="utf-8"))
     assert [entry["test"] for entry in results["tests"]] == ["test_in_order.py::test_1"]
     page = (earlier_report / "index.html").read_text(encoding="utf-8")
-    assert Page(page).texts("h1") == ["The one verdict holds."]
+    assert Page(page).texts("h1") == ["The one verdict holds, on fewer than 10 clips."]
     left = {file.name for file in earlier_report.iterdir()}
     assert left == {"index.html", "results.json", "summary.md"}
 
