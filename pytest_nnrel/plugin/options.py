@@ -72,7 +72,7 @@ OPTIONS = (
 #: Options without a value.
 SWITCHES = {
     "update-baseline": "write the baseline anew from this run (default: compare)",
-    "add-training": "add retrained encoders to the baseline (default: judge them)",
+    "add-training": "add retrained encoders to it (default: judge them)",
 }
 
 
