@@ -74,6 +74,8 @@ def _plugin(plugin: Any) -> object:  # noqa: ANN401
         for name in dir(plugin)
         if not name.startswith("_") and not callable(getattr(plugin, name))
     ]
+    if any(name.endswith("filename") and getattr(plugin, name) is not None for name in names):
+        raise IndescribableError  # what the file held when the effect was made is not told
     settings = attributes(plugin, names, _plugin)
     inner = list(plugin) if isinstance(plugin, pedalboard.PluginContainer) else []
     return {**settings, "plugins": [_plugin(part) for part in inner]} if inner else settings

@@ -101,7 +101,7 @@ def test_show_tells_what_results_hold_of_a_clip(inner, clips, measured):
     assert found["lossy", "C_W euclidean"] == ["lost", "-1.000", "1", "0", "060_empire1.ogg"]
     assert found["faithful", "C_W euclidean"][:4] == ["nearest", "1.000", "0", "1"]
     assert found["lossy", "C_acc dtw x euclidean"][0] == "disagree"
-    assert found["lossy", "1-delta euclidean"][0] == "lost"
+    assert found["lossy", "1 - delta euclidean"][0] == "lost"
     margins = [float(row[4]) for row in rows[1:]]
     assert margins == sorted(margins)
     of_clip = [m for m in measured["measurements"].values() if m["measure"] == "audio"

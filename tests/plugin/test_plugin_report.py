@@ -301,7 +301,10 @@ _FLAKY = """
 def test_rerun_replaces_the_run_before(inner, mode):
     inner.write(test_flaky=_FLAKY)
     run = inner.run("--reruns=1", mode=mode, strict=False)
-    assert run.result.parseoutcomes() == {"passed": 1, "failed": 1, "rerun": 2}
+    outcomes = run.result.parseoutcomes()
+    outcomes.pop("warnings", None)  # that verdicts are on few clips
+    outcomes.pop("warning", None)
+    assert outcomes == {"passed": 1, "failed": 1, "rerun": 2}
     assert run.tests()["test_flaky"]["outcome"] == "passed"
     assert run.verdict_of("test_flaky")["outcome"] == "holds"
     assert run.measurement_of("test_flaky")["value"] == 1.0

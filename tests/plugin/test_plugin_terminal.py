@@ -38,7 +38,7 @@ def test_summary_has_a_line_for_each_encoder_and_measure(suite):
     assert {group: tally for group, (tally, _) in groups.items()} == {
         ("faithful", "C_W euclidean"): _Tally("3 holds"),
         ("faithful", "C_acc dtw x euclidean"): _Tally("1 holds"),
-        ("lossy", "1-delta euclidean"): _Tally("1 holds, 1 fails"),
+        ("lossy", "1 - delta euclidean"): _Tally("1 holds, 1 fails"),
         ("lossy", "C_W euclidean"): _Tally("3 fails, 1 undecided"),
         ("lossy", "C_acc dtw x euclidean"): _Tally("1 fails"),
         ("lossy", "C_rho dtw x euclidean"): _Tally("1 fails"),

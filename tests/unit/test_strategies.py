@@ -28,6 +28,8 @@ from pytest_nnrel import (
 )
 from pytest_nnrel import strategies as nn
 from pytest_nnrel.corpus import open_corpus
+from pytest_nnrel.corpus.geometry import Geometry
+from pytest_nnrel.corpus.source import Gathered
 from pytest_nnrel.examples import example_lines, final_verdicts
 from pytest_nnrel.runtime import settings as run_settings
 from pytest_nnrel.transforms import families
@@ -375,14 +377,8 @@ def test_expressions_of_mirdata_are_those_that_open_it(place, clips, monkeypatch
     open_corpus(f"mirdata:{place}", sample_rate=16_000)
     ((positional, options),) = made
     files = Corpus.from_directory(clips, sample_rate=16_000)
-    corpus = Corpus(
-        "irmas",
-        files._sources,
-        sample_rate=16_000,
-        source_seconds=4.0,
-        window_seconds=2.0,
-        origin=f"mirdata:{place}",
-    )
+    geometry = Geometry(16_000, 4.0, 2.0)
+    corpus = Corpus(Gathered("irmas", files._sources, geometry, origin=f"mirdata:{place}"))
     eval(corpus.expression, {"Corpus": Corpus})
     again, only_what_differs = made[1]
     assert again == tuple(part for part in positional if part is not None)

@@ -952,11 +952,15 @@ class TestPedalboards:
             assert None not in recipes
             assert recipes[0] != recipes[1]
             json.dumps(recipes)
-        # What a file held when the effect was made cannot be told any more, nor what is nested.
+        # What a file held when the effect was made cannot be told any more.
         soundfile.write(tmp_path / "room.wav", responses[0, 0], RATE)
         assert as_transform(pedalboard.Convolution(str(tmp_path / "room.wav"))).recipe() is None
-        nested = pedalboard.Pedalboard([pedalboard.Chain([pedalboard.Gain(3)])])
-        assert as_transform(nested).recipe() is None
+        nested = [
+            pedalboard.Pedalboard([pedalboard.Chain([pedalboard.Gain(gain)])]) for gain in (3, 4)
+        ]
+        recipes = [as_transform(board).recipe() for board in nested]
+        assert None not in recipes
+        assert recipes[0] != recipes[1]
 
     def test_the_caller_s_effect_and_clip_are_left_alone(self, music):
         before = music[0].samples.copy()
