@@ -321,6 +321,8 @@ def _compare(chosen: argparse.Namespace) -> int:
         )
     old, new = load_records(chosen.old[0]), load_records(chosen.new)
     comparisons, notes, complete = compare_records(old, new, max_drop=chosen.max_drop)
+    if not comparisons:
+        notes = [*notes, *_side_by_side(chosen.old[0], chosen.new)]
     code = _tell(chosen, comparisons, notes, few="groups of clips")
     if not (code or complete or chosen.partial):
         raise BaselineError("not all of the old file is in the new one; --partial leaves that out")
@@ -340,8 +342,6 @@ def _tell(
     for note in notes:
         print(f"note: {note}")
     if not comparisons:
-        for line in _side_by_side(chosen.old, chosen.new):
-            print(f"note: {line}")
         raise BaselineError(
             f"{', '.join(map(str, chosen.old))} and {chosen.new} cannot be compared, as the notes"
             " say; measure the same encoders on the same corpus, grid and seed"

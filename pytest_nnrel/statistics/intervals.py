@@ -239,9 +239,10 @@ def clips_to_narrow(
 
     Parameters
     ----------
-    value, minimum : float
+    value : float
     ci : (float, float)
         Of `n` clips.
+    minimum : float
     n, limit : int
 
     Returns

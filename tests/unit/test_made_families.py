@@ -296,15 +296,10 @@ def test_whether_loudness_is_restored_is_part_of_the_recipe():
 
 
 def test_settings_of_effects_are_told_whole(tmp_path):
-    first, second = tmp_path / "a.wav", tmp_path / "b.wav"
-    for path, samples in ((first, [1, 0, 0.5]), (second, [1, 0.5, 0])):
-        soundfile.write(path, np.array(samples), RATE)
     quality = pedalboard.Resample.Quality
     different = [
         pedalboard.Resample(8000, quality.Linear),
         pedalboard.Resample(8000, quality.ZeroOrderHold),
-        pedalboard.Convolution(str(first)),
-        pedalboard.Convolution(str(second)),
         pedalboard.Convolution(np.ones(3, np.float32), sample_rate=RATE),
         pedalboard.Convolution(np.zeros(3, np.float32), sample_rate=RATE),
         pedalboard.Pedalboard([pedalboard.Gain(1), pedalboard.Gain(2)]),
@@ -314,9 +309,10 @@ def test_settings_of_effects_are_told_whole(tmp_path):
     recipes = [json.dumps(as_transform(effect, name="same").recipe()) for effect in different]
     assert len(set(recipes)) == len(recipes)
     assert "null" not in recipes
-    before = as_transform(pedalboard.Convolution(str(first))).recipe()
-    first.write_bytes(second.read_bytes())
-    assert as_transform(pedalboard.Convolution(str(first))).recipe() != before
+    # What a file held when the effect was made cannot be told any more.
+    room = tmp_path / "room.wav"
+    soundfile.write(room, np.array([1, 0, 0.5]), RATE)
+    assert as_transform(pedalboard.Convolution(str(room))).recipe() is None
 
 
 def test_settings_of_augmentations_are_told_whole(tmp_path):
