@@ -55,6 +55,7 @@ _HOMES = {
     ),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
     "pytest_nnrel.measurement": ("Measurement",),
+    "pytest_nnrel.profiles": ("FamilyProfile", "Profile", "assert_profile", "profile"),
     "pytest_nnrel.sanity": (
         "EncoderUnderTest",
         "Finding",
@@ -157,6 +158,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.measures import between_consistency as between_consistency
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
+    from pytest_nnrel.profiles import FamilyProfile as FamilyProfile
+    from pytest_nnrel.profiles import Profile as Profile
+    from pytest_nnrel.profiles import assert_profile as assert_profile
+    from pytest_nnrel.profiles import profile as profile
     from pytest_nnrel.sanity import EncoderUnderTest as EncoderUnderTest
     from pytest_nnrel.sanity import Finding as Finding
     from pytest_nnrel.sanity import SanityCheck as SanityCheck

@@ -178,6 +178,14 @@ class WorstClip(TypedDict):
     originals_distance: float | None
 
 
+class Damage(TypedDict):
+    """How much a transformation changed the clips, on one scale."""
+
+    median: float
+    quartiles: list[float]
+    per_clip: list[float]
+
+
 class Details(TypedDict):
     """What identifies and qualifies a value."""
 
@@ -204,6 +212,8 @@ class Details(TypedDict):
     per_clip: NotRequired[list[float]]
     least: NotRequired[list[Least]]
     audio: NotRequired[Rate]
+    #: By scale, of measurements of a whole corpus, see `damage_of`.
+    damage: NotRequired[dict[str, Damage]]
 
 
 class PlainMeasurement(TypedDict):

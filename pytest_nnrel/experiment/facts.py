@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel.distances import distance_recipe
+from pytest_nnrel.experiment.damage import damage_of
 from pytest_nnrel.experiment.rendering import checks_of, padding_of, unchanged_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ def facts_of(
         details["transform"]["unchanged"] = unchanged
     if (padding := padding_of(rendered, window)) is not None:
         details["transform"]["zero_padding"] = padding
+    if len(rendered.indices) == len(corpus):
+        scales = dict.fromkeys(("audio", question.study.scale))
+        with question.watch("damage"):
+            details["damage"] = {scale: damage_of(rendered, scale) for scale in scales}
     if question.study.competing_groups is None and question.study.is_grouped:
         identity["neighbours"] = "all"
     if audio is not None:

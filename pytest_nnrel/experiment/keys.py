@@ -28,6 +28,10 @@ KEYS: dict[str, frozenset[str]] = {
         "embeddings": "clip window seed transform encoder generation",
         # A block of rows of distances in audio space.
         "distances": "corpus window seed transform distance rows",
+        # How far clips of a corpus are from their originals, on a scale told by its version.
+        "damage": "corpus window seed transform scale",
+        # How far an original is from the nearest other, in the median over a corpus.
+        "yardstick": "corpus window groups distance",
         # Replicates of C_rho. A space is told by all that its distances depend on.
         "bootstrap": "corpus audio latent pairs groups seed",
     }.items()
@@ -49,6 +53,7 @@ NOT_IN_KEYS = (
     "plugin/*.py",
     "recording.py",
     "report/*.py",
+    "profiles/*.py",
     "runtime/files.py",
     "runtime/printing.py",
     "runtime/progress.py",
@@ -56,6 +61,7 @@ NOT_IN_KEYS = (
     "sanity/checks/*.py",
     "search.py",
     "statistics/comparison.py",
+    "statistics/scores.py",
     "statistics/trainings.py",
     "strategies.py",
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.experiment.stores import Stores
     from pytest_nnrel.identity import Behaviour
-    from pytest_nnrel.runtime.settings import Settings
+    from pytest_nnrel.runtime.settings import Scale, Settings
     from pytest_nnrel.runtime.store import Arrays
 
 #: Which originals compete with a clip's own: those of other groups, or all others.
@@ -49,6 +49,8 @@ class Study:
         Torch device of distances.
     neighbours : {"others", "all"}
         Whether only originals of other groups compete with a clip's own, or all (eq. 9).
+    scale : {"audio", "perceived"}
+        On which measurements tell damage; on the audio's they always do.
     """
 
     corpus: Corpus
@@ -57,6 +59,7 @@ class Study:
     jobs: int
     device: str
     neighbours: Neighbours = "others"
+    scale: Scale = "audio"
 
     @property
     def competing_groups(self) -> tuple[str, ...] | None:
@@ -92,7 +95,13 @@ def study_of(
             " other original to be nearer to, and no verdict; add clips"
         )
     study = Study(
-        corpus, seed, stores_of(settings), settings.jobs, settings.device or CPU, neighbours
+        corpus,
+        seed,
+        stores_of(settings),
+        settings.jobs,
+        settings.device or CPU,
+        neighbours,
+        settings.damage,
     )
     record_corpus(corpus.fingerprint, listing(corpus))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.settings import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ OPTIONS = (
             str(settings.DEFAULT_CACHE_GIB), "GIB", on_command_line=False),
     Option("jobs", "tasks side by side (default: the cores of a worker)", None, "N"),
     Option("device", "torch device, such as cuda (default: cpu)", None, "DEVICE"),
+    Option("damage", "told by audio distance (default) or also as perceived", "audio", "SCALE"),
     Option("sample-rate", "of clips of a folder, in Hz (default: 22050)", None, "HZ",
             on_command_line=False),
     Option("source-seconds", "transformed of clips of a folder (default: 4)", None, "SECONDS",
@@ -164,6 +166,20 @@ def check_grid(name: str) -> None:
         grid(name)
     except SettingError as error:
         raise SettingError(f"nnrel grid: {error}") from error
+
+
+def scale(name: str) -> Scale:
+    """Return the scale of damage of that name.
+
+    Raises
+    ------
+    SettingError
+        If there is none.
+    """
+    if name not in get_args(Scale):
+        known = " or ".join(get_args(Scale))
+        raise SettingError(f"nnrel damage: expected {known}, not {name!r}")
+    return cast("Scale", name)
 
 
 def cache_dir(value: str | None) -> Path | Callable[[], Path] | None:

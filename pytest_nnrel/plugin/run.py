@@ -74,6 +74,7 @@ class Run:
                 device=values["device"],
                 progress=None,
                 audio_bound=bool(report),
+                damage=options.scale(str(values["damage"])),
                 run=uuid4().hex,
                 corpus=CorpusOf(config),
                 grid=GridOf(grid),

@@ -11,7 +11,7 @@ import os
 import pickle
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from pytest_nnrel.runtime import handover
 from pytest_nnrel.runtime.scopes import Scope, Scopes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+#: Scales of damage: by distance of the audio space, or as heard.
+Scale = Literal["audio", "perceived"]
 DEFAULT_SEED = 0
 #: Upper bound of the cache on disk; the least recently used entries leave first.
 DEFAULT_CACHE_GIB = 10.0
@@ -52,6 +54,8 @@ class Settings:
         standard error where that is a terminal.
     audio_bound : bool
         Whether within-space measurements bring the audio space's along (the report draws it).
+    damage : {"audio", "perceived"}
+        Scale on which measurements tell how much a transformation changed the audio.
     run : str
         Tells runs apart that share a process: each has stores of its own, and closes them.
     """
@@ -65,6 +69,7 @@ class Settings:
     grid: Callable[[], Iterable[Any]] | None = None
     progress: TextIO | None = None
     audio_bound: bool = False
+    damage: Scale = "audio"
     run: str = ""
 
 

@@ -28,7 +28,7 @@ LAYERS = (
     ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
-    ("search", "monotonicity", "sanity", "baselines", "families"),
+    ("search", "monotonicity", "sanity", "baselines", "families", "profiles"),
     ("report",),
     ("inspection",),
     ("plugin", "__main__"),
