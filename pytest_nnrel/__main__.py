@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, get_args
 
 from pytest_nnrel.errors import (
     BaselineError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.baselines import Comparison, Retraining
     from pytest_nnrel.corpus import Clip, Corpus
     from pytest_nnrel.inspection import Finding
+    from pytest_nnrel.profiles.standings import Run
     from pytest_nnrel.transforms import Transform
 
 _EXIT_CODES = """\
@@ -122,6 +123,16 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--partial", action="store_true", help="leave out what the new file does not have"
     )
+
+    board = _add(commands, "leaderboard", _leaderboard, "rank encoders of several runs by score")
+    board.add_argument("results", type=Path, nargs="+", help="results.json of a run")
+    board.add_argument("--out", type=Path, metavar="DIR", help="folder for page, CSV and Markdown")
+    scales = get_args(settings.Scale)
+    board.add_argument("--scale", choices=scales, default=scales[0], help="of damage")
+    board.add_argument("--at", type=int, metavar="N", help="C_W among N clips, of any corpora")
+
+    history = _add(commands, "history", _history, "tell how encoders moved over runs")
+    history.add_argument("results", type=Path, nargs="+", help="results.json of a run")
 
     baseline = _add(commands, "baseline", None, "merge the versions of a baseline of two branches")
     merge = _add(
@@ -363,6 +374,40 @@ def _side_by_side(old: Path, new: Path) -> list[str]:
         return among_alike(load_results(old), load_results(new))
     except ResultsError:  # of a baseline, which holds no ranks
         return []
+
+
+def _leaderboard(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.profiles.standings import standings
+    from pytest_nnrel.report.leaderboard import markdown, views
+    from pytest_nnrel.runtime.files import replace_text
+
+    found = standings(_runs(chosen.results), scale=chosen.scale, among=chosen.at)
+    print(markdown(found), end="")
+    if chosen.out is not None:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        for name, text in views(found).items():
+            replace_text(chosen.out / name, text)
+            print(chosen.out / name)
+
+
+def _history(chosen: argparse.Namespace) -> None:
+    from pytest_nnrel.report.history import histories, lines_of
+
+    print("\n\n".join("\n".join(lines_of(one)) for one in histories(_runs(chosen.results))))
+
+
+def _runs(files: Sequence[Path]) -> list[Run]:
+    """Return runs, each called by its start, its commit where that is known, and its version."""
+    from pytest_nnrel.profiles.standings import Run
+    from pytest_nnrel.report.results import load_results
+
+    found = []
+    for file in files:
+        results = load_results(file)
+        run = results["run"]
+        marks = [run["started"], run.get("commit", ""), results["environment"]["pytest-nnrel"]]
+        found.append(Run(" ".join(filter(None, marks)), results))
+    return found
 
 
 def _merge(chosen: argparse.Namespace) -> int:

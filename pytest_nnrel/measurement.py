@@ -15,6 +15,9 @@ from pytest_nnrel.errors import CorpusError, UndefinedMeasureError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -337,18 +340,9 @@ class Measurement:
         CorpusError
             If clips share groups, which are not given, or are of another corpus.
         """
-        import numpy as np
+        from pytest_nnrel.statistics import intervals
 
-        from pytest_nnrel.statistics import consistency, intervals
-
-        if self.measure not in ("within", "audio"):
-            raise UndefinedMeasureError(
-                f"at(n) is of C_W ('within', 'audio'); what ranks say of {self.measure!r} among"
-                " fewer clips is not defined"
-            )
-        ranks = np.asarray(self._ranks_of_all(), dtype=np.intp)
-        others = np.asarray(self.details.get("others", self.n * [self.n - 1]), dtype=np.intp)
-        chances = consistency.chances_among(ranks, others, n)
+        chances = self.chances_at(n)
         count = self.details["corpus"]["groups"]
         if groups is None and count == self.n:
             groups = [str(clip) for clip in range(self.n)]
@@ -359,6 +353,36 @@ class Measurement:
                 " groups: pass groups=corpus.groups"
             )
         return AmongClips(n, float(chances.mean()), intervals.proportion_interval(chances, groups))
+
+    def chances_at(self, n: int) -> npt.NDArray[np.float64]:
+        """Return of each clip the chance that its own original is the nearest among n clips.
+
+        Parameters
+        ----------
+        n : int
+            As in `at`.
+
+        Returns
+        -------
+        float64[clips]
+
+        Raises
+        ------
+        UndefinedMeasureError, TooFewClipsError
+            As `at` does.
+        """
+        import numpy as np
+
+        from pytest_nnrel.statistics import consistency
+
+        if self.measure not in ("within", "audio"):
+            raise UndefinedMeasureError(
+                f"at(n) is of C_W ('within', 'audio'); what ranks say of {self.measure!r} among"
+                " fewer clips is not defined"
+            )
+        ranks = np.asarray(self._ranks_of_all(), dtype=np.intp)
+        others = np.asarray(self.details.get("others", self.n * [self.n - 1]), dtype=np.intp)
+        return consistency.chances_among(ranks, others, n)
 
     def _ranks_of_all(self) -> tuple[int, ...]:
         if len(self.ranks) != self.n or self.n < 2:

@@ -1,7 +1,7 @@
 """Profiles: C_W against damage in every family, and one score beside the MFCC baseline."""
 
 from pytest_nnrel.profiles.measuring import assert_profile, profile
-from pytest_nnrel.profiles.profile import (
+from pytest_nnrel.profiles.scored import (
     LEVELS,
     FamilyProfile,
     Point,

@@ -14,11 +14,12 @@ from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
-from pytest_nnrel.profiles.profile import Profile, Profiled, profile_of
+from pytest_nnrel.profiles.scored import Profile, Profiled, profile_of
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.settings import Scale
-from pytest_nnrel.transforms import as_transform, conditions, grid as grid_named
+from pytest_nnrel.transforms import as_transform, conditions
+from pytest_nnrel.transforms import grid as grid_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -183,10 +184,10 @@ def assert_profile(
             message = "\n".join(
                 [f"{found.encoder}: {'; '.join(failures)}", "", str(found), "", f"redo:    {redo}"]
             )
-        gravest = next(
-            (o for o in ("fails", "undecided") if any(o == one[0] for one in outcomes.values())),
-            "holds",
-        )
+        said = {outcome for outcome, *_ in outcomes.values()}
+        gravest: recording.Outcome = "holds"
+        if said != {"holds"}:
+            gravest = "fails" if "fails" in said else "undecided"
         record_verdict(
             Verdict(
                 assertion, gravest, None, None, message,

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.audit import Audit
-from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
+from pytest_nnrel.report import (
+    curves,
+    findings,
+    heatmap,
+    listening,
+    overlay,
+    projection,
+    references,
+)
 from pytest_nnrel.report.results import conditions_of, told_apart
 from pytest_nnrel.statistics.comparison import describe_drop
 
@@ -61,6 +69,7 @@ def render_page(results: Results, folder: Path | None = None) -> str:
     page = environment("pytest_nnrel.report")
     page.globals |= {
         "curves": curves,
+        "overlay": overlay,
         "describe_panel": curves.describe_panel,
         "why_silent": listening.why_silent,
         "number": _number,
@@ -113,6 +122,7 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "players": players,
         "sections": Shown.first(curves.sections_of(measurements, rows, known), MAX_SECTIONS),
         "references": known,
+        "overlays": overlay.overlays_of(results, known),
         "heat_maps": heatmap.heat_maps(measurements, rows),
         "comparisons": [
             (

@@ -60,11 +60,35 @@
     for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
   }, true);
 
-  // The table of verdicts: filter, search, sort.
+  // Tables that are sorted by a column.
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const body = table.tBodies[0];
+    const rows = [...body.rows];
+    for (const head of table.tHead.rows[0].cells) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const falling = head.getAttribute("aria-sort") === "ascending";
+        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+        const key = (row) => {
+          const cell = row.cells[head.cellIndex];
+          return "order" in cell.dataset ? Number(cell.dataset.order) : cell.textContent.trim();
+        };
+        const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b
+          : String(a).localeCompare(String(b), undefined, { numeric: true }));
+        rows.sort((a, b) => (falling ? -1 : 1) * compare(key(a), key(b)));
+        body.append(...rows);
+      });
+    }
+  }
+
+  // The table of verdicts: filter, search.
   const table = document.getElementById("verdict-table");
   if (!table) return;
-  const body = table.tBodies[0];
-  const rows = [...body.rows];
+  const rows = [...table.tBodies[0].rows];
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const search = document.getElementById("search");
   const status = document.getElementById("matches");
@@ -81,24 +105,5 @@
   };
   search.addEventListener("input", filter);
   for (const input of document.querySelectorAll("input[name=outcome]")) input.addEventListener("change", filter);
-  for (const head of table.tHead.rows[0].cells) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const falling = head.getAttribute("aria-sort") === "ascending";
-      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-      const key = (row) => {
-        const cell = row.cells[head.cellIndex];
-        return "order" in cell.dataset ? Number(cell.dataset.order) : cell.textContent.trim();
-      };
-      const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b
-        : String(a).localeCompare(String(b), undefined, { numeric: true }));
-      rows.sort((a, b) => (falling ? -1 : 1) * compare(key(a), key(b)));
-      body.append(...rows);
-    });
-  }
   filter();
 })();

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pytest_nnrel.errors import SettingError, UndefinedMeasureError
-from pytest_nnrel.measurement import MEASURES
+from pytest_nnrel.measurement import MEASURES, Measurement
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import intervals, scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.statistics.consistency import Matrix
@@ -29,7 +31,7 @@ Profiled = Literal["within", "accuracy"]
 #: C_W of which the damage is told at which a family falls below it.
 LEVELS = (0.9, 0.5)
 #: Families that are no transformation, or no single one.
-_NO_FAMILY = ("Identity", "Chain")
+NO_FAMILY = ("Identity", "Chain")
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ class Profile:
         lines = [
             head,
             "",
-            f"  {'family':<{width}}  relative  [95 % interval]   error  {self.reference:>6}{levels}",
+            f"  {'family':<{width}}  relative  [95 % interval]   error  {self.reference:>6}"
+            + levels,
         ]
         for one in self.families:
             falls = "".join(f"  {_damage(one.falls_at[level]):>13}" for level in LEVELS)
@@ -187,6 +190,7 @@ def profile_of(
     groups: Sequence[str],
     scale: str,
     seed: int,
+    among: int | None = None,
 ) -> Profile:
     """Make a profile of measurements.
 
@@ -200,6 +204,8 @@ def profile_of(
         Of damage.
     seed : int
         Of the bootstrap.
+    among : int, optional
+        Clips among which C_W is told, fewer than were measured (`Measurement.at`).
 
     Returns
     -------
@@ -212,7 +218,7 @@ def profile_of(
     """
     conditions = [
         name for name, one in encoder.items()
-        if name in reference and one["details"]["transform"]["family"] not in _NO_FAMILY
+        if name in reference and one["details"]["transform"]["family"] not in NO_FAMILY
     ]  # fmt: skip
     if not conditions:
         raise UndefinedMeasureError(
@@ -224,10 +230,10 @@ def profile_of(
         families.setdefault(encoder[name]["details"]["transform"]["family"], []).append(i)
     first = encoder[conditions[0]]
     losses = [
-        np.array([_losses(side[name]) for name in conditions]) for side in (encoder, reference)
+        np.array([losses_of(side[name], among) for name in conditions])
+        for side in (encoder, reference)
     ]
-    rng = np.random.default_rng(int(digest("profile", seed, list(groups)), 16))
-    weights = intervals.drawn(groups, rng, intervals.REPLICATES)
+    weights = bootstrap_weights(groups, seed)
     errors = [scores.family_errors(of_side, families, None) for of_side in losses]
     replicates = scores.relative_error(
         *(scores.family_errors(of_side, families, weights) for of_side in losses)
@@ -241,11 +247,20 @@ def profile_of(
         measure=first["measure"],
         distance=identity["latent_distance"],
         scale=scale,
-        n=len(groups),
+        n=among or len(groups),
         families=tuple(
             _family(
                 family,
-                [_point(encoder[conditions[i]], reference[conditions[i]], scale) for i in rows],
+                [
+                    _point(
+                        encoder[conditions[i]],
+                        scale,
+                        1.0 - losses[0][i],
+                        1.0 - losses[1][i],
+                        groups,
+                    )
+                    for i in rows
+                ],
                 errors[0][k] / (len(rows) * len(groups)),
                 errors[1][k] / (len(rows) * len(groups)),
                 relative[k],
@@ -259,11 +274,32 @@ def profile_of(
     )
 
 
-def _losses(measured: PlainMeasurement) -> list[float]:
-    return [float(outcome == "0") for outcome in measured["outcomes"]]
+def bootstrap_weights(groups: Sequence[str], seed: int) -> npt.NDArray[np.int32]:
+    """Return how often each clip is drawn, int32[replicates, n]: alike for all that is compared."""
+    rng = np.random.default_rng(int(digest("profiles", seed, list(groups)), 16))
+    return intervals.drawn(groups, rng, intervals.REPLICATES)
 
 
-def _point(measured: PlainMeasurement, reference: PlainMeasurement, scale: str) -> Point:
+def losses_of(measured: PlainMeasurement, among: int | None = None) -> Matrix:
+    """Return of each clip, float64[n], 1 where it is lost, or the chance of that among fewer.
+
+    Raises
+    ------
+    UndefinedMeasureError, TooFewClipsError
+        If it cannot be told among so many: see `Measurement.at`.
+    """
+    if among is None:
+        return np.array([float(outcome == "0") for outcome in measured["outcomes"]])
+    return 1.0 - Measurement.from_dict(measured).chances_at(among)
+
+
+def _point(
+    measured: PlainMeasurement,
+    scale: str,
+    chances: Matrix,
+    of_reference: Matrix,
+    groups: Sequence[str],
+) -> Point:
     transform = measured["details"]["transform"]
     damage = measured["details"].get("damage", {}).get(scale)
     if damage is None:
@@ -276,9 +312,9 @@ def _point(measured: PlainMeasurement, reference: PlainMeasurement, scale: str) 
         transform["name"],
         transform["severity"],
         damage["median"],
-        measured["value"],
-        *measured["ci"],
-        reference["value"],
+        float(chances.mean()),
+        *intervals.proportion_interval(chances, groups),
+        float(of_reference.mean()),
     )
 
 

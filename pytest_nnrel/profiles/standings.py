@@ -1,0 +1,356 @@
+"""Encoders side by side: scores from the results of runs, and whether a difference is real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.profiles.scored import Profile, bootstrap_weights, losses_of, profile_of
+from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.statistics import comparison, intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.recording import Results
+    from pytest_nnrel.statistics.consistency import Matrix
+
+#: Name of the encoder that errors are relative to.
+REFERENCE = "mfcc"
+
+
+class Run(NamedTuple):
+    """A run: what it is called, and what it found."""
+
+    label: str
+    results: Results
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """An encoder of a run.
+
+    Attributes
+    ----------
+    name : str
+        With its distance, where that is not Euclidean.
+    run : str
+        What the run is called.
+    fingerprint : str or None
+    setting : tuple
+        What must be the same for two to be compared: corpus, seed and neighbours.
+    groups : tuple of str
+    measurements : dict of str to PlainMeasurement
+        C_W by condition.
+    """
+
+    name: str
+    run: str
+    fingerprint: str | None
+    setting: Setting
+    groups: tuple[str, ...]
+    measurements: Mapping[str, PlainMeasurement]
+
+
+class Setting(NamedTuple):
+    """What C_W depends on besides encoder and transformation."""
+
+    corpus: str
+    fingerprint: str
+    clips: int
+    seed: int
+    neighbours: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.clips} clips of {self.corpus} ({self.fingerprint[:8]}), seed {self.seed},"
+            f" neighbours {self.neighbours}"
+        )
+
+
+class Difference(NamedTuple):
+    """Two encoders, in pairs over clips.
+
+    Attributes
+    ----------
+    first, second : str
+    difference, low, high : float
+        Mean C_W of the first less the second's, over all conditions, and its 95 % interval.
+    p : float
+        Of no difference, after Holm's correction over all pairs.
+    """
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Profiles of encoders on the same conditions, the best first.
+
+    Attributes
+    ----------
+    setting : Setting
+    among : int or None
+        Clips among which C_W is told, if fewer than were measured.
+    conditions : tuple of str
+        Measured of all.
+    profiles : tuple of Profile
+    runs : tuple of str
+        Where each is from.
+    differences : tuple of Difference
+        Of all pairs, in the order of the profiles.
+    notes : tuple of str
+        What was left out.
+    """
+
+    setting: Setting
+    among: int | None
+    conditions: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+    runs: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+class _Key(NamedTuple):
+    """What measurements of one encoder have in common."""
+
+    name: str
+    fingerprint: str | None
+    distance: str
+    setting: Setting
+
+
+def entrants_of(runs: Iterable[Run]) -> list[Entrant]:
+    """Return the encoders of runs; of one that several runs measured alike, the last."""
+    found: dict[tuple[_Key, str], Entrant] = {}
+    for label, results in runs:
+        by_encoder: dict[_Key, dict[str, PlainMeasurement]] = {}
+        for measured in results["measurements"].values():
+            if measured["measure"] != "within":
+                continue
+            details = measured["details"]
+            identity = details["identity"]
+            key = _Key(
+                details["encoder"]["name"],
+                identity.get("encoder_fingerprint"),
+                identity["latent_distance"],
+                _setting_of(measured),
+            )
+            by_encoder.setdefault(key, {})[details["transform"]["name"]] = measured
+        for key, measurements in by_encoder.items():
+            name, fingerprint, distance, setting = key
+            listing = results["corpora"][setting.fingerprint]
+            shown = name if distance == "euclidean" else f"{name} ({distance})"
+            told = (key, "" if fingerprint else label)
+            found.pop(told, None)  # the later run's place, too
+            found[told] = Entrant(
+                shown,
+                label,
+                fingerprint,
+                setting,
+                tuple(listing["groups"]),
+                measurements,
+            )
+    return _told_apart(list(found.values()))
+
+
+def _setting_of(measured: PlainMeasurement) -> Setting:
+    identity, corpus = measured["details"]["identity"], measured["details"]["corpus"]
+    return Setting(
+        corpus["name"],
+        corpus["fingerprint"],
+        corpus["clips"],
+        identity["seed"],
+        identity.get("neighbours", "others"),
+    )
+
+
+def _told_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
+    """Return entrants of which namesakes bear the run, or a piece of the fingerprint."""
+    apart = []
+    for entrant in entrants:
+        alike = [other for other in entrants if other.name == entrant.name]
+        name = entrant.name
+        if len(alike) > 1:
+            by_run = len({other.run for other in alike}) == len(alike)
+            mark = entrant.run if by_run else (entrant.fingerprint or "no fingerprint")[:8]
+            name = f"{name}, {mark}"
+        apart.append(replace(entrant, name=name))
+    return apart
+
+
+def standings(runs: Iterable[Run], *, scale: str = "audio", among: int | None = None) -> Standings:
+    """Put the encoders of runs side by side.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    scale : {"audio", "perceived"}
+        Of damage.
+    among : int, optional
+        Clips among which C_W is told. Needed where corpora have different sizes.
+
+    Returns
+    -------
+    Standings
+
+    Raises
+    ------
+    ResultsError
+        If runs are not comparable, hold no MFCC baseline, or have no condition in common.
+    UndefinedMeasureError
+        If they tell no damage.
+    """
+    entrants = entrants_of(runs)
+    references = [e for e in entrants if _is_reference(e)]
+    if not references:
+        raise ResultsError(
+            f"no run measured {REFERENCE!r}, which errors are relative to: call profile(encoder)"
+            " in a test, or measure MFCCEncoder() under the same grid"
+        )
+    settings = {entrant.setting: None for entrant in entrants}
+    comparable = {s._replace(corpus="", fingerprint="", clips=0) for s in settings}
+    if len(settings) > 1 and (among is None or len(comparable) > 1):
+        listed = "; ".join(sorted(map(str, settings)))
+        mend = (
+            "runs of several seeds or readings of neighbours are not comparable"
+            if len(comparable) > 1
+            else "corpora are not comparable as they are; --at N tells C_W as it is among N clips"
+            " of each"
+        )
+        raise ResultsError(f"the runs are of {listed}: {mend}")
+    by_setting = {e.setting: e for e in references}
+    missing = [e.name for e in entrants if e.setting not in by_setting]
+    if missing:
+        raise ResultsError(
+            f"{', '.join(missing)}: measured on a corpus on which {REFERENCE!r} was not; measure"
+            " MFCCEncoder() there, too"
+        )
+    shared, notes = shared_conditions(entrants)
+    found = []
+    for entrant in entrants:
+        chosen = {name: entrant.measurements[name] for name in shared}
+        profile = profile_of(
+            chosen,
+            by_setting[entrant.setting].measurements,
+            groups=entrant.groups,
+            scale=scale,
+            seed=entrant.setting.seed,
+            among=among,
+        )
+        found.append((profile, entrant))
+    found.sort(key=lambda pair: (pair[0].score, pair[1].name))
+    profiles = tuple(replace(profile, encoder=entrant.name) for profile, entrant in found)
+    alike = len(settings) == 1
+    if not alike:
+        notes.append("no differences are tested: the clips are not the same")
+    return Standings(
+        next(iter(settings)),
+        among,
+        tuple(shared),
+        profiles,
+        tuple(entrant.run for _, entrant in found),
+        differences([entrant for _, entrant in found], shared, among) if alike else (),
+        tuple(notes),
+    )
+
+
+def _is_reference(entrant: Entrant) -> bool:
+    encoder = next(iter(entrant.measurements.values()))["details"]["encoder"]
+    return encoder["name"] == REFERENCE
+
+
+def shared_conditions(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]]:
+    """Return the conditions that all were measured under, and who has more, in words.
+
+    Raises
+    ------
+    ResultsError
+        If there is none.
+    """
+
+    def told(entrant: Entrant) -> dict[str, str]:
+        return {
+            name: str(one["details"]["transform"]["recipe"])
+            for name, one in entrant.measurements.items()
+        }
+
+    recipes = [told(entrant) for entrant in entrants]
+    shared = [
+        name for name in recipes[0]
+        if all(name in other and other[name] == recipes[0][name] for other in recipes)
+    ]  # fmt: skip
+    if not shared:
+        names = ", ".join(entrant.name for entrant in entrants)
+        raise ResultsError(f"{names} have no condition in common: measure all under one grid")
+    notes = [
+        f"{entrant.name} has {len(of) - len(shared)} conditions more, which not all were measured"
+        " under"
+        for entrant, of in zip(entrants, recipes)
+        if len(of) > len(shared)
+    ]
+    return shared, notes
+
+
+def differences(
+    entrants: Sequence[Entrant], conditions: Sequence[str], among: int | None = None
+) -> tuple[Difference, ...]:
+    """Test all pairs of encoders, clip by clip, over all conditions at once.
+
+    Parameters
+    ----------
+    entrants : sequence of Entrant
+        Measured on the same clips.
+    conditions : sequence of str
+        That all were measured under.
+    among : int, optional
+        Clips among which C_W is told.
+
+    Returns
+    -------
+    tuple of Difference
+    """
+    pairs = list(combinations(entrants, 2))
+    if not pairs:
+        return ()
+    groups, seed = entrants[0].groups, entrants[0].setting.seed
+    losses = {
+        entrant.name: np.array(
+            [losses_of(entrant.measurements[name], among) for name in conditions]
+        )
+        for entrant in entrants
+    }
+    weights = bootstrap_weights(groups, seed)
+    tested = [_tested(losses[b.name] - losses[a.name], groups, weights) for a, b in pairs]
+    adjusted = comparison.holm([p for *_, p in tested])
+    return tuple(
+        Difference(a.name, b.name, value, low, high, float(p))
+        for (a, b), (value, low, high, _), p in zip(pairs, tested, adjusted)
+    )
+
+
+def _tested(
+    gains: Matrix, groups: Sequence[str], weights: npt.NDArray[np.int32]
+) -> tuple[float, float, float, float]:
+    """Return the mean gain, its interval, and the p-value of none, either way."""
+    of_clips = gains.mean(axis=0)
+    low, high = intervals.percentile_interval(weights @ of_clips / weights.sum(axis=1))
+    seed = int(digest("flips", np.round(gains, 9).tobytes().hex()), 16)
+    worse, better = (
+        comparison.sign_flip_test(side, groups, rng=np.random.default_rng(seed))
+        for side in (gains, -gains)
+    )
+    return float(of_clips.mean()), low, high, min(1.0, 2.0 * min(worse, better))
