@@ -14,6 +14,7 @@ import pytest
 
 from pytest_nnrel.errors import FewClipsWarning, NNRelError
 from pytest_nnrel.plugin.stash import CARRIED
+from pytest_nnrel.runtime.versions import commit_of
 
 if TYPE_CHECKING:
     from pytest_nnrel.plugin.run import Run
@@ -128,6 +129,7 @@ class Reporter:
                 **run.corpus.geometry,
             },
             "run": {
+                "commit": commit_of(self._config.rootpath),
                 "command": shlex.join(["pytest", *map(str, invocation.args)]),
                 "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
                 "seconds": time.time() - run.started,

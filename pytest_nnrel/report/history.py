@@ -99,7 +99,7 @@ def _history(name: str, entrants: Sequence[Entrant]) -> History:
         low, high = intervals.percentile_interval(replicates)
         change, p, left = 0.0, 1.0, ""
         if difference is not None:
-            change, p = -difference.difference, min(1.0, difference.p * len(tested))
+            change, p = 0.0 - difference.difference, min(1.0, difference.p * len(tested))
             if p <= LEVEL:
                 left = "worse" if change < 0 else "better"
         steps.append(Step(entrant.run, float(kept.mean()), low, high, change, p, left))
