@@ -1,0 +1,364 @@
+"""Profiles against MFCC, their assertion, and encoders of several runs side by side."""
+
+import csv
+import io
+import math
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from naive import among as naive_among
+
+from pytest_nnrel import (
+    Chain,
+    Identity,
+    MFCCEncoder,
+    PinkNoise,
+    PitchShift,
+    ResultsError,
+    SettingError,
+    TooFewClipsError,
+    UndefinedMeasureError,
+    as_encoder,
+    assert_profile,
+    profile,
+    within_consistency,
+)
+from pytest_nnrel.profiles.standings import Run, entrants_of, standings
+from pytest_nnrel.recording import sink
+from pytest_nnrel.report import leaderboard
+from pytest_nnrel.report.history import histories, lines_of
+
+GRID = (
+    PitchShift(semitones=-3),
+    PitchShift(semitones=1),
+    PinkNoise(snr_db=15),
+    PinkNoise(snr_db=0),
+)
+
+
+def spectrum(batch):
+    return np.abs(np.fft.rfft(batch[:, :4096]))[:, :200]
+
+
+def envelope(batch):
+    return np.abs(batch[:, : len(batch[0]) // 100 * 100].reshape(len(batch), -1, 100)).mean(axis=2)
+
+
+def constant(batch):
+    return np.ones((len(batch), 4))
+
+
+@pytest.fixture(scope="module")
+def measured(corpus, tmp_path_factory):
+    """Content of results.json of a run with two encoders, as `profile` records it."""
+    from pytest_nnrel.experiment import stores
+    from pytest_nnrel.runtime import settings
+
+    active = settings.Settings(cache_dir=tmp_path_factory.mktemp("cache"), jobs=1)
+    scope = settings.activate(active)
+    try:
+        with sink() as kept:
+            profiles = {
+                fn.__name__: profile(
+                    as_encoder(fn, name=fn.__name__, fingerprint=fn.__name__), GRID, corpus=corpus
+                )
+                for fn in (spectrum, envelope)
+            }
+    finally:
+        settings.deactivate(scope)
+        stores.close_stores(active)
+    return profiles, {
+        "measurements": kept.measurements,
+        "corpora": kept.corpora,
+        "run": {"started": "2026-01-01T00:00:00Z"},
+    }
+
+
+def later(results, day, encoder="spectrum", lose=0, fingerprint="next"):
+    """Return results of a later run, in which an encoder loses clips that it kept."""
+    changed = deepcopy(results)
+    changed["run"]["started"] = f"2026-01-{day:02}T00:00:00Z"
+    for one in changed["measurements"].values():
+        details = one["details"]
+        if details["encoder"]["name"] != encoder:
+            continue
+        details["encoder"]["fingerprint"] = fingerprint
+        details["identity"]["encoder_fingerprint"] = fingerprint
+        one["outcomes"] = "0" * lose + one["outcomes"][lose:]
+    return changed
+
+
+def test_a_familys_errors_are_those_of_its_conditions_over_mfccs(corpus, run):
+    found = profile(spectrum, GRID, corpus=corpus)
+    for family, conditions in (("PitchShift", GRID[:2]), ("PinkNoise", GRID[2:])):
+        ours, theirs = (
+            sum(
+                within_consistency(encoder, t, corpus=corpus).outcomes.count(False)
+                for t in conditions
+            )
+            for encoder in (spectrum, MFCCEncoder())
+        )
+        one = found.family(family)
+        assert one.relative == pytest.approx((ours + 0.5) / (theirs + 0.5))
+        assert one.error == pytest.approx(ours / (2 * len(corpus)))
+        assert one.reference_error == pytest.approx(theirs / (2 * len(corpus)))
+        assert {point.name for point in one.points} == {t.name for t in conditions}
+        assert [p.damage for p in one.points] == sorted(p.damage for p in one.points)
+    relative = [one.relative for one in found.families]
+    assert found.score == pytest.approx(math.prod(relative) ** (1 / len(relative)))
+    assert found.ci[0] <= found.score <= found.ci[1]
+
+
+def test_mfcc_scores_one_against_itself(corpus, run):
+    found = profile(MFCCEncoder(), GRID, corpus=corpus)
+    assert (found.score, found.ci) == (1.0, (1.0, 1.0))
+
+
+def test_agreement_with_the_audio_is_profiled_too(corpus, run):
+    found = profile(spectrum, GRID[2:], corpus=corpus, measure="accuracy")
+    assert found.measure == "accuracy"
+    assert 0.0 <= found.families[0].error <= 1.0
+
+
+def test_an_encoder_that_gives_one_embedding_loses_everything(corpus, run):
+    found = profile(constant, GRID, corpus=corpus)
+    assert found.mean == 0.0
+    assert all(
+        one.error == 1.0 and one.falls_at[0.9] < one.points[0].damage for one in found.families
+    )
+
+
+@pytest.mark.parametrize(
+    ("grid", "more", "error", "match"),
+    [
+        ((Identity(),), {}, UndefinedMeasureError, "families"),
+        ((Chain(PitchShift(1), PinkNoise(20)),), {}, UndefinedMeasureError, "families"),
+        ((), {}, UndefinedMeasureError, "families"),
+        ("fields", {}, SettingError, "grid must be"),
+        (GRID, {"measure": "rho"}, SettingError, "measure must be 'within' or 'accuracy'"),
+        (GRID, {"scale": "loud"}, SettingError, "scale must be 'audio' or 'perceived'"),
+    ],
+)
+def test_what_cannot_be_profiled_is_told(corpus, run, grid, more, error, match):
+    with pytest.raises(error, match=match):
+        profile(spectrum, grid, corpus=corpus, **more)
+
+
+def test_an_assertion_names_what_is_above_its_bound(corpus, run):
+    found = profile(spectrum, GRID, corpus=corpus)
+    assert assert_profile(spectrum, GRID, max=found.score, corpus=corpus) == found
+    worst = max(found.families, key=lambda one: one.relative)
+    with sink() as kept, pytest.raises(AssertionError) as failure:
+        assert_profile(
+            spectrum, GRID, max=found.score * 0.99, families={worst.family: worst.relative * 0.9},
+            corpus=corpus,
+        )  # fmt: skip
+    message = str(failure.value)
+    assert f"score = {found.score:.3f} > {found.score * 0.99:g}" in message
+    assert f"{worst.family} = {worst.relative:.3f} >" in message
+    assert str(found) in message
+    assert [verdict["outcome"] for verdict in kept.verdicts] == ["fails"]
+
+
+def test_an_interval_that_holds_its_bound_is_undecided(corpus, run):
+    found = profile(spectrum, GRID, corpus=corpus)
+    low, high = found.ci
+    assert low < high
+    with sink() as kept:
+        assert_profile(spectrum, GRID, max=high, confident=True, corpus=corpus)
+        with pytest.raises(AssertionError, match="too close to"):
+            assert_profile(spectrum, GRID, max=(low + high) / 2, confident=True, corpus=corpus)
+        with pytest.raises(AssertionError, match="score = .* > "):
+            assert_profile(spectrum, GRID, max=low * 0.99, confident=True, corpus=corpus)
+    assert [v["outcome"] for v in kept.verdicts] == ["holds", "undecided", "fails"]
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0, math.nan, math.inf, True, "1"])
+def test_a_bound_is_a_number_above_none(corpus, run, bound):
+    with pytest.raises(SettingError, match="must be bounded by a number above 0"):
+        assert_profile(spectrum, GRID, max=bound, corpus=corpus)
+
+
+def test_a_family_that_is_not_in_the_grid_is_told(corpus, run):
+    with pytest.raises(SettingError, match="no family 'MP3'; it has PitchShift, PinkNoise"):
+        assert_profile(spectrum, GRID, families={"MP3": 1.0}, max=1e6, corpus=corpus)
+
+
+def test_a_profile_is_plain_for_json(measured):
+    import json
+
+    profiles, _ = measured
+    plain = json.loads(json.dumps(profiles["spectrum"].as_dict(), allow_nan=False))
+    assert plain["score"] == profiles["spectrum"].score
+    assert plain["families"][0]["falls_at"].keys() == {"0.9", "0.5"}
+
+
+# ---------------------------------------------------------------------------------------------
+# Side by side
+
+
+def test_standings_give_the_scores_that_profiles_gave_the_best_first(measured):
+    profiles, results = measured
+    found = standings([Run("run", results)])
+    by_name = {one.encoder: one for one in found.profiles}
+    for name, one in profiles.items():
+        assert by_name[name] == one
+    assert by_name["mfcc"].score == 1.0
+    scores = [one.score for one in found.profiles]
+    assert scores == sorted(scores)
+    assert len(found.conditions) == len(GRID)
+
+
+def test_the_order_of_runs_and_of_measurements_does_not_matter(measured):
+    _, results = measured
+    turned = {**results, "measurements": dict(reversed(results["measurements"].items()))}
+    again = standings([Run("run", turned)])
+    found = standings([Run("run", results)])
+    assert [p.encoder for p in again.profiles] == [p.encoder for p in found.profiles]
+    for one, other in zip(again.profiles, found.profiles):
+        assert one.score == pytest.approx(other.score)
+    pairs = [{(d.first, d.second): round(d.p, 9) for d in s.differences} for s in (again, found)]
+    assert pairs[0] == pairs[1]
+
+
+def test_a_difference_is_of_means_over_the_same_conditions(measured):
+    profiles, results = measured
+    for one in standings([Run("run", results)]).differences:
+        if {one.first, one.second} == {"spectrum", "envelope"}:
+            expected = profiles[one.first].mean - profiles[one.second].mean
+            assert one.difference == pytest.approx(expected)
+            assert one.low <= one.difference <= one.high
+
+
+def test_namesakes_bear_their_run_and_one_that_two_runs_measured_is_one(measured):
+    _, results = measured
+    runs = [Run("monday", results), Run("tuesday", later(results, 2, lose=4))]
+    names = sorted(entrant.name for entrant in entrants_of(runs))
+    assert names == ["envelope", "mfcc", "spectrum, monday", "spectrum, tuesday"]
+    by_name = {p.encoder: p for p in standings(runs).profiles}
+    assert by_name["spectrum, tuesday"].score > by_name["spectrum, monday"].score
+
+
+def test_conditions_that_not_all_have_are_left_out_and_told(measured):
+    _, results = measured
+    fewer = deepcopy(results)
+    for key, one in results["measurements"].items():
+        details = one["details"]
+        if (details["encoder"]["name"], details["transform"]["name"]) == ("envelope", GRID[0].name):
+            del fewer["measurements"][key]
+    found = standings([Run("run", fewer)])
+    assert GRID[0].name not in found.conditions
+    assert any("spectrum has 1 conditions more" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("what", ["seed", "neighbours", "corpus"])
+def test_what_is_not_comparable_is_refused(measured, what):
+    _, results = measured
+    other = later(results, 2)
+    for one in other["measurements"].values():
+        if what == "corpus":
+            one["details"]["corpus"]["fingerprint"] = "another"
+        else:
+            one["details"]["identity"][what] = {"seed": 7, "neighbours": "all"}[what]
+    (listing,) = results["corpora"].values()
+    other["corpora"]["another"] = listing
+    with pytest.raises(ResultsError, match="--at N" if what == "corpus" else "not comparable"):
+        standings([Run("a", results), Run("b", other)])
+    if what == "corpus":
+        found = standings([Run("a", results), Run("b", other)], among=4)
+        assert not found.differences
+        assert any("clips are not the same" in note for note in found.notes)
+
+
+def test_among_fewer_clips_errors_are_those_of_all_choices(measured):
+    _, results = measured
+    found = standings([Run("run", results)], among=3)
+    for one in found.profiles:
+        assert one.n == 3
+        for point in (point for family in one.families for point in family.points):
+            (ranks,) = (
+                m["details"]["ranks"]
+                for m in results["measurements"].values()
+                if (m["details"]["encoder"]["name"], m["details"]["transform"]["name"])
+                == (one.encoder, point.name)
+            )
+            # A matrix that has these ranks: as many originals nearer than the own one.
+            n = len(ranks)
+            distances = np.full((n, n), 2.0)
+            for i, rank in enumerate(ranks):
+                others = [j for j in range(n) if j != i]
+                distances[i, i] = 1.0
+                distances[i, others[:rank]] = 0.5
+            assert point.value == pytest.approx(naive_among(distances, 3))
+    with pytest.raises(TooFewClipsError):
+        standings([Run("run", results)], among=900)
+
+
+def test_without_mfcc_there_is_no_score(measured):
+    _, results = measured
+    bare = {
+        **results,
+        "measurements": {
+            key: one
+            for key, one in results["measurements"].items()
+            if one["details"]["encoder"]["name"] != "mfcc"
+        },
+    }
+    with pytest.raises(ResultsError, match="no run measured 'mfcc'"):
+        standings([Run("run", bare)])
+
+
+def test_results_without_damage_or_without_what_is_heard_are_told(measured):
+    _, results = measured
+    with pytest.raises(UndefinedMeasureError, match="--nnrel-damage=perceived"):
+        standings([Run("run", results)], scale="perceived")
+    old = deepcopy(results)
+    for one in old["measurements"].values():
+        del one["details"]["damage"]
+    with pytest.raises(UndefinedMeasureError, match="measure it again"):
+        standings([Run("run", old)])
+
+
+def test_the_boards_files_hold_the_same_numbers(measured):
+    _, results = measured
+    found = standings([Run("<run>", results)])
+    files = leaderboard.views(found)
+    rows = list(csv.DictReader(io.StringIO(files[leaderboard.TABLE])))
+    assert [row["encoder"] for row in rows] == [one.encoder for one in found.profiles]
+    for row, one in zip(rows, found.profiles):
+        assert float(row["score"]) == pytest.approx(one.score, rel=1e-4)
+        assert float(row["PinkNoise relative error"]) == pytest.approx(
+            one.family("PinkNoise").relative, rel=1e-4
+        )
+        assert f"| `{one.encoder}` | {one.score:.3f} |" in files[leaderboard.TEXT]
+        assert f"{one.score:.3f}" in files[leaderboard.PAGE]
+    assert "&lt;run&gt;" in files[leaderboard.PAGE]
+
+
+# ---------------------------------------------------------------------------------------------
+# Over runs
+
+
+def test_a_history_marks_where_an_encoder_left_its_band(measured):
+    _, results = measured
+    runs = [
+        Run("third", later(results, 3, lose=8, fingerprint="c")),
+        Run("first", results),
+        Run("second", later(results, 2, fingerprint="b")),
+    ]
+    by_name = {one.encoder: one for one in histories(runs)}
+    steps = by_name["spectrum"].steps
+    assert [step.run for step in steps] == ["first", "second", "third"]
+    assert [step.left for step in steps] == ["", "", "worse"]
+    assert steps[1].change == 0.0
+    assert steps[2].change == pytest.approx(steps[2].value - steps[0].value)
+    assert all(step.low <= step.value <= step.high for step in steps)
+    assert [step.left for step in by_name["envelope"].steps] == ["", "", ""]
+    assert lines_of(by_name["spectrum"])[-1].endswith("<- worse")
+
+
+def test_one_run_has_no_history(measured):
+    _, results = measured
+    with pytest.raises(ResultsError, match="two of these runs"):
+        histories([Run("only", results)])
