@@ -323,21 +323,20 @@ def differences(
     -------
     tuple of Difference
     """
-    pairs = list(combinations(entrants, 2))
-    if not pairs:
+    if len(entrants) < 2:
         return ()
     groups, seed = entrants[0].groups, entrants[0].setting.seed
-    losses = {
-        entrant.name: np.array(
-            [losses_of(entrant.measurements[name], among) for name in conditions]
-        )
-        for entrant in entrants
-    }
+    losses = [
+        np.array([losses_of(one.measurements[name], among) for name in conditions])
+        for one in entrants
+    ]
     weights = bootstrap_weights(groups, seed)
-    tested = [_tested(losses[b.name] - losses[a.name], groups, weights) for a, b in pairs]
+    # By position: the entrants of a history share their name.
+    pairs = list(combinations(range(len(entrants)), 2))
+    tested = [_tested(losses[b] - losses[a], groups, weights) for a, b in pairs]
     adjusted = comparison.holm([p for *_, p in tested])
     return tuple(
-        Difference(a.name, b.name, value, low, high, float(p))
+        Difference(entrants[a].name, entrants[b].name, value, low, high, float(p))
         for (a, b), (value, low, high, _), p in zip(pairs, tested, adjusted)
     )
 

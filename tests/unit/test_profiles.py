@@ -169,7 +169,7 @@ def test_an_interval_that_holds_its_bound_is_undecided(corpus, run):
         assert_profile(spectrum, GRID, max=high, confident=True, corpus=corpus)
         with pytest.raises(AssertionError, match="too close to"):
             assert_profile(spectrum, GRID, max=(low + high) / 2, confident=True, corpus=corpus)
-        with pytest.raises(AssertionError, match="score = .* > "):
+        with pytest.raises(AssertionError, match=r"score = .* > "):
             assert_profile(spectrum, GRID, max=low * 0.99, confident=True, corpus=corpus)
     assert [v["outcome"] for v in kept.verdicts] == ["holds", "undecided", "fails"]
 
