@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_nnrel.errors import ResultsError
-from pytest_nnrel.profiles.scored import Profile, bootstrap_weights, losses_of, profile_of
+from pytest_nnrel.profiles.scored import Profile, bootstrap_weights, losses_of, place_of, profile_of
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import comparison, intervals
 
@@ -289,10 +289,15 @@ def shared_conditions(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]
         }
 
     recipes = [told(entrant) for entrant in entrants]
-    shared = [
-        name for name in recipes[0]
-        if all(name in other and other[name] == recipes[0][name] for other in recipes)
-    ]  # fmt: skip
+    first = entrants[0].measurements
+    shared = sorted(
+        (
+            name
+            for name in recipes[0]
+            if all(name in other and other[name] == recipes[0][name] for other in recipes)
+        ),
+        key=lambda name: place_of(first[name]),
+    )
     if not shared:
         names = ", ".join(entrant.name for entrant in entrants)
         raise ResultsError(f"{names} have no condition in common: measure all under one grid")
@@ -308,7 +313,7 @@ def shared_conditions(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]
 def differences(
     entrants: Sequence[Entrant], conditions: Sequence[str], among: int | None = None
 ) -> tuple[Difference, ...]:
-    """Test all pairs of encoders, clip by clip, over all conditions at once.
+    """Test all pairs of encoders, clip by clip: the mean over all conditions.
 
     Parameters
     ----------
@@ -349,7 +354,7 @@ def _tested(
     low, high = intervals.percentile_interval(weights @ of_clips / weights.sum(axis=1))
     seed = int(digest("flips", np.round(gains, 9).tobytes().hex()), 16)
     worse, better = (
-        comparison.sign_flip_test(side, groups, rng=np.random.default_rng(seed))
-        for side in (gains, -gains)
+        comparison.sign_flip_test(side[None], groups, rng=np.random.default_rng(seed))
+        for side in (of_clips, -of_clips)
     )
     return float(of_clips.mean()), low, high, min(1.0, 2.0 * min(worse, better))

@@ -101,8 +101,8 @@ def about(found: Standings) -> str:
     among = f", as among {found.among} clips" if found.among else ""
     return (
         f"{len(found.conditions)} conditions on {found.setting}{among}. Columns of families are"
-        " errors over those of MFCC, half a clip added to both (1: as many); the score is their"
-        " geometric mean, less is better."
+        " errors over those of MFCC, 5 % of the clips added to both (1: as many); the score is"
+        " their mean, less is better."
     )
 
 

@@ -184,7 +184,7 @@ def _panels(entrants: Sequence[Entrant], scale: str, references: References | No
             family, spots, [entrant.name for entrant in entrants], axis, scale,
             _known(references, family, severities.get(family, {}), entrants[0].setting.clips),
         )
-        for family, spots in families.items()
+        for family, spots in sorted(families.items())
     ]  # fmt: skip
 
 

@@ -18,42 +18,48 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.statistics.consistency import Matrix
 
-#: Clips that are added to both counts of errors: none over none is 1, and none divides by zero.
-PRIOR = 0.5
+#: Share of clips that is added to both sides' errors: none over none is 1, and a reference without
+#: errors does not make a mountain of the first. Between halves of the bundled clips, scores of
+#: encoders of the paper keep apart three times better so than with half a clip.
+ALLOWANCE = 0.05
 
 
-def relative_error(errors: Matrix, reference: Matrix) -> Matrix:
-    """Return errors over a reference's, half an error added to both.
+def relative_error(error: Matrix, reference: Matrix) -> Matrix:
+    """Return errors over a reference's, an allowance of 5 % of the clips added to both.
 
-    Where neither makes any, they are equal, 1; where the reference makes none, each error counts
-    for two more. With many errors the half does not show.
+    Where neither makes any, they are equal, 1; where the reference makes none, losing every clip
+    is 21.
 
     Parameters
     ----------
-    errors, reference : float64[...]
-        Expected numbers of clips, summed over the severities of a family.
+    error, reference : float64[...]
+        Shares of clips.
 
     Returns
     -------
     float64[...]
     """
-    return np.asarray((errors + PRIOR) / (reference + PRIOR), dtype=np.float64)
+    return np.asarray((error + ALLOWANCE) / (reference + ALLOWANCE), dtype=np.float64)
 
 
 def score(relative: Matrix) -> Matrix:
-    """Return the geometric mean of relative errors over families, the last axis.
+    """Return the mean of relative errors over families, the last axis, as ImageNet-C's mCE.
 
-    Ratios have no arithmetic mean that means the same whichever side is the reference (Fleming and
-    Wallace 1986): one that is twice as good in half of the families, and half as good in the
-    others, scores 1.
+    Parameters
+    ----------
+    relative : float64[..., families]
+
+    Returns
+    -------
+    float64[...]
     """
-    return np.asarray(np.exp(np.log(relative).mean(axis=-1)), dtype=np.float64)
+    return np.asarray(relative.mean(axis=-1), dtype=np.float64)
 
 
 def family_errors(
-    losses: Matrix, families: Mapping[str, Sequence[int]], weights: npt.NDArray[np.int32] | None
+    losses: Matrix, families: Mapping[str, Sequence[int]], weights: npt.NDArray[np.int32]
 ) -> Matrix:
-    """Return the errors of each family, summed over its conditions.
+    """Return the error of each family: the share of clips lost, mean over its conditions.
 
     Parameters
     ----------
@@ -61,15 +67,15 @@ def family_errors(
         Of each clip: 1 where its original is not the nearest, or the chance of that.
     families : dict of str to sequence of int
         Positions of each one's conditions.
-    weights : int32[replicates, n], optional
-        How often each clip is drawn (`intervals.drawn`).
+    weights : int32[replicates, n]
+        How often each clip counts: once, or as often as it is drawn (`intervals.drawn`).
 
     Returns
     -------
-    float64[families], or float64[replicates, families]
+    float64[replicates, families]
     """
-    drawn = losses.sum(axis=1) if weights is None else weights @ losses.T
-    return np.stack([drawn[..., list(rows)].sum(axis=-1) for rows in families.values()], axis=-1)
+    shares = weights @ losses.T / weights.sum(axis=1, keepdims=True)
+    return np.stack([shares[:, list(rows)].mean(axis=1) for rows in families.values()], axis=1)
 
 
 def falls_at(damages: Sequence[float], values: Sequence[float], level: float) -> float:

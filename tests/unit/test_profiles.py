@@ -100,13 +100,14 @@ def test_a_familys_errors_are_those_of_its_conditions_over_mfccs(corpus, run):
             for encoder in (spectrum, MFCCEncoder())
         )
         one = found.family(family)
-        assert one.relative == pytest.approx((ours + 0.5) / (theirs + 0.5))
+        allowed = 0.05 * 2 * len(corpus)
+        assert one.relative == pytest.approx((ours + allowed) / (theirs + allowed))
         assert one.error == pytest.approx(ours / (2 * len(corpus)))
         assert one.reference_error == pytest.approx(theirs / (2 * len(corpus)))
         assert {point.name for point in one.points} == {t.name for t in conditions}
         assert [p.damage for p in one.points] == sorted(p.damage for p in one.points)
     relative = [one.relative for one in found.families]
-    assert found.score == pytest.approx(math.prod(relative) ** (1 / len(relative)))
+    assert found.score == pytest.approx(sum(relative) / len(relative))
     assert found.ci[0] <= found.score <= found.ci[1]
 
 
@@ -181,7 +182,7 @@ def test_a_bound_is_a_number_above_none(corpus, run, bound):
 
 
 def test_a_family_that_is_not_in_the_grid_is_told(corpus, run):
-    with pytest.raises(SettingError, match="no family 'MP3'; it has PitchShift, PinkNoise"):
+    with pytest.raises(SettingError, match="no family 'MP3'; it has PinkNoise, PitchShift"):
         assert_profile(spectrum, GRID, families={"MP3": 1.0}, max=1e6, corpus=corpus)
 
 
