@@ -203,6 +203,7 @@ def test_bad_value_is_a_usage_error(inner, name, value, advice):
     "key, value, advice",
     [
         ("grid", "foo", "quick, imperceptible, paper"),
+        ("damage", "loud", "audio or perceived"),
         ("cache_gib", "-1", "0 or more"),
         ("sample_rate", "fast", "1 or more"),
         ("window_seconds", "nan", "a number"),
