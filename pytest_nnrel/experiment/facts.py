@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.distances import distance_recipe
 from pytest_nnrel.experiment.rendering import checks_of, padding_of, unchanged_of
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def facts_of(
         # What a name does not pin down is told apart by what was measured: see `measurement_key`.
         "named_only": (
             condition.recipe() is None
-            or any(d is not None and distance_recipe(d) is None for d in (audio, latent))
+            or any(d is not None and d.recipe() is None for d in (audio, latent))
             or (embedded is not None and embedded.listener.fingerprint is None)
         ),
     }

@@ -59,7 +59,9 @@ class SanityCheck(ABC):
         """
 
 
-CHECKS: Registry[SanityCheck] = Registry("sanity checks", "pytest_nnrel.checks", SanityCheckError)
+CHECKS: Registry[type[SanityCheck]] = Registry(
+    "sanity checks", "pytest_nnrel.checks", SanityCheckError
+)
 
 
 def sanity_checks() -> dict[str, type[SanityCheck]]:
