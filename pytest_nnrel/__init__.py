@@ -25,6 +25,7 @@ _HOMES = {
         "register_distance",
     ),
     "pytest_nnrel.encoders": (
+        "Adapter",
         "Encoder",
         "EncoderLike",
         "MFCCEncoder",
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import audio_features as audio_features
     from pytest_nnrel.distances import pairwise_distances as pairwise_distances
     from pytest_nnrel.distances import register_distance as register_distance
+    from pytest_nnrel.encoders import Adapter as Adapter
     from pytest_nnrel.encoders import Encoder as Encoder
     from pytest_nnrel.encoders import EncoderLike as EncoderLike
     from pytest_nnrel.encoders import MFCCEncoder as MFCCEncoder

@@ -103,3 +103,10 @@ def home_of(thing: object) -> tuple[str, str]:
     """Return what tells two classes, or objects of them, apart: the module, and the name in it."""
     cls = thing if isinstance(thing, type) else type(thing)
     return cls.__module__, cls.__qualname__
+
+
+def order_problem(order: object) -> str:
+    """Return what is wrong with a place among things of one kind; empty where nothing is."""
+    if not isinstance(order, int | float) or isinstance(order, bool) or order != order:
+        return f"order must be a number, not {order!r}"
+    return ""

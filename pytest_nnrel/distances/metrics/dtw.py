@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.distances.alignment import align
 from pytest_nnrel.distances.distance import Distance
@@ -17,7 +17,7 @@ class DTW(Distance):
     name = "dtw"
     space = "audio"
     version = "2"
-    companions: ClassVar = ("dtw", "simple")
+    companions = ("dtw", "simple")
 
     def between(self, queries: Any, candidates: Any, execution: Execution) -> Matrix:  # noqa: ANN401
         return self.together(queries, candidates, execution)[self.name]

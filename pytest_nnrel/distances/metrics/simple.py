@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.distances.alignment import SIMPLE_WINDOW
 from pytest_nnrel.distances.distance import Distance
@@ -23,7 +23,7 @@ class SiMPle(Distance):
     space = "audio"
     version = "2"
     symmetric = False
-    companions: ClassVar = ("dtw", "simple")
+    companions = ("dtw", "simple")
 
     def between(self, queries: Any, candidates: Any, execution: Execution) -> Matrix:  # noqa: ANN401
         return self.together(queries, candidates, execution)[self.name]
