@@ -322,7 +322,16 @@ class Corpus:
             for s in self._sources
         )
 
-    def subset(self, clips: Selection) -> Corpus:
+    @cached_property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Each label's value of each clip, in the order of the corpus; empty where it has none."""
+        names = dict.fromkeys(label for source in self._sources for label in source.labels)
+        return {
+            label: tuple(str(source.labels.get(label, "")) for source in self._sources)
+            for label in names
+        }
+
+    def subset(self, clips: Selection, *, name: str | None = None) -> Corpus:
         """Return a part of the corpus, in its order. Nothing is decoded.
 
         Parameters
@@ -331,6 +340,8 @@ class Corpus:
             So many clips, evenly spread over the order of the corpus; those of these ids; or those
             of which a predicate holds, such as ``lambda clip: clip.labels["genre"] == "rock"``. It
             is given a `ClipFacts`: id, labels, group and seconds.
+        name : str, optional
+            Of the part; the whole's where omitted.
 
         Raises
         ------
@@ -339,7 +350,8 @@ class Corpus:
             clip.
         """
         picked = selection.picked(clips, self.facts, self.name)
-        return Corpus(replace(self._gathered, sources=[self._sources[i] for i in picked]))
+        sources = [self._sources[i] for i in picked]
+        return Corpus(replace(self._gathered, sources=sources, name=name or self.name))
 
     def windows(
         self,
