@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.audit import Audit
-from pytest_nnrel.report import curves, findings, heatmap, listening, projection, references
+from pytest_nnrel.report import (
+    curves,
+    findings,
+    heatmap,
+    labelled,
+    listening,
+    projection,
+    references,
+)
 from pytest_nnrel.report.results import conditions_of, told_apart
 from pytest_nnrel.statistics.comparison import describe_drop
 
@@ -114,6 +122,9 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "sections": Shown.first(curves.sections_of(measurements, rows, known), MAX_SECTIONS),
         "references": known,
         "heat_maps": heatmap.heat_maps(measurements, rows),
+        "labelled": Shown.first(
+            labelled.tables_of(measurements, results.get("corpora", {})), labelled.MAX_TABLES
+        ),
         "comparisons": [
             (
                 row,

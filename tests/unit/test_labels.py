@@ -17,7 +17,9 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.corpus import open_corpus
 from pytest_nnrel.corpus.labels import parsed, positions
+from pytest_nnrel.experiment.study import listing
 from pytest_nnrel.measurement import Measurement
+from pytest_nnrel.report import labelled
 from pytest_nnrel.statistics.intervals import proportion_interval
 
 pytestmark = pytest.mark.usefixtures("run")
@@ -196,3 +198,43 @@ def test_a_measurement_that_was_read_is_given_its_corpus(measured, corpus):
 def test_labels_are_known_in_memory_only(measured):
     assert measured.clips.labels["licence"]
     assert "CC-BY" not in str(measured.as_dict())
+
+
+# The report
+
+
+def results_of(measured, corpus):
+    plain = measured.as_dict()
+    return {"one": plain}, {corpus.fingerprint: listing(corpus)}
+
+
+def test_the_report_has_a_table_of_each_label_that_parts_clips_into_a_few_kinds(measured, corpus):
+    tables = labelled.tables_of(*results_of(measured, corpus))
+    assert [table.label for table in tables] == ["source_package", "licence"]
+    (licences,) = (table for table in tables if table.label == "licence")
+    assert licences.subjects == [("mfcc", 1)]
+    parts = measured.by("licence")
+    assert [(value, n) for value, n, _ in licences.rows] == [
+        (value, part.n) for value, part in parts.items()
+    ]
+    for value, _, (share,) in licences.rows:
+        assert share.value == parts[value].value
+        assert (share.low, share.high) == pytest.approx(parts[value].ci)
+
+
+def test_shares_are_means_over_conditions(measured, corpus):
+    harder = within_consistency(MFCCEncoder(), PinkNoise(snr_db=0), corpus=corpus)
+    both = {"a": measured.as_dict(), "b": harder.as_dict()}
+    tables = labelled.tables_of(both, {corpus.fingerprint: listing(corpus)})
+    for value, _, (share,) in tables[1].rows:
+        of_both = [found.by("licence")[value].value for found in (measured, harder)]
+        assert share.value == pytest.approx(sum(of_both) / 2)
+
+
+def test_labels_that_part_nothing_are_left_out_and_results_of_before_have_none(measured, corpus):
+    assert not {"clip", "track"} & set(listing(corpus)["labels"])
+    assert "labels" not in listing(corpus.subset(2))
+    measurements, corpora = results_of(measured, corpus)
+    del corpora[corpus.fingerprint]["labels"]
+    assert labelled.tables_of(measurements, corpora) == []
+    assert labelled.tables_of(measurements, {}) == []
