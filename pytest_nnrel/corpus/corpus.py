@@ -19,6 +19,7 @@ from pytest_nnrel.corpus import arrays, bundled, files, folder, mirdata, selecti
 from pytest_nnrel.corpus.decoded import DecodedClips
 from pytest_nnrel.corpus.expression import expression_of
 from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS, Geometry
+from pytest_nnrel.corpus.labels import by_name
 from pytest_nnrel.corpus.selection import ClipFacts
 from pytest_nnrel.corpus.source import raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
@@ -325,11 +326,7 @@ class Corpus:
     @cached_property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Each label's value of each clip, in the order of the corpus; empty where it has none."""
-        names = dict.fromkeys(label for source in self._sources for label in source.labels)
-        return {
-            label: tuple(str(source.labels.get(label, "")) for source in self._sources)
-            for label in names
-        }
+        return by_name([source.labels for source in self._sources])
 
     def subset(self, clips: Selection, *, name: str | None = None) -> Corpus:
         """Return a part of the corpus, in its order. Nothing is decoded.

@@ -108,6 +108,12 @@ def _allowed(
     return values
 
 
+def by_name(labels: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return each label's value of each clip, empty where it has none."""
+    names = dict.fromkeys(name for of_clip in labels for name in of_clip)
+    return {name: tuple(str(of_clip.get(name, "")) for of_clip in labels) for name in names}
+
+
 def counted(label: str, labels: Sequence[Mapping[str, str]], name: str) -> Counter[str]:
     """Return how many clips have each value of a label.
 
