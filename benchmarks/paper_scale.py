@@ -90,7 +90,7 @@ def forward_seconds(encoder: Encoder, transform: Transform, corpus: Corpus) -> f
     size = encoder.batch_size
     started = time.perf_counter()
     for first in range(0, len(windows), size):
-        encoder._forward(windows[first : first + size], encoder.sample_rate or corpus.sample_rate)
+        encoder.forward(windows[first : first + size], encoder.sample_rate or corpus.sample_rate)
     return time.perf_counter() - started
 
 

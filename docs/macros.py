@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
+from pytest_nnrel.distances import distances as named_distances
+from pytest_nnrel.encoders import adapters as known_adapters
 from pytest_nnrel.plugin.marker import MARK_HELP
 from pytest_nnrel.transforms import families, field
 from reference_models.paper import drawing, results
@@ -39,7 +41,7 @@ _WIDTH, _HEIGHT = 2.5, 2.1
 
 def define_env(env: MacroEnv) -> None:
     """Name what pages may call."""
-    for part in (options, keys, marker, checks, commands, fields, figure):
+    for part in (options, keys, marker, checks, distances, adapters, commands, fields, figure):
         env.macro(part)
 
 
@@ -100,6 +102,25 @@ def checks() -> str:
     for name, check in sanity_checks().items():
         promise = inspect.cleandoc(check.__doc__ or "").partition("\n")[0]
         rows.append(f"| `{name}` | {promise} | {check.cause} |")
+    return "\n".join(rows)
+
+
+def distances() -> str:
+    """Return the distances as a table, those of audio first."""
+    rows = ["| distance | of | what it is |", "|---|---|---|"]
+    for name, distance in named_distances().items():
+        what = inspect.cleandoc(type(distance).__doc__ or "").partition("\n")[0]
+        asymmetric = "" if distance.symmetric else " Not symmetric."
+        rows.append(f"| `{name}` | {distance.space} | {what}{asymmetric} |")
+    return "\n".join(rows)
+
+
+def adapters() -> str:
+    """Return the adapters as a table, in the order in which they are asked."""
+    rows = ["| object | encoder |", "|---|---|"]
+    for adapter in known_adapters().values():
+        what = inspect.cleandoc(adapter.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+        rows.append(f"| {adapter.takes} | {what} |")
     return "\n".join(rows)
 
 

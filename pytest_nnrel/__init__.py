@@ -18,8 +18,14 @@ _HOMES = {
         "assert_within_consistency",
     ),
     "pytest_nnrel.corpus": ("Clip", "Corpus"),
-    "pytest_nnrel.distances": ("audio_features", "pairwise_distances", "register_distance"),
+    "pytest_nnrel.distances": (
+        "Distance",
+        "audio_features",
+        "pairwise_distances",
+        "register_distance",
+    ),
     "pytest_nnrel.encoders": (
+        "Adapter",
         "Encoder",
         "EncoderLike",
         "MFCCEncoder",
@@ -125,9 +131,11 @@ if TYPE_CHECKING:
     from pytest_nnrel.assertions import assert_within_consistency as assert_within_consistency
     from pytest_nnrel.corpus import Clip as Clip
     from pytest_nnrel.corpus import Corpus as Corpus
+    from pytest_nnrel.distances import Distance as Distance
     from pytest_nnrel.distances import audio_features as audio_features
     from pytest_nnrel.distances import pairwise_distances as pairwise_distances
     from pytest_nnrel.distances import register_distance as register_distance
+    from pytest_nnrel.encoders import Adapter as Adapter
     from pytest_nnrel.encoders import Encoder as Encoder
     from pytest_nnrel.encoders import EncoderLike as EncoderLike
     from pytest_nnrel.encoders import MFCCEncoder as MFCCEncoder

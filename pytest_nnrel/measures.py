@@ -28,7 +28,7 @@ from pytest_nnrel.experiment.spaces import (
     rho_replicates,
 )
 from pytest_nnrel.experiment.study import Neighbours, question, study_of
-from pytest_nnrel.measurement import Measurement
+from pytest_nnrel.measurement import Clips, Measurement
 from pytest_nnrel.recording import record_audit, record_measurement
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.statistics import consistency, intervals, ranks
@@ -352,6 +352,7 @@ def _measurement(
         worst_of(space, rows),
         details,
         watch.seconds,
+        Clips(space.study.corpus.groups, space.study.corpus.labels),
     )
 
 

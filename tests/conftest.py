@@ -21,6 +21,8 @@ import hypothesis
 import pytest
 from skip_budget import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401, hooks
 
+from pytest_nnrel.distances.distance import DISTANCES
+from pytest_nnrel.encoders.adapter import ADAPTERS
 from pytest_nnrel.sanity.check import CHECKS
 from pytest_nnrel.transforms.registry import FAMILIES
 
@@ -67,8 +69,8 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def own_kinds(monkeypatch):
-    """Forget the families and checks that a test defines."""
-    for registry in (FAMILIES, CHECKS):
+    """Forget the families, distances, adapters and checks that a test defines."""
+    for registry in (FAMILIES, DISTANCES, ADAPTERS, CHECKS):
         monkeypatch.setattr(registry, "_known", dict(registry._known))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from hypothesis import strategies as st
 from scipy.signal import correlate, welch
 
 from pytest_nnrel import Clip
@@ -50,3 +51,14 @@ def response_of(transform, frequencies, rate=RATE):
     hertz, before = welch(clip.samples.astype(np.float64), rate, nperseg=8192)
     _, after = welch(rendered(transform, clip), rate, nperseg=8192)
     return np.interp(frequencies, hertz, 10 * np.log10(after / before))
+
+
+def sequences(shortest, longest, dimensions=3):
+    """Draw frames of noise, float32[frames, dimensions]."""
+    return st.builds(
+        lambda seed, n: (
+            np.random.default_rng(seed).normal(0, 5, size=(n, dimensions)).astype(np.float32)
+        ),
+        st.integers(0, 2**32 - 1),
+        st.integers(shortest, longest),
+    )

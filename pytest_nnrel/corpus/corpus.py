@@ -19,6 +19,7 @@ from pytest_nnrel.corpus import arrays, bundled, files, folder, mirdata, selecti
 from pytest_nnrel.corpus.decoded import DecodedClips
 from pytest_nnrel.corpus.expression import expression_of
 from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS, Geometry
+from pytest_nnrel.corpus.labels import by_name
 from pytest_nnrel.corpus.selection import ClipFacts
 from pytest_nnrel.corpus.source import raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
@@ -322,7 +323,12 @@ class Corpus:
             for s in self._sources
         )
 
-    def subset(self, clips: Selection) -> Corpus:
+    @cached_property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Each label's value of each clip, in the order of the corpus; empty where it has none."""
+        return by_name([source.labels for source in self._sources])
+
+    def subset(self, clips: Selection, *, name: str | None = None) -> Corpus:
         """Return a part of the corpus, in its order. Nothing is decoded.
 
         Parameters
@@ -331,6 +337,8 @@ class Corpus:
             So many clips, evenly spread over the order of the corpus; those of these ids; or those
             of which a predicate holds, such as ``lambda clip: clip.labels["genre"] == "rock"``. It
             is given a `ClipFacts`: id, labels, group and seconds.
+        name : str, optional
+            Of the part; the whole's where omitted.
 
         Raises
         ------
@@ -339,7 +347,8 @@ class Corpus:
             clip.
         """
         picked = selection.picked(clips, self.facts, self.name)
-        return Corpus(replace(self._gathered, sources=[self._sources[i] for i in picked]))
+        sources = [self._sources[i] for i in picked]
+        return Corpus(replace(self._gathered, sources=sources, name=name or self.name))
 
     def windows(
         self,

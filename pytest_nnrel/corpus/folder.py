@@ -106,6 +106,7 @@ def gather(
         name or root.resolve().name,
         segments,
         geometry,
+        labels={id_: {"folder": folder} for id_ in paths if (folder := id_.rpartition("/")[0])},
         groups=groups,
         relative={id_: id_ for id_ in paths},
         origin=str(root),

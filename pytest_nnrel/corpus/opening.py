@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.corpus import mirdata
+from pytest_nnrel.corpus import labels, mirdata
 from pytest_nnrel.corpus.bundled import BUNDLED
 from pytest_nnrel.corpus.corpus import Corpus
 from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS
@@ -29,15 +29,24 @@ def open_corpus(
     ----------
     origin : str
         ``bundled``, a folder, or ``mirdata:NAME``, ``mirdata:NAME@FOLDER`` or
-        ``mirdata:NAME:VERSION@FOLDER``.
+        ``mirdata:NAME:VERSION@FOLDER``; after any of these ``[LABEL=VALUE]``, see `labels`.
     segments, groups, sample_rate, source_seconds, window_seconds
         As in `Corpus.from_directory`. The bundled clips have the defaults.
 
     Raises
     ------
     CorpusError
-        If there is no such corpus.
+        If there is no such corpus, label or value, or no clip that has it.
     """
+    place, wanted = labels.parsed(origin)
+    if wanted:
+        whole = open_corpus(
+            place, segments=segments, groups=groups, sample_rate=sample_rate,
+            source_seconds=source_seconds, window_seconds=window_seconds,
+        )  # fmt: skip
+        found = labels.positions(wanted, [clip.labels for clip in whole.facts], whole.name)
+        name = whole.name + origin.removeprefix(place)
+        return whole.subset([whole.ids[i] for i in found], name=name)
     geometry = (segments, sample_rate, source_seconds, window_seconds)
     if origin == BUNDLED:
         if groups is not None:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from pytest_nnrel.corpus import labels
 from pytest_nnrel.corpus.source import NAMED
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-#: Labels, and values of each, that an error lists.
-_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -136,22 +134,6 @@ def meeting(
     if not picked:
         raise CorpusError(
             f"the predicate holds of none of the {len(facts)} clips of corpus {name!r};"
-            f" {_labels_of(facts)}"
+            f" {labels.told_of([clip.labels for clip in facts])}"
         )
     return picked
-
-
-def _labels_of(facts: Sequence[ClipFacts]) -> str:
-    """Tell which labels clips have, and the commonest values of each."""
-    values: dict[str, Counter[str]] = {}
-    for clip in facts:
-        for label, value in clip.labels.items():
-            values.setdefault(label, Counter())[value] += 1
-    if not values:
-        return "its clips have no labels"
-    told = []
-    for label, counts in list(values.items())[:_LISTED]:
-        more = ", ..." if len(counts) > _LISTED else ""
-        listed = ", ".join(f"{value} ({n})" for value, n in counts.most_common(_LISTED))
-        told.append(f"\n  {label}: {listed}{more}")
-    return "its labels:" + "".join(told)

@@ -56,7 +56,7 @@ class MFCCEncoder(Encoder):
             ),
         )
 
-    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         if self._torch_device is not None:
             return statistics_tensor(batch, sample_rate, device=self._torch_device)
         return np.stack([_statistics(window, sample_rate) for window in batch])

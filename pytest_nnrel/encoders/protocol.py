@@ -156,7 +156,7 @@ class Encoder(ABC):
         return f"{type(self).__name__}({self.name!r})"
 
     @abstractmethod
-    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the encoder's own output for ``float32[n, samples]``, which it may not change."""
 
     def encode(self, windows: Samples, sample_rate: int) -> Embeddings:
@@ -213,7 +213,7 @@ class Encoder(ABC):
         if self._rows_are_windows or len(batch) == 1:
             return
         try:
-            fewer = to_numpy(self._forward(batch[1:].copy(), sample_rate), "").shape
+            fewer = to_numpy(self.forward(batch[1:].copy(), sample_rate), "").shape
         except Exception:  # a model may take one size of batch only
             return
         if fewer == (len(batch), len(batch) - 1):
@@ -245,7 +245,7 @@ class Encoder(ABC):
     def _encode_batch(self, batch: Samples, sample_rate: int, first: int) -> Floats:
         given = batch.copy()
         try:
-            out = self._forward(given, sample_rate)
+            out = self.forward(given, sample_rate)
         except EncoderError as error:  # of an adapter, which counts rows within the batch
             rows = tuple(row + first for row in error.rows)
             raise EncoderError(str(error), rows) from error.__cause__
@@ -281,7 +281,7 @@ class Encoder(ABC):
     def _runs(self, sample_rate: int, *inputs: Samples) -> bool:
         try:
             for given in inputs:
-                self._forward(given.copy(), sample_rate)
+                self.forward(given.copy(), sample_rate)
         except Exception:
             return False
         return True

@@ -104,7 +104,7 @@ class ReadoutEncoder(Encoder):
         told_apart = owner is self._inner and attribute in _TOLD_APART
         return told_apart or self._inner._passes_over(owner, attribute)
 
-    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         out = self._read(batch, sample_rate)
         if self._pool is None or out is None or isinstance(out, tuple | list | Mapping):
             return out  # refused by whoever asked, who says what to do
@@ -137,7 +137,7 @@ class ReadoutEncoder(Encoder):
 
     def _read(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the output that is asked for."""
-        out = self._inner._forward(batch, sample_rate)
+        out = self._inner.forward(batch, sample_rate)
         return out if self._output is None else self._chosen(out, self._output)
 
     def _frames(self, out: Any) -> npt.NDArray[Any]:  # noqa: ANN401

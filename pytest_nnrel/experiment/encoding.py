@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.experiment.facts import WORST
 from pytest_nnrel.experiment.keys import key_of
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.runtime.store import Store
-
-#: Clips that messages list by name.
-_LISTED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +96,7 @@ class Listener:
             return self.encoder.encode(windows, self.sample_rate)
         except EncoderError as error:
             at_fault = [corpus.ids[indices[row]] for row in error.rows]
-            clips = f", clips {', '.join(at_fault[:_LISTED])}" if at_fault else ""
+            clips = f", clips {', '.join(at_fault[:WORST])}" if at_fault else ""
             where = f"(under {rendered.question.condition.name}, corpus {corpus.name!r}{clips})"
             # From what the encoder itself raised, if it did: the message says the rest.
             raise EncoderError(f"{error} {where}", error.rows) from error.__cause__

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.distances import (
-    companions,
-    distance_recipe,
-    pairwise_distances,
-    pairwise_together,
-)
+from pytest_nnrel.distances import companions, pairwise_distances, pairwise_together
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.rendering import BLOCK, render
@@ -183,7 +178,7 @@ def latent_space(embedded: Embedded, distance: Distance) -> Space:
 
 def _known(distance: Distance) -> Known:
     behaviour = behaviour_of(distance.subject, state=distance.version is None)
-    return Known.by(distance.name, distance_recipe(distance), behaviour)
+    return Known.by(distance.name, distance.recipe(), behaviour)
 
 
 def _in_blocks(compare: Callable[[slice], Matrix], rows: int, columns: int) -> Distances:

@@ -19,7 +19,7 @@ from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.transforms import Identity, Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.experiment.stores import Stores
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Which originals compete with a clip's own: those of other groups, or all others.
 Neighbours = Literal["others", "all"]
+#: Values of a label by which results are parted.
+MOST_VALUES = 12
 #: What originals are transformed by.
 ORIGINAL = Identity()
 
@@ -118,7 +120,14 @@ def study_of(
 
 def listing(corpus: Corpus) -> dict[str, Any]:
     """Return the clips that measurements are of, in order, as plain values."""
-    return {"name": corpus.name, "clips": list(corpus.ids), "groups": list(corpus.groups)}
+    plain = {"name": corpus.name, "clips": list(corpus.ids), "groups": list(corpus.groups)}
+    labels = {label: list(values) for label, values in corpus.labels.items() if _splits(values)}
+    return {**plain, "labels": labels} if labels else plain
+
+
+def _splits(values: Sequence[str]) -> bool:
+    """Tell whether a label parts clips into a few kinds: not all alike, nor each of its own."""
+    return 2 <= len(set(values)) <= min(MOST_VALUES, len(values) - 1)
 
 
 @dataclass(frozen=True)

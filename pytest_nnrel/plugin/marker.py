@@ -18,7 +18,8 @@ MARK = "nnrel"
 _MARK_ARGUMENTS = ("corpus", "grid", "seed", "clips")
 MARK_HELP = (
     f"{MARK}(corpus=None, grid=None, seed=None, clips=None): set these for what a test measures:"
-    " corpus, a Corpus, 'bundled', a folder or 'mirdata:NAME'; grid, 'quick', 'imperceptible',"
+    " corpus, a Corpus, 'bundled', a folder or 'mirdata:NAME', or clips of it by label,"
+    " 'bundled[licence=MIT]'; grid, 'quick', 'imperceptible',"
     " 'paper', 'field', a family's name or a list of transformations, which nnrel_transform runs"
     " through; seed; and clips, how many of the corpus. What is left out is the run's"
     " (--nnrel-corpus and so on)."

@@ -42,7 +42,7 @@ class Option:
 REPORT = Option("report", f"write a report to DIR (default: {REPORT_DIR})", None, "DIR")
 #: Help is a line each on a terminal of 80 columns.
 OPTIONS = (
-    Option("corpus", "audio: bundled (default), FOLDER, mirdata:NAME[@FOLDER]", "bundled",
+    Option("corpus", "bundled (default), FOLDER, mirdata:NAME; [LABEL=VALUE]", "bundled",
             "CORPUS"),
     Option("clips", "only N clips of it, evenly spread (default: all)", None, "N"),
     Option(
@@ -130,7 +130,8 @@ def value(config: pytest.Config, option: Option) -> str | None:
         raise SettingError("nnrel cache: 0 is the name of a folder here; write 'off', or ./0")
     if option.metavar in ("DIR", "FILE") and named != OFF:
         return _anchored(config, named, in_ini=in_ini)
-    if option.name == "corpus" and in_ini and named != "bundled" and ":" not in named:
+    place = named.partition("[")[0]  # of which some clips are taken
+    if option.name == "corpus" and in_ini and place != "bundled" and ":" not in place:
         return _anchored(config, named, in_ini=True)
     return named
 

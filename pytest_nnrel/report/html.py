@@ -10,6 +10,7 @@ from pytest_nnrel.report import (
     curves,
     findings,
     heatmap,
+    labelled,
     listening,
     overlay,
     projection,
@@ -124,6 +125,9 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "references": known,
         "overlays": overlay.overlays_of(results, known),
         "heat_maps": heatmap.heat_maps(measurements, rows),
+        "labelled": Shown.first(
+            labelled.tables_of(measurements, results.get("corpora", {})), labelled.MAX_TABLES
+        ),
         "comparisons": [
             (
                 row,

@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Classes of one kind, by name, in the order in which they were defined.
+    """Classes or objects of one kind, by name, in the order in which they were defined.
 
     Parameters
     ----------
     kind : str
         What messages call them, in the plural.
     group : str
-        Entry points of packages that bring some: modules, or the classes themselves.
+        Entry points of packages that bring some: modules, or what is defined in one.
     error : type of NNRelError
         Raised where one cannot be added.
     """
@@ -35,10 +35,10 @@ class Registry(Generic[T]):
         self._kind = kind
         self._group = group
         self._error = error
-        self._known: dict[str, type[T]] = {}
+        self._known: dict[str, T] = {}
         self._installed_loaded = False
 
-    def holder(self, name: str, other_than: type) -> str | None:
+    def holder(self, name: str, other_than: T) -> str | None:
         """Return the module whose class has a name; None where none has, or this very one.
 
         Defined again, as in a notebook or when a module is reloaded, a class takes its own place.
@@ -46,17 +46,17 @@ class Registry(Generic[T]):
         known = self._known.get(name)
         if known is None or home_of(known) == home_of(other_than):
             return None
-        return known.__module__
+        return home_of(known)[0]
 
-    def add(self, name: str, cls: type[T]) -> None:
-        """Know a class by its name from now on."""
-        self._known[name] = cls
+    def add(self, name: str, thing: T) -> None:
+        """Know something by its name from now on."""
+        self._known[name] = thing
 
-    def so_far(self) -> list[type[T]]:
+    def so_far(self) -> dict[str, T]:
         """Return those that are defined, without looking for more."""
-        return list(self._known.values())
+        return dict(self._known)
 
-    def all(self) -> dict[str, type[T]]:
+    def all(self) -> dict[str, T]:
         """Return all, those of installed packages too.
 
         Raises
@@ -69,7 +69,7 @@ class Registry(Generic[T]):
             self._installed_loaded = True
         return dict(self._known)
 
-    def named(self, name: str) -> type[T] | None:
+    def named(self, name: str) -> T | None:
         """Return the one of a name, if any; packages are asked for what is not known."""
         return self._known.get(name) or self.all().get(name)
 
@@ -99,6 +99,14 @@ def import_modules(package: str, path: Iterable[str]) -> None:
         import_module(module.name)
 
 
-def home_of(cls: type) -> tuple[str, str]:
-    """Return what tells two classes apart: their module, and their name in it."""
+def home_of(thing: object) -> tuple[str, str]:
+    """Return what tells two classes, or objects of them, apart: the module, and the name in it."""
+    cls = thing if isinstance(thing, type) else type(thing)
     return cls.__module__, cls.__qualname__
+
+
+def order_problem(order: object) -> str:
+    """Return what is wrong with a place among things of one kind; empty where nothing is."""
+    if not isinstance(order, int | float) or isinstance(order, bool) or order != order:
+        return f"order must be a number, not {order!r}"
+    return ""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import SanityCheckError
-from pytest_nnrel.runtime.registry import Registry
+from pytest_nnrel.runtime.registry import Registry, order_problem
 
 if TYPE_CHECKING:
     from pytest_nnrel.sanity.symptom import Symptom
@@ -59,7 +59,9 @@ class SanityCheck(ABC):
         """
 
 
-CHECKS: Registry[SanityCheck] = Registry("sanity checks", "pytest_nnrel.checks", SanityCheckError)
+CHECKS: Registry[type[SanityCheck]] = Registry(
+    "sanity checks", "pytest_nnrel.checks", SanityCheckError
+)
 
 
 def sanity_checks() -> dict[str, type[SanityCheck]]:
@@ -92,9 +94,8 @@ def _problem_of(check: type[SanityCheck]) -> str:
             return f"a sanity check declares {attribute}: {meaning}, a text, not {text!r}"
     if not check.name.isidentifier():
         return f"name must be one word of letters, digits and underscores, not {check.name!r}"
-    order = check.order
-    if not isinstance(order, int | float) or isinstance(order, bool) or order != order:
-        return f"order must be a number, not {order!r}"
+    if problem := order_problem(check.order):
+        return problem
     if holder := CHECKS.holder(check.name, check):
         return (
             f"there is a sanity check {check.name!r} in {holder}, and names tell checks apart;"

@@ -51,10 +51,10 @@ class Observed(Encoder):
         self._dtype = dtype
         self.left_behind: list[npt.NDArray[Any]] = []
 
-    def _forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         given = batch.astype(self._dtype)
         with np.errstate(all="ignore"):  # what comes of it is judged, warned about or not
-            out = self._inner._forward(given, sample_rate)
+            out = self._inner.forward(given, sample_rate)
         self.left_behind.append(given)
         return out
 

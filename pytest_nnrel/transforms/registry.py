@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: What calls may name besides families.
 _TAKEN = ("Chain", "Identity")
 
-FAMILIES: Registry[Transform] = Registry("families", "pytest_nnrel.families", FamilyError)
+FAMILIES: Registry[type[Transform]] = Registry("families", "pytest_nnrel.families", FamilyError)
 _told: set[tuple[str, str]] = set()
 _followers: list[Callable[[type[Transform]], None]] = []
 
@@ -52,7 +52,7 @@ def register(family: type[Transform]) -> None:
 def follow(follower: Callable[[type[Transform]], None]) -> None:
     """Call a function with every family, those that are known and those that come."""
     _followers.append(follower)
-    for family in FAMILIES.so_far():
+    for family in FAMILIES.so_far().values():
         follower(family)
 
 
@@ -109,7 +109,11 @@ def families() -> dict[str, type[Transform]]:
 def families_in(package: str, path: Iterable[str]) -> dict[str, type[Transform]]:
     """Import the modules of a package and return the families that they define, sorted by name."""
     import_modules(package, path)
-    found = [family for family in FAMILIES.so_far() if family.__module__.startswith(f"{package}.")]
+    found = [
+        family
+        for family in FAMILIES.so_far().values()
+        if family.__module__.startswith(f"{package}.")
+    ]
     return {family.__name__: family for family in sorted(found, key=lambda f: f.__name__.lower())}
 
 

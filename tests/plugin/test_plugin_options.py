@@ -150,6 +150,36 @@ def test_folders_in_the_ini_file_do_not_depend_on_where_pytest_is_run(inner, cli
     assert dumped["cache"] == str(inner.path / "kept")
 
 
+_LABELLED = """
+    import json
+    from pathlib import Path
+    import pytest
+    from pytest_nnrel import Identity, MFCCEncoder, within_consistency
+
+    def names(nnrel_corpus=None):
+        return within_consistency(MFCCEncoder(), Identity()).details["corpus"]
+
+    def test_of_the_run(nnrel_corpus):
+        assert nnrel_corpus.name == names()["name"] == "bundled[licence=MIT|public domain]"
+        assert names()["clips"] == 7
+
+    @pytest.mark.nnrel(corpus="bundled[licence=MIT]")
+    def test_of_the_mark():
+        assert (names()["name"], names()["clips"]) == ("bundled[licence=MIT]", 4)
+"""
+
+
+def test_clips_by_label_in_ini_file_mark_and_report(inner):
+    inner.write(test_labelled=_LABELLED)
+    inner.ini("nnrel_corpus = bundled[licence=MIT|public domain]")
+    run = inner.run("test_labelled.py", corpus="")
+    run.result.assert_outcomes(passed=2)
+    (page,) = inner.path.rglob("index.html")
+    text = page.read_text(encoding="utf-8")
+    assert "C_W euclidean by licence, 7 clips of bundled[licence=MIT|public domain]" in text
+    assert "by licence, 4 clips" not in text
+
+
 def test_help_lists_options_and_ini_keys(inner):
     text = inner.execute("pytest", "--help", COLUMNS="80").stdout
     for option in ("report", "corpus", "clips", "grid", "seed", "cache", "jobs", "device"):

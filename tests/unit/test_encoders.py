@@ -121,7 +121,7 @@ def test_an_encoder_passes_through():
 
 def test_a_subclass_of_encoder_is_one(windows):
     class Mine(Encoder):
-        def _forward(self, batch, sample_rate):
+        def forward(self, batch, sample_rate):
             return bands(batch)
 
     mine = as_encoder(Mine("mine", subject="mine"))

@@ -1,235 +1,20 @@
-"""What was measured, as typed plain values. Standard library only.
-
-A measurement is made of builtins that JSON can hold, so that tests, processes, reports and files
-see the same; the types here say what each of them is.
-"""
+"""A measurement, and what can be asked of it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytest_nnrel.errors import CorpusError, UndefinedMeasureError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
 
-
-@dataclass(frozen=True)
-class Measure:
-    """How a measure is called, and what it says of a clip.
-
-    Attributes
-    ----------
-    symbol : str
-    lost, kept : str
-        What outcomes say of a clip, False and True; empty where there is none of each clip.
-    lowest : float
-        Least value.
-    drawn : bool
-        Whether the report draws it over magnitudes.
-    """
-
-    symbol: str
-    lost: str = ""
-    kept: str = ""
-    lowest: float = 0.0
-    drawn: bool = False
-
-
-#: Measures by name, in the order in which pages show them.
-MEASURES = {
-    "within": Measure("C_W", "lost", "nearest", drawn=True),
-    "audio": Measure("C_W audio", "lost", "nearest"),
-    "accuracy": Measure("C_acc", "disagree", "agree", drawn=True),
-    "rho": Measure("C_rho", lowest=-1.0, drawn=True),
-    "exemplar": Measure("1 - delta", "lost", "nearest"),
-    "monotone": Measure("monotonicity", lowest=-1.0),
-}
-
-
-class IdentityFacts(TypedDict):
-    """What a measurement is known by, along with its measure."""
-
-    corpus: str
-    transform: str
-    seed: int
-    #: Whether names alone tell encoder, transformation or distance.
-    named_only: bool
-    audio_distance: NotRequired[str]
-    latent_distance: NotRequired[str]
-    encoder: NotRequired[str]
-    encoder_fingerprint: NotRequired[str | None]
-    encoder_sample_rate: NotRequired[int | None]
-    encoder_window_seconds: NotRequired[float | None]
-    pairs: NotRequired[str]
-    #: ``"all"`` where relatives of the own group compete, in a corpus that has any.
-    neighbours: NotRequired[str]
-    clip: NotRequired[str]
-    rungs: NotRequired[list[str]]
-
-
-class CorpusFacts(TypedDict):
-    """The corpus, see `Corpus.describe`."""
-
-    name: str
-    fingerprint: str
-    clips: int
-    groups: int
-    sample_rate: int
-    source_seconds: float
-    window_seconds: float
-    origin: str | None
-    segments: int
-    grouping: str | None
-    passed_over: dict[str, int]
-
-
-class Range(TypedDict):
-    """Of something that was verified on each clip."""
-
-    min: float
-    max: float
-
-
-class Unchanged(TypedDict):
-    """Clips that came back as they were."""
-
-    clips: int
-    of: int
-
-
-class Padding(TypedDict):
-    """Clips that were shorter than the window."""
-
-    clips: int
-    max_seconds: float
-
-
-class TransformFacts(TypedDict):
-    """The condition, and what was asked where that is an alias of it."""
-
-    name: str
-    family: str
-    symbol: str
-    magnitude: float | None
-    unit: str
-    identity: float
-    severity: float | None
-    asked: str
-    recipe: dict[str, object] | None
-    #: Range of each thing that the transformation verified on the clips.
-    checks: dict[str, Range]
-    unchanged: NotRequired[Unchanged]
-    zero_padding: NotRequired[Padding]
-
-
-class EncoderFacts(TypedDict):
-    """The encoder, and what was taken for granted of it."""
-
-    name: str
-    fingerprint: str | None
-    sample_rate: int
-    window_seconds: float
-    device: str | None
-    assumed: list[str]
-
-
-class Rate(TypedDict):
-    """A value with its 95 % interval."""
-
-    value: float
-    ci: list[float]
-
-
-class Rates(TypedDict):
-    """C_W of both spaces."""
-
-    audio: Rate
-    latent: Rate
-
-
-class Least(TypedDict):
-    """A clip for which graver is not further."""
-
-    id: str
-    rho: float
-    audio_rho: float
-
-
-class Map(TypedDict):
-    """Clips in the plane of the originals' principal axes."""
-
-    clips: list[str]
-    originals: list[list[float]]
-    transformed: list[list[float]]
-    explained: list[float]
-
-
-class WorstClip(TypedDict):
-    """A clip that is far from its original, against the nearest other."""
-
-    id: str
-    #: Distances are None where they are not finite, in plain measurements.
-    own_distance: float | None
-    neighbour: str
-    neighbour_distance: float | None
-    originals_distance: float | None
-
-
-class Damage(TypedDict):
-    """How much a transformation changed the clips, on one scale."""
-
-    median: float
-    quartiles: list[float]
-    per_clip: list[float]
-
-
-class Details(TypedDict):
-    """What identifies and qualifies a value."""
-
-    identity: IdentityFacts
-    corpus: CorpusFacts
-    transform: TransformFacts
-    encoder: NotRequired[EncoderFacts]
-    chance: NotRequired[float]
-    margins: NotRequired[list[float]]
-    relative_margins: NotRequired[list[float]]
-    ranks: NotRequired[list[int]]
-    #: Originals that compete with each clip's own, where groups are told; else all but it.
-    others: NotRequired[list[int]]
-    #: Clips that a relative of their own group is nearer to than their original, or as near.
-    relative_nearer: NotRequired[int]
-    ties: NotRequired[int]
-    non_finite: NotRequired[int]
-    bootstrap_ci: NotRequired[list[float]]
-    #: What the clips are worth where they share groups, see `intervals.effective_clips`.
-    effective_clips: NotRequired[float]
-    within: NotRequired[Rates]
-    undefined_replicates: NotRequired[int]
-    map: NotRequired[Map]
-    per_clip: NotRequired[list[float]]
-    least: NotRequired[list[Least]]
-    audio: NotRequired[Rate]
-    #: By scale, of measurements of a whole corpus, see `damage_of`.
-    damage: NotRequired[dict[str, Damage]]
-
-
-class PlainMeasurement(TypedDict):
-    """A measurement as JSON holds it, `Measurement.as_dict`."""
-
-    measure: str
-    value: float
-    ci: list[float]
-    n: int
-    outcomes: str
-    worst: list[WorstClip]
-    details: Details
-    timings: dict[str, float]
+    from pytest_nnrel.measurement.facts import Details, PlainMeasurement, WorstClip
 
 
 @dataclass(frozen=True)
@@ -249,6 +34,52 @@ class AmongClips:
     n: int
     value: float
     ci: tuple[float, float]
+
+
+class Part(NamedTuple):
+    """A proportion of some clips, see `Measurement.by`.
+
+    Attributes
+    ----------
+    value : float
+    ci : (float, float)
+        95 % interval, as that of the whole.
+    n : int
+        Clips.
+    """
+
+    value: float
+    ci: tuple[float, float]
+    n: int
+
+
+class LabelledClips(Protocol):
+    """What `Measurement.by` asks of a corpus; `Corpus` has it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]: ...
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What is known of the clips of a measurement, in their order.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        `Corpus.groups`.
+    labels : mapping of str to tuple of str
+        `Corpus.labels`.
+    """
+
+    groups: tuple[str, ...]
+    labels: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -277,6 +108,8 @@ class Measurement:
         ties and checks.
     timings : dict of str to float
         Seconds by stage. They vary from run to run; the rest does not.
+    clips : Clips or None
+        Groups and labels of the clips, which `by` goes by; None where it was read, `from_dict`.
     """
 
     measure: str
@@ -287,6 +120,7 @@ class Measurement:
     worst: tuple[WorstClip, ...]
     details: Details
     timings: dict[str, float] = field(default_factory=dict)
+    clips: Clips | None = field(default=None, compare=False, repr=False)
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -383,6 +217,65 @@ class Measurement:
         ranks = np.asarray(self._ranks_of_all(), dtype=np.intp)
         others = np.asarray(self.details.get("others", self.n * [self.n - 1]), dtype=np.intp)
         return consistency.chances_among(ranks, others, n)
+
+    def by(self, label: str, *, corpus: LabelledClips | None = None) -> dict[str, Part]:
+        """Return the proportion of the clips of each value of a label.
+
+        All clips compete as they did: it is the measurement's own outcomes that are counted apart.
+
+        Parameters
+        ----------
+        label : str
+            One of `Corpus.labels`.
+        corpus : Corpus, optional
+            What was measured on; needed for a measurement that was read, `from_dict`.
+
+        Returns
+        -------
+        dict of str to Part
+            Value, interval and number of clips by the label's value, sorted; clips without the
+            label are under ``""``.
+
+        Raises
+        ------
+        UndefinedMeasureError
+            If the measure is no proportion of the clips of a corpus, as rho, which is of pairs.
+        CorpusError
+            If no clip has the label, with those that there are; if labels are not known, or the
+            corpus is another.
+        """
+        import numpy as np
+
+        from pytest_nnrel.statistics import intervals
+
+        if self.measure not in ("within", "audio", "accuracy"):
+            raise UndefinedMeasureError(
+                f"by(label) is of proportions of clips ('within', 'audio', 'accuracy'), and"
+                f" {self.measure!r} is none; measure it on the clips of one value, such as"
+                " corpus.subset(lambda clip: clip.labels[...] == ...)"
+            )
+        clips = self.clips if corpus is None else Clips(corpus.groups, corpus.labels)
+        if corpus is not None and corpus.fingerprint != self.details["corpus"]["fingerprint"]:
+            raise CorpusError(
+                f"measured on corpus {self.details['corpus']['name']!r}, and corpus {corpus.name!r}"
+                " holds other clips; pass the one that was measured on"
+            )
+        if clips is None:
+            raise CorpusError(
+                "labels are not kept with a measurement that is read; pass corpus=, the one that"
+                " was measured on"
+            )
+        if label not in clips.labels:
+            known = ", ".join(clips.labels) or "none"
+            raise CorpusError(f"the clips have no label {label!r}; their labels: {known}")
+        values, outcomes = np.array(clips.labels[label]), np.array(self.outcomes)
+        groups = np.array(clips.groups)
+        parts = {}
+        for value in sorted(set(clips.labels[label])):
+            chosen = values == value
+            ci = intervals.proportion_interval(outcomes[chosen], groups[chosen].tolist())
+            parts[value] = Part(float(outcomes[chosen].mean()), ci, int(chosen.sum()))
+        return parts
 
     def _ranks_of_all(self) -> tuple[int, ...]:
         if len(self.ranks) != self.n or self.n < 2:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from trial import RATE, Trial, bands
 
 from pytest_nnrel import (
     Corpus,
@@ -17,6 +18,7 @@ from pytest_nnrel import (
     export_windows,
     within_consistency,
 )
+from pytest_nnrel.runtime.store import digest
 
 NOISE = PinkNoise(snr_db=0)
 
@@ -29,10 +31,16 @@ pytestmark = pytest.mark.usefixtures("run")
 REVERSAL = FunctionTransform("reversal", reverse)
 
 
-def bands(batch):
-    """Encode as the energies of 12 bands."""
-    spectra = np.abs(np.fft.rfft(batch))
-    return np.stack([part.mean(axis=1) for part in np.array_split(spectra, 12, axis=1)], axis=1)
+def trial(folder, windows):
+    rows = [{"clip": str(i), "transform": "Identity", "window": digest(w)}
+            for i, w in enumerate(windows)]  # fmt: skip
+    listing = {"sample_rate": RATE, "window_seconds": windows.shape[1] / RATE, "rows": rows}
+    (folder / "windows.json").write_text(json.dumps(listing))
+    tables = {"mine": bands(windows), "other": 2 * bands(windows), "codes": np.ones((6, 3), int)}
+    for name, table in tables.items():
+        np.save(folder / f"{name}.npy", table)
+    mine, other, codes = (folder / f"{name}.npy" for name in tables)
+    return Trial(mine, bands, other, codes)
 
 
 def exported(folder, corpus, encoder, transforms, **options):

@@ -1,0 +1,138 @@
+"""What an adapter is; to define one is to have `as_encoder` ask it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+from pytest_nnrel.encoders.protocol import Encoder
+from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.runtime.registry import Registry, order_problem
+
+
+class Adapter(Encoder):
+    """An encoder made of an object of one kind.
+
+    A subclass declares `takes`, and has `adapts` and `forward`. The first line of its docstring is
+    what the documentation says of it. To define it is to register it: `as_encoder` asks it from
+    then on.
+
+    Parameters
+    ----------
+    obj : object
+        One that it adapts.
+    **options
+        Of `Encoder`.
+
+    Raises
+    ------
+    EncoderError
+        When a class is defined that declares something wrongly, or whose name is taken.
+    """
+
+    #: The objects that it adapts, in a few words: "a torch.nn.Module".
+    takes: ClassVar[str]
+    #: When it is asked, the smallest first: what knows its objects well comes before what takes
+    #: almost any. The package's own are 10, 20 and so on.
+    order: ClassVar[float] = 0.0
+    #: Whether it moves the object to a torch device that is asked for.
+    moves: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**options)
+        if not any(getattr(getattr(cls, part), "__isabstractmethod__", False) for part in _PARTS):
+            _register(cls)  # else shared by adapters
+
+    def __init__(self, obj: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**(options if self.moves else {**options, "device": None}))
+        self.obj = obj
+
+    @classmethod
+    @abstractmethod
+    def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
+        """Tell whether an object is one of its kind.
+
+        Parameters
+        ----------
+        obj : object
+        method : str or None
+            Name of the method that embeds, where the user named one.
+        """
+
+    @classmethod
+    def of(
+        cls,
+        obj: Any,  # noqa: ANN401
+        *,
+        method: str | None,
+        rate_asked: bool,
+        **options: Any,  # noqa: ANN401
+    ) -> Self:
+        """Return the encoder of an object.
+
+        Parameters
+        ----------
+        obj : object
+        method : str or None
+            As in `adapts`.
+        rate_asked : bool
+            Whether the user named a sample rate.
+        **options
+            Of `Encoder`.
+
+        Raises
+        ------
+        EncoderError
+            If a method is named where there is none to choose.
+        """
+        if method is not None:
+            raise EncoderError(
+                f"encoder {options['name']!r}: method names one of an object's, and this is"
+                f" {cls.takes}"
+            )
+        return cls(obj, **options)
+
+    @classmethod
+    def name_of(cls, obj: Any) -> str:  # noqa: ANN401
+        """Return how an object is called where its user does not say."""
+        own = getattr(obj, "name", None)
+        if isinstance(own, str) and own:
+            return own
+        return str(getattr(obj, "__name__", type(obj).__name__))
+
+
+_PARTS = ("adapts", "forward")
+
+ADAPTERS: Registry[type[Adapter]] = Registry("adapters", "pytest_nnrel.encoders", EncoderError)
+
+
+def adapters() -> dict[str, type[Adapter]]:
+    """Return all adapters by name, in the order in which they are asked.
+
+    Raises
+    ------
+    EncoderError
+        If an installed package declares adapters that cannot be loaded.
+    """
+    known = sorted(ADAPTERS.all().items(), key=lambda named: (named[1].order, named[0]))
+    return dict(known)
+
+
+def _register(adapter: type[Adapter]) -> None:
+    if problem := _problem_of(adapter):
+        raise EncoderError(f"{adapter.__module__}.{adapter.__qualname__}: {problem}")
+    ADAPTERS.add(adapter.__name__, adapter)
+
+
+def _problem_of(adapter: type[Adapter]) -> str:
+    takes = getattr(adapter, "takes", None)
+    if not isinstance(takes, str) or not takes.strip():
+        return f"an adapter declares takes: the objects that it adapts, a text, not {takes!r}"
+    if problem := order_problem(adapter.order):
+        return problem
+    if holder := ADAPTERS.holder(adapter.__name__, adapter):
+        return (
+            f"there is an adapter {adapter.__name__!r} in {holder}, and names tell adapters apart;"
+            " give this one another"
+        )
+    return ""

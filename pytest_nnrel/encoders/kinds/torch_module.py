@@ -1,0 +1,167 @@
+"""Torch modules, and methods of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.encoders.adapter import Adapter
+from pytest_nnrel.encoders.calls import (
+    FORWARD,
+    Call,
+    call_of,
+    chosen_call,
+    encodes,
+    is_mode,
+    is_torch_module,
+)
+from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
+from pytest_nnrel.errors import EncoderError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.protocol import Floats
+
+
+class TorchEncoder(Adapter):
+    """A torch module, or a method of one, that maps ``float32[n, samples]`` to ``[n, d]``.
+
+    It is run in evaluation mode and without gradients, on its own device or the one asked for,
+    in the precision of its weights where they have one other than float32, and left in the mode
+    it was found in.
+
+    Parameters
+    ----------
+    obj : torch.nn.Module, or an object whose method is one's
+    call : Call
+        What is run: the module, a method of it, or a partial of either.
+    before_forward : bool
+        Whether that method was taken although the module has a forward pass as well.
+    rate_asked : bool
+        Whether its user has named a sample rate.
+    **options
+        Of `Encoder`.
+    """
+
+    takes = "a torch.nn.Module, or a method of one"
+    order = 40
+    moves = True
+    without_gradients = True
+
+    def __init__(
+        self,
+        obj: Any,  # noqa: ANN401
+        *,
+        call: Call,
+        before_forward: bool,
+        rate_asked: bool,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(obj, **options)
+        self._module = obj if is_torch_module(obj) else call.module
+        self._call = call.fn
+        self._method = call.method
+        self._before_forward = before_forward
+        self._rate = RateTeller(
+            getattr(self._module, FORWARD) if call.fn is self._module else call.fn,
+            self.name,
+            asked=rate_asked,
+            parts=rates_of_parts(self._module) if self.sample_rate is None else {},
+        )
+
+    @classmethod
+    def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
+        call = call_of(obj, method)
+        return is_torch_module(obj) or (call is not None and call.module is not None)
+
+    @classmethod
+    def of(
+        cls,
+        obj: Any,  # noqa: ANN401
+        *,
+        method: str | None,
+        rate_asked: bool,
+        **options: Any,  # noqa: ANN401
+    ) -> Self:
+        return cls(
+            obj,
+            call=chosen_call(obj, method, options["name"]),
+            before_forward=is_torch_module(obj) and method is None and _has_both(obj),
+            rate_asked=rate_asked,
+            **options,
+        )
+
+    @property
+    def tells_its_state(self) -> bool:
+        """Whether the fingerprint is taken from the module, not given by the user."""
+        return self._fingerprint is None
+
+    def _passes_over(self, owner: object, attribute: str) -> bool:
+        return is_mode(owner, attribute)
+
+    def assumptions(self, sample_rate: int) -> list[str]:
+        assumed = super().assumptions(sample_rate)
+        if self._before_forward:
+            assumed.append(f"embeddings by its method {self._method}; it has forward as well")
+        dtype = _own_precision(self._module)
+        if dtype is not None:
+            assumed.append(f"audio in {str(dtype).removeprefix('torch.')}, as its weights")
+        return assumed
+
+    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        import torch
+
+        told = self._rate.told(sample_rate)
+        module = self._module
+        if self.device is not None:
+            module.to(self.device)
+        device = next(
+            (tensor.device for tensor in (*module.parameters(), *module.buffers())),
+            torch.device(self.device or "cpu"),
+        )
+        training = [part for part in module.modules() if part.training]
+        module.eval()
+        try:
+            with torch.no_grad():
+                inputs = torch.from_numpy(batch)
+                out = self._call(inputs.to(device, _own_precision(module)), **told)
+        finally:
+            for part in training:
+                part.training = True
+        return out
+
+    def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
+        try:
+            return super()._checked(out, expected, first)
+        except EncoderError as error:
+            if error.rows or not self._before_forward:
+                raise
+            raise EncoderError(
+                f"{error}; this is of its method {self._method}, and"
+                f" as_encoder(model, method={FORWARD!r}) takes its forward pass"
+            ) from error
+
+    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
+        advice = super()._advice(error, batch, sample_rate)
+        if not advice and isinstance(error, TypeError) and self._call is not self._module:
+            return (
+                "; a method of a torch module is given a tensor: where it takes an array, pass"
+                " as_encoder(lambda audio: model.method(audio))"
+            )
+        return advice
+
+
+def _has_both(module: Any) -> bool:  # noqa: ANN401
+    """Tell whether a torch module embeds by ``encode`` and has a forward pass beside it."""
+    forward = getattr(module, FORWARD, None)
+    return encodes(module) and getattr(forward, "__name__", "") != "_forward_unimplemented"
+
+
+def _own_precision(module: Any) -> Any:  # noqa: ANN401
+    """Return the floating type of all weights and buffers; None for float32, several or none."""
+    import torch
+
+    tensors = (*module.parameters(), *module.buffers())
+    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None

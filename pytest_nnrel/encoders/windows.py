@@ -1,0 +1,71 @@
+"""Windows written for an encoder that lives elsewhere, and the list by which they are known."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel.runtime.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.transforms import Transform
+
+#: Names of the files that `export_windows` writes.
+WINDOWS = "windows.npy"
+LISTING = "windows.json"
+
+
+def export_windows(
+    folder: Path,
+    transforms: Iterable[Transform],
+    *,
+    corpus: Corpus,
+    sample_rate: int | None = None,
+    window_seconds: float | None = None,
+    seed: int | None = None,
+) -> Path:
+    """Write the windows that a table of embeddings must cover.
+
+    Run the encoder on them wherever it lives, save its embeddings row by row as a ``.npy`` file
+    in the same folder, and give that file's path to `as_encoder`.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``windows.npy``, float32[n, samples], and ``windows.json``, which lists the rows.
+    transforms : iterable of Transform
+        Those that will be measured; the originals are added.
+    corpus : Corpus
+    sample_rate, window_seconds, seed
+        As in `Corpus.windows`.
+
+    Returns
+    -------
+    Path
+        Of ``windows.npy``.
+    """
+    from pytest_nnrel.transforms import Identity
+
+    conditions = dict.fromkeys(t.condition(corpus.sample_rate) for t in (Identity(), *transforms))
+    rate = corpus.sample_rate if sample_rate is None else sample_rate
+    seconds = corpus.window_seconds if window_seconds is None else window_seconds
+    rows: list[dict[str, str]] = []
+    blocks = []
+    for condition in conditions:
+        block = corpus.windows(condition, sample_rate=rate, window_seconds=seconds, seed=seed)
+        blocks.append(block)
+        rows += [
+            {"clip": id_, "transform": condition.name, "window": digest(window)}
+            for id_, window in zip(corpus.ids, block)
+        ]
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / WINDOWS, np.concatenate(blocks))
+    listing = {"sample_rate": rate, "window_seconds": seconds, "rows": rows}
+    (folder / LISTING).write_text(json.dumps(listing, indent=1), encoding="utf-8")
+    return folder / WINDOWS

@@ -1,0 +1,50 @@
+"""What was measured, as typed plain values. Standard library only.
+
+A measurement is made of builtins that JSON can hold, so that tests, processes, reports and files
+see the same.
+"""
+
+from pytest_nnrel.measurement.facts import (
+    MEASURES,
+    CorpusFacts,
+    Damage,
+    Details,
+    EncoderFacts,
+    IdentityFacts,
+    Least,
+    Map,
+    Measure,
+    Padding,
+    PlainMeasurement,
+    Range,
+    Rate,
+    Rates,
+    TransformFacts,
+    Unchanged,
+    WorstClip,
+)
+from pytest_nnrel.measurement.measurement import AmongClips, Clips, Measurement, Part
+
+__all__ = [
+    "MEASURES",
+    "AmongClips",
+    "Clips",
+    "CorpusFacts",
+    "Damage",
+    "Details",
+    "EncoderFacts",
+    "IdentityFacts",
+    "Least",
+    "Map",
+    "Measure",
+    "Measurement",
+    "Padding",
+    "Part",
+    "PlainMeasurement",
+    "Range",
+    "Rate",
+    "Rates",
+    "TransformFacts",
+    "Unchanged",
+    "WorstClip",
+]
