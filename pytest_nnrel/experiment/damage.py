@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.distances import distance_recipe, exact, pairwise_distances, resolve_distance
+from pytest_nnrel.distances import exact, pairwise_distances, resolve_distance
 from pytest_nnrel.experiment import perception
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.rendering import BLOCK, render
@@ -84,7 +84,7 @@ def _audio(rendered: Rendered) -> Vector:
         own = [_apart(query.features, original.features) for query, original in pairs]
         return {"damage": np.array(own)}
 
-    own = _fetch(rendered, f"audio {distance_recipe(resolve_distance('dtw', 'audio'))}", compare)
+    own = _fetch(rendered, f"audio {resolve_distance('dtw', 'audio').recipe()}", compare)
     yardstick = _yardstick(study, rendered)
     # Where all originals are alike, no distance is one to another piece: what differs is beyond.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -117,7 +117,7 @@ def _yardstick(study: Study, rendered: Rendered) -> float:
         corpus=study.corpus.fingerprint,
         window=study.corpus.window_seconds,
         groups=tuple(groups.tolist()),
-        distance=distance_recipe(resolve_distance("dtw", "audio")),
+        distance=resolve_distance("dtw", "audio").recipe(),
     )
     return float(np.asarray(study.stores.lasting.fetch("yardstick", key, measure)["median"]))
 
