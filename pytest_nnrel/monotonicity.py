@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel import recording
-from pytest_nnrel.assertions import check_asked, check_steps, outcome_of, too_few_clips
+from pytest_nnrel.assertions import asked, too_few_clips
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
@@ -25,6 +25,7 @@ from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import study_on
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.requirement import check_steps
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.statistics import consistency, intervals
 from pytest_nnrel.transforms import Transform, ladder
@@ -147,7 +148,7 @@ def assert_monotone(
     """
     __tracebackhide__ = True
     assertion = "assert_monotone"
-    check_asked(assertion, min, -1.0)
+    required = asked(assertion, min=min, lowest=-1.0)
     with recording.errors_recorded(assertion, min):
         found = monotonicity(
             encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,
@@ -155,7 +156,7 @@ def assert_monotone(
         )  # fmt: skip
         messages = []
         for measurement in found:
-            outcome = outcome_of(measurement, min, confident)
+            outcome = required.outcome(measurement, confident=confident)
             message = "" if outcome == "holds" else _failure_message(measurement, min, outcome)
             record_verdict(Verdict(assertion, outcome, min, measurement.as_dict(), message))
             messages += [message] if message else []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel import recording
-from pytest_nnrel.assertions import check_minimum, check_steps, failure_message
+from pytest_nnrel.assertions import failure_message
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.experiment.embedding import embed
@@ -23,6 +23,7 @@ from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measures import study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.requirement import Requirement, check_steps
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.transforms import Identity, Transform, as_transform, ladder
 
@@ -263,7 +264,7 @@ def breaking_magnitude(
     NNRelError
         If it cannot be measured.
     """
-    check_minimum(min, 0.0)
+    Requirement.of(min=min)
     check_steps(steps, 1)
     study = study_on(corpus, seed)
     known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
@@ -322,7 +323,7 @@ def assert_unbroken_until(
             record_verdict(Verdict(assertion, "holds", min, closest.as_dict(), covers=covers))
             return found
         broken = along.measured[along.at]
-        lines = failure_message(broken, min, "fails", recording.reproduction())
+        lines = failure_message(broken, Requirement(low=min), "fails", recording.reproduction())
         message = "\n".join(
             [f"{found.encoder} breaks before {transform}", *describe(along), "", lines]
         )

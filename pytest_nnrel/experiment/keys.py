@@ -49,6 +49,7 @@ NOT_IN_KEYS = (
     "plugin/*.py",
     "recording.py",
     "report/*.py",
+    "requirement.py",
     "runtime/files.py",
     "runtime/printing.py",
     "runtime/progress.py",

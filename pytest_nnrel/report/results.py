@@ -368,6 +368,8 @@ def describe(carried: dict[str, Any]) -> list[str]:
             f" n={measurement['n']}"
         )
         if verdict is not None:
-            line += f" min={verdict['minimum']:g} {verdict['outcome']}"
+            bounds = {"min": verdict["minimum"], "max": verdict.get("maximum")}
+            line += "".join(f" {name}={b:g}" for name, b in bounds.items() if b is not None)
+            line += f" {verdict['outcome']}"
         lines.append(line)
     return lines + [verdict["headline"] for verdict in carried["verdicts"] if verdict["headline"]]

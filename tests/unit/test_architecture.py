@@ -19,6 +19,7 @@ LAYERS = (
     ("kernels", "identity"),
     ("statistics",),
     ("measurement",),
+    ("requirement",),
     ("recording",),
     ("corpus",),
     ("transforms",),
@@ -36,8 +37,8 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
-    "__init__", "errors", "measurement", "plugin", "recording", "transforms", "runtime/files",
-    "runtime/handover", "runtime/printing", "runtime/registry", "runtime/scopes",
+    "__init__", "errors", "measurement", "plugin", "recording", "requirement", "transforms",
+    "runtime/files", "runtime/handover", "runtime/printing", "runtime/registry", "runtime/scopes",
     "runtime/settings", "runtime/versions",
 )  # fmt: skip
 #: What statistics, pure maths, may know of this package.
