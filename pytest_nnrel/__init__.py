@@ -33,6 +33,7 @@ _HOMES = {
         "CorpusWarning",
         "FewClipsWarning",
         "DistanceError",
+        "EmbeddingSizeError",
         "EncoderError",
         "EngineError",
         "FamilyError",
@@ -47,6 +48,11 @@ _HOMES = {
         "UndefinedMeasureError",
     ),
     "pytest_nnrel.families": ("check_family",),
+    "pytest_nnrel.interchange": (
+        "Interchangeability",
+        "assert_interchangeable",
+        "interchangeability",
+    ),
     "pytest_nnrel.measures": (
         "audio_consistency",
         "audit_corpus",
@@ -137,6 +143,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import CorpusError as CorpusError
     from pytest_nnrel.errors import CorpusWarning as CorpusWarning
     from pytest_nnrel.errors import DistanceError as DistanceError
+    from pytest_nnrel.errors import EmbeddingSizeError as EmbeddingSizeError
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
     from pytest_nnrel.errors import FamilyError as FamilyError
@@ -151,6 +158,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import TransformError as TransformError
     from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
     from pytest_nnrel.families import check_family as check_family
+    from pytest_nnrel.interchange import Interchangeability as Interchangeability
+    from pytest_nnrel.interchange import assert_interchangeable as assert_interchangeable
+    from pytest_nnrel.interchange import interchangeability as interchangeability
     from pytest_nnrel.measurement import Measurement as Measurement
     from pytest_nnrel.measures import audio_consistency as audio_consistency
     from pytest_nnrel.measures import audit_corpus as audit_corpus

@@ -44,6 +44,7 @@ MEASURES = {
     "audio": Measure("C_W audio", "lost", "nearest"),
     "accuracy": Measure("C_acc", "disagree", "agree", drawn=True),
     "rho": Measure("C_rho", lowest=-1.0, drawn=True),
+    "across": Measure("C_W across", "lost", "nearest"),
     "exemplar": Measure("1 - delta", "lost", "nearest"),
     "monotone": Measure("monotonicity", lowest=-1.0),
 }
@@ -63,6 +64,9 @@ class IdentityFacts(TypedDict):
     encoder_fingerprint: NotRequired[str | None]
     encoder_sample_rate: NotRequired[int | None]
     encoder_window_seconds: NotRequired[float | None]
+    #: Encoder of the originals, where it is not that of the clips.
+    index: NotRequired[str]
+    index_fingerprint: NotRequired[str | None]
     pairs: NotRequired[str]
     #: ``"all"`` where relatives of the own group compete, in a corpus that has any.
     neighbours: NotRequired[str]
@@ -178,6 +182,16 @@ class WorstClip(TypedDict):
     originals_distance: float | None
 
 
+class Apart(TypedDict):
+    """How far apart two embeddings of one clip lie, in spreads of the corpus."""
+
+    #: Median distance of two originals in the index.
+    spread: float
+    #: Distance of both embeddings of an original over the spread; None where that is 0.
+    median: float | None
+    max: float | None
+
+
 class Details(TypedDict):
     """What identifies and qualifies a value."""
 
@@ -185,6 +199,8 @@ class Details(TypedDict):
     corpus: CorpusFacts
     transform: TransformFacts
     encoder: NotRequired[EncoderFacts]
+    index: NotRequired[EncoderFacts]
+    apart: NotRequired[Apart]
     chance: NotRequired[float]
     margins: NotRequired[list[float]]
     relative_margins: NotRequired[list[float]]
@@ -245,7 +261,8 @@ class Measurement:
     Parameters
     ----------
     measure : str
-        ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"exemplar"`` or ``"monotone"``.
+        ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"across"``, ``"exemplar"``,
+        ``"monotone"``, ``"sensitivity"`` or ``"equivariance"``.
     value : float
     ci : (float, float)
         95 % interval: Wilson's for proportions, of as many clips as those of groups are worth;

@@ -44,6 +44,7 @@ NOT_IN_KEYS = (
     "examples.py",
     "families.py",
     "inspection.py",
+    "interchange.py",
     "measurement.py",
     "monotonicity.py",
     "plugin/*.py",
@@ -57,6 +58,7 @@ NOT_IN_KEYS = (
     "sanity/checks/*.py",
     "search.py",
     "statistics/comparison.py",
+    "statistics/rotation.py",
     "statistics/trainings.py",
     "strategies.py",
 )

@@ -261,6 +261,7 @@ def kind_of(measurement: PlainMeasurement) -> str:
     pairs = identity.get("pairs", "all")
     suffix = "" if pairs == "all" else f" ({pairs} pairs)"
     suffix += " (all neighbours)" if "neighbours" in identity else ""
+    suffix += f" (among originals by {identity['index']})" if "index" in identity else ""
     return f"{MEASURES[measurement['measure']].symbol} {' x '.join(distances)}{suffix}"
 
 

@@ -29,7 +29,7 @@ LAYERS = (
     ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
-    ("search", "monotonicity", "sanity", "baselines", "families"),
+    ("interchange", "search", "monotonicity", "sanity", "baselines", "families"),
     ("report",),
     ("inspection",),
     ("plugin", "__main__"),

@@ -35,9 +35,7 @@ def test_a_band_holds_where_both_of_its_bounds_do(low, high, n, data):
     band, least, most = (Requirement(*pair) for pair in ((low, high), (low, None), (None, high)))
     for confident in (False, True):
         parts = {r.outcome(measured, confident=confident) for r in (least, most)}
-        expected = (
-            "fails" if "fails" in parts else "undecided" if "undecided" in parts else "holds"
-        )
+        expected = "fails" if "fails" in parts else "undecided" if "undecided" in parts else "holds"
         assert band.outcome(measured, confident=confident) == expected
     assert (band.spare(measured.value) >= 0) == band.met_by(measured.value)
 
@@ -99,9 +97,7 @@ def test_what_must_be_noticed_fails_where_it_is_not(run, corpus):
         with pytest.raises(AssertionError, match=r"C_W = 0\.000 < 0\.25 under") as below:
             assert_within_consistency(Deaf(), Identity(), between=(0.25, 0.5), corpus=corpus)
         with pytest.raises(AssertionError, match=r"holds 0\.9: too few clips \(n = 8\)"):
-            assert_within_consistency(
-                spectrum, Identity(), max=0.9, corpus=corpus, confident=True
-            )
+            assert_within_consistency(spectrum, Identity(), max=0.9, corpus=corpus, confident=True)
         with pytest.raises(SettingError, match=r"max = 0\.1 is below chance, 0\.125 among 8 clips"):
             assert_within_consistency(Deaf(), Identity(), max=0.1, corpus=corpus)
     assert "asked      at most 0.5" in str(failed.value)
