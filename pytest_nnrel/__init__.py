@@ -71,6 +71,12 @@ _HOMES = {
         "check_encoder",
         "sanity_checks",
     ),
+    "pytest_nnrel.response": (
+        "assert_equivariant",
+        "assert_sensitive",
+        "equivariance",
+        "sensitivity",
+    ),
     "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
     "pytest_nnrel.statistics.trainings": ("TrainingComparison", "compare_trainings"),
     "pytest_nnrel.transforms": (
@@ -167,6 +173,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.measures import between_consistency as between_consistency
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
+    from pytest_nnrel.response import assert_equivariant as assert_equivariant
+    from pytest_nnrel.response import assert_sensitive as assert_sensitive
+    from pytest_nnrel.response import equivariance as equivariance
+    from pytest_nnrel.response import sensitivity as sensitivity
     from pytest_nnrel.sanity import EncoderUnderTest as EncoderUnderTest
     from pytest_nnrel.sanity import Finding as Finding
     from pytest_nnrel.sanity import SanityCheck as SanityCheck

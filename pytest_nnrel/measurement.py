@@ -47,6 +47,8 @@ MEASURES = {
     "across": Measure("C_W across", "lost", "nearest"),
     "exemplar": Measure("1 - delta", "lost", "nearest"),
     "monotone": Measure("monotonicity", lowest=-1.0),
+    "sensitivity": Measure("R2 of severity"),
+    "equivariance": Measure("shared displacement"),
 }
 
 
@@ -162,6 +164,13 @@ class Least(TypedDict):
     audio_rho: float
 
 
+class Misfit(TypedDict):
+    """A clip of which severity is told least, or that moves least like the others."""
+
+    id: str
+    value: float
+
+
 class Map(TypedDict):
     """Clips in the plane of the originals' principal axes."""
 
@@ -219,6 +228,9 @@ class Details(TypedDict):
     map: NotRequired[Map]
     per_clip: NotRequired[list[float]]
     least: NotRequired[list[Least]]
+    misfits: NotRequired[list[Misfit]]
+    #: How often permuted severities are told as well.
+    p: NotRequired[float]
     audio: NotRequired[Rate]
 
 

@@ -17,9 +17,9 @@ from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import (
     audio_space,
-    bootstrap_samples,
     exemplars_of,
     latent_space,
+    mean_over_clips,
 )
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
@@ -27,7 +27,7 @@ from pytest_nnrel.measures import study_on
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.requirement import check_steps
 from pytest_nnrel.runtime.progress import progress
-from pytest_nnrel.statistics import consistency, intervals
+from pytest_nnrel.statistics import consistency
 from pytest_nnrel.transforms import Transform, ladder
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
-    from pytest_nnrel.experiment.study import Study
-    from pytest_nnrel.statistics.consistency import Matrix
 
 #: Steps from the identity to the end of the ladder.
 STEPS = 8
@@ -192,16 +190,10 @@ def _measure(
         {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
         for i in np.argsort(of_clips, kind="stable")[:WORST]
     ]
-    expected, between = _mean(study, in_audio)
+    expected, between = mean_over_clips(study, in_audio)
     details["audio"] = {"value": expected, "ci": list(between)}
-    value, ci = _mean(study, of_clips)
+    value, ci = mean_over_clips(study, of_clips)
     return Measurement("monotone", value, ci, len(ids), (), (), details)
-
-
-def _mean(study: Study, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
-    weights = bootstrap_samples(study)
-    replicates = weights @ of_clips / weights.sum(axis=1)
-    return float(of_clips.mean()), intervals.percentile_interval(replicates)
 
 
 def _failure_message(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:

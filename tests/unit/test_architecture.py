@@ -29,7 +29,7 @@ LAYERS = (
     ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
-    ("interchange", "search", "monotonicity", "sanity", "baselines", "families"),
+    ("interchange", "response", "search", "monotonicity", "sanity", "baselines", "families"),
     ("report",),
     ("inspection",),
     ("plugin", "__main__"),

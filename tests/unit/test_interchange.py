@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 
 import naive
 import numpy as np
@@ -100,14 +101,7 @@ def test_each_direction_is_the_measure_of_a_plain_matrix(run, corpus):
         assert 0.0 < measured.value < 1.0  # or it would show little
     own = np.linalg.norm(new.encode(windows) - OLD.encode(windows), axis=1)
     of_corpus = OLD.encode(windows)
-    spread = np.median(
-        [
-            naive.euclidean(of_corpus[i], of_corpus[j])
-            for i in range(24)
-            for j in range(24)
-            if i != j
-        ]
-    )
+    spread = np.median([naive.euclidean(*pair) for pair in combinations(of_corpus, 2)])
     assert found.apart["median"] == pytest.approx(np.median(own) / spread, rel=1e-5)
     assert found.new.details["encoder"]["name"] == "noisy"
     assert found.old.details["encoder"]["name"] == "spectrum"
@@ -126,7 +120,7 @@ def test_the_message_says_what_would_mend_it(run, corpus):
     kinds = sorted(m["measure"] for m in opened.measurements.values())
     assert kinds == ["across", "across", "within", "within"]
     other = Spectrum("other", lambda z: 5.0 * np.sin(1e3 * z))
-    with pytest.raises(AssertionError, match="no rotation mends it.*embed the index anew"):
+    with pytest.raises(AssertionError, match=r"no rotation mends it.*embed the index anew"):
         assert_interchangeable(OLD, other, min=0.9, corpus=corpus)
 
 
