@@ -77,7 +77,12 @@ _HOMES = {
         "equivariance",
         "sensitivity",
     ),
-    "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
+    "pytest_nnrel.breaks": ("BreakingMagnitude",),
+    "pytest_nnrel.search": (
+        "assert_unbroken_until",
+        "breaking_magnitude",
+        "noticed_magnitude",
+    ),
     "pytest_nnrel.statistics.trainings": ("TrainingComparison", "compare_trainings"),
     "pytest_nnrel.transforms": (
         "MP3",
@@ -134,6 +139,7 @@ if TYPE_CHECKING:
     )
     from pytest_nnrel.assertions import assert_relative_nearest as assert_relative_nearest
     from pytest_nnrel.assertions import assert_within_consistency as assert_within_consistency
+    from pytest_nnrel.breaks import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.corpus import Clip as Clip
     from pytest_nnrel.corpus import Corpus as Corpus
     from pytest_nnrel.distances import audio_features as audio_features
@@ -185,9 +191,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.sanity import assert_encoder_sane as assert_encoder_sane
     from pytest_nnrel.sanity import check_encoder as check_encoder
     from pytest_nnrel.sanity import sanity_checks as sanity_checks
-    from pytest_nnrel.search import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.search import assert_unbroken_until as assert_unbroken_until
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
+    from pytest_nnrel.search import noticed_magnitude as noticed_magnitude
     from pytest_nnrel.statistics.trainings import TrainingComparison as TrainingComparison
     from pytest_nnrel.statistics.trainings import compare_trainings as compare_trainings
     from pytest_nnrel.transforms import MP3 as MP3

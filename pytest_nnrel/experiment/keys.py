@@ -40,6 +40,7 @@ NOT_IN_KEYS = (
     "assertions.py",
     "audit.py",
     "baselines/*.py",
+    "breaks.py",
     "errors.py",
     "examples.py",
     "families.py",

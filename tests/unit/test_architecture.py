@@ -29,6 +29,7 @@ LAYERS = (
     ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
+    ("breaks",),
     ("interchange", "response", "search", "monotonicity", "sanity", "baselines", "families"),
     ("report",),
     ("inspection",),
