@@ -262,7 +262,8 @@ def failure_message(
     if required.high is not None:
         lines.append(f"  {'asked':<10} {required.text}")
     lines += [f"  {name:<10} {value}" for name, value in _facts(measurement)]
-    lines += ["", *_worst_clips(measurement), "", *_hearing(measurement)]
+    too_high = required.high is not None and measurement.value > required.high
+    lines += ["", *_worst_clips(measurement, too_high=too_high), "", *_hearing(measurement)]
     if reproduction:
         lines += ["", f"redo:    {reproduction}"]
     else:
@@ -383,13 +384,15 @@ def _both_fail(rates: Rates) -> bool:
     return bool(rates["audio"]["value"] < 0.5 and rates["latent"]["value"] < 0.5)
 
 
-def _worst_clips(measurement: Measurement) -> list[str]:
+def _worst_clips(measurement: Measurement, *, too_high: bool) -> list[str]:
     left = sum(not outcome for outcome in measurement.outcomes)
     kinds = {
         "accuracy": f"the spaces disagree on {left} of {measurement.n} clips; latent space, worst",
         "rho": "latent space, worst clips",
     }
     title = kinds.get(measurement.measure, f"{left} of {measurement.n} left their original; worst")
+    if too_high:
+        title = f"{measurement.n - left} of {measurement.n} are nearest to their original; farthest"
     width = max(len(clip["id"]) for clip in measurement.worst)
     rows = [f"{title}:", f"  {'clip':<{width}}  to its own  to another  nearest other original"]
     rows += [

@@ -39,6 +39,7 @@ class Option:
 
 
 REPORT = Option("report", f"write a report to DIR (default: {REPORT_DIR})", None, "DIR")
+REQUIREMENTS = Option("requirements", "what encoders must keep, as a table (TOML)", None, "FILE")
 #: Help is a line each on a terminal of 80 columns.
 OPTIONS = (
     Option("corpus", "audio: bundled (default), FOLDER, mirdata:NAME[@FOLDER]", "bundled",
@@ -67,6 +68,7 @@ OPTIONS = (
             on_command_line=False),
     Option("groups", 'files of one track: "folder", or a regular expression with one group',
             None, "RULE", on_command_line=False),
+    REQUIREMENTS,
 )  # fmt: skip
 
 #: Options without a value.
@@ -205,6 +207,11 @@ def baseline_file(config: pytest.Config, value: str | None) -> Path:
             f"nnrel baseline: {path} is a folder, not a file; name a JSON file in it"
         )
     return path
+
+
+def resolved(value: str | None) -> Path | None:
+    """Return a file as one path, whatever links lead to it; None where none is named."""
+    return None if value is None else Path(value).resolve()
 
 
 def _anchored(config: pytest.Config, value: str, *, in_ini: bool) -> str:

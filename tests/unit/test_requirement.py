@@ -101,6 +101,7 @@ def test_what_must_be_noticed_fails_where_it_is_not(run, corpus):
         with pytest.raises(SettingError, match=r"max = 0\.1 is below chance, 0\.125 among 8 clips"):
             assert_within_consistency(Deaf(), Identity(), max=0.1, corpus=corpus)
     assert "asked      at most 0.5" in str(failed.value)
+    assert "8 of 8 are nearest to their original; farthest:" in str(failed.value)
     assert "asked      0.25 to 0.5" in str(below.value)
     kept = [(v["outcome"], v["minimum"], v.get("maximum")) for v in opened.verdicts]
     assert kept == [
