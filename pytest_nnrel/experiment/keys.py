@@ -41,6 +41,7 @@ NOT_IN_KEYS = (
     "audit.py",
     "baselines/*.py",
     "breaks.py",
+    "encoders/named.py",
     "errors.py",
     "examples.py",
     "families.py",
@@ -53,6 +54,7 @@ NOT_IN_KEYS = (
     "report/*.py",
     "requirement.py",
     "runtime/files.py",
+    "runtime/output.py",
     "runtime/printing.py",
     "runtime/progress.py",
     "sanity/*.py",
@@ -64,6 +66,7 @@ NOT_IN_KEYS = (
     "statistics/rotation.py",
     "statistics/trainings.py",
     "strategies.py",
+    "verification.py",
 )
 
 #: Libraries that decode, resample, measure loudness, take features and compare them.

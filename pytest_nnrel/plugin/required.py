@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,48 +88,14 @@ def _test_of(required: Required, path: Path) -> Any:  # noqa: ANN401
 
     def test(**fixtures: object) -> None:
         __tracebackhide__ = True
-        required.judge(fixtures[fixture] if fixture else _loaded(required.encoder, path.parent))
+        from pytest_nnrel.encoders.named import named_encoder
+
+        required.judge(
+            fixtures[fixture] if fixture else named_encoder(required.encoder, path.parent)
+        )
 
     kind = inspect.Parameter.KEYWORD_ONLY
     test.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(fixture, kind)] if fixture else []
     )
     return test
-
-
-_LOADED: dict[tuple[str, Path], object] = {}
-
-
-def _loaded(named: str, folder: Path) -> object:
-    """Return the encoder that ``module:object`` or a path stands for, loaded once."""
-    if named.endswith(".npy"):
-        return folder / named
-    if (named, folder) not in _LOADED:
-        _LOADED[named, folder] = _imported(named, folder)
-    return _LOADED[named, folder]
-
-
-def _imported(named: str, folder: Path) -> object:
-    name, colon, attribute = named.partition(":")
-    if not colon or not attribute:
-        raise SettingError(
-            f"encoder {named!r} is no fixture's name, no 'module:object' and no .npy file"
-        )
-    sys.path.insert(0, str(folder))
-    try:
-        found: Any = importlib.import_module(name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise SettingError(f"encoder {named!r} cannot be imported: {error}") from error
-    finally:
-        sys.path.remove(str(folder))
-    makes = inspect.isroutine(found) or inspect.isclass(found)
-    if makes and not any(_is_needed(p) for p in inspect.signature(found).parameters.values()):
-        return found()  # an encoder takes audio; what takes nothing makes one
-    return found
-
-
-def _is_needed(parameter: inspect.Parameter) -> bool:
-    by_place = (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    return parameter.kind in by_place and parameter.default is parameter.empty

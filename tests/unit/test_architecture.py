@@ -32,7 +32,7 @@ LAYERS = (
     ("breaks",),
     ("interchange", "response", "search", "monotonicity", "sanity", "baselines", "families"),
     ("report",),
-    ("inspection",),
+    ("inspection", "verification"),
     ("plugin", "__main__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
