@@ -78,13 +78,12 @@ class Rotated:
         )
         if required.met_by(self.value):
             return f"a rotation would mend it: {found}; or embed the index anew"
-        few = (
-            f"; {self.fitted_on} clips do not determine a rotation of {self.dimensions} dimensions,"
-            " more clips may find one"
-            if self.fitted_on <= self.dimensions
-            else ""
-        )
-        return f"no rotation mends it: {found}; embed the index anew{few}"
+        if self.fitted_on <= self.dimensions:
+            return (
+                f"too few clips to tell whether a rotation would: {self.fitted_on} do not determine"
+                f" one of {self.dimensions} dimensions; {found}"
+            )
+        return f"no rotation mends it: {found}; embed the index anew"
 
 
 @dataclass(frozen=True)

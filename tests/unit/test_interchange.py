@@ -124,6 +124,15 @@ def test_the_message_says_what_would_mend_it(run, corpus):
         assert_interchangeable(OLD, other, min=0.9, corpus=corpus)
 
 
+def test_few_clips_do_not_determine_a_rotation(run, corpus):
+    turned = Spectrum("turned", lambda z: z @ orthogonal(1))
+    few = corpus.subset(10)
+    with pytest.raises(
+        AssertionError, match="tell whether a rotation would: 5 do not"
+    ):
+        assert_interchangeable(OLD, turned, min=1.0, corpus=few)
+
+
 def test_what_is_not_consistent_alone_is_told_so(run, corpus):
     constant = Spectrum("constant", np.ones_like)
     with pytest.raises(AssertionError, match="one falls short by itself") as failed:
