@@ -10,7 +10,6 @@ import pytest
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.marker import MARK
 from pytest_nnrel.plugin.options import REQUIREMENTS
-from pytest_nnrel.plugin.requirements import read_requirements
 from pytest_nnrel.plugin.stash import RUN
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ class RequirementsFile(pytest.File):
 
     def collect(self) -> Iterator[RequiredItem]:
         """Yield a test for each requirement under each condition."""
+        from pytest_nnrel.plugin.requirements import read_requirements
+
         try:
             requirements = read_requirements(self.path)
         except NNRelError as error:
