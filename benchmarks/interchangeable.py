@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import librosa
 import numpy as np
@@ -27,6 +27,11 @@ from pytest_nnrel import (
     noticed_magnitude,
     sensitivity,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_nnrel import Encoder, Interchangeability
 
 CLIPS = 40
 NOISE = PinkNoise(30)
@@ -74,12 +79,13 @@ def in_onnx(module: Any) -> torch.nn.Module:
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        file = BytesIO()
         example = module.front_end(torch.zeros(2, 2 * 22_050))
         torch.onnx.export(
-            Network(), (example,), "/tmp/at.onnx", input_names=["x"], output_names=["z"],
+            Network(), (example,), file, input_names=["x"], output_names=["z"],
             dynamic_axes={"x": {0: "n"}, "z": {0: "n"}}, dynamo=False,
         )  # fmt: skip
-    session = onnxruntime.InferenceSession("/tmp/at.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     return Session()
 
 

@@ -297,7 +297,8 @@ def _displaced(
 
 def _rungs(family: Ladders, sample_rate: int, steps: int) -> tuple[Transform, ...]:
     """Return evenly spaced rungs of each direction, without the identity, by severity."""
-    ends = family if isinstance(family, list | tuple) else [family]
+    ends: Sequence[type[Transform] | Transform]
+    ends = family if isinstance(family, list | tuple) else [family]  # type: ignore[list-item]
     if len({end if isinstance(end, type) else type(end) for end in ends}) != 1:
         raise MagnitudeError(
             f"{family!r} is of no one family: pass a class such as PitchShift, or transformations"

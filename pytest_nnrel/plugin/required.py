@@ -23,7 +23,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Requiremen
     named = parent.config.stash[RUN].requirements
     if named is None or file_path.resolve() != named:
         return None
-    return RequirementsFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+    return RequirementsFile.from_parent(parent, path=file_path)
 
 
 def add_to_arguments(config: pytest.Config, path: Path) -> None:
