@@ -127,9 +127,7 @@ def test_the_message_says_what_would_mend_it(run, corpus):
 def test_few_clips_do_not_determine_a_rotation(run, corpus):
     turned = Spectrum("turned", lambda z: z @ orthogonal(1))
     few = corpus.subset(10)
-    with pytest.raises(
-        AssertionError, match="tell whether a rotation would: 5 do not"
-    ):
+    with pytest.raises(AssertionError, match="tell whether a rotation would: 5 do not"):
         assert_interchangeable(OLD, turned, min=1.0, corpus=few)
 
 
