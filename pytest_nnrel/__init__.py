@@ -39,6 +39,7 @@ _HOMES = {
         "CorpusWarning",
         "FewClipsWarning",
         "DistanceError",
+        "EmbeddingSizeError",
         "EncoderError",
         "EngineError",
         "FamilyError",
@@ -53,6 +54,11 @@ _HOMES = {
         "UndefinedMeasureError",
     ),
     "pytest_nnrel.families": ("check_family",),
+    "pytest_nnrel.interchange": (
+        "Interchangeability",
+        "assert_interchangeable",
+        "interchangeability",
+    ),
     "pytest_nnrel.measures": (
         "audio_consistency",
         "audit_corpus",
@@ -72,7 +78,18 @@ _HOMES = {
         "check_encoder",
         "sanity_checks",
     ),
-    "pytest_nnrel.search": ("BreakingMagnitude", "assert_unbroken_until", "breaking_magnitude"),
+    "pytest_nnrel.response": (
+        "assert_equivariant",
+        "assert_sensitive",
+        "equivariance",
+        "sensitivity",
+    ),
+    "pytest_nnrel.breaks": ("BreakingMagnitude",),
+    "pytest_nnrel.search": (
+        "assert_unbroken_until",
+        "breaking_magnitude",
+        "noticed_magnitude",
+    ),
     "pytest_nnrel.statistics.trainings": ("TrainingComparison", "compare_trainings"),
     "pytest_nnrel.transforms": (
         "MP3",
@@ -129,6 +146,7 @@ if TYPE_CHECKING:
     )
     from pytest_nnrel.assertions import assert_relative_nearest as assert_relative_nearest
     from pytest_nnrel.assertions import assert_within_consistency as assert_within_consistency
+    from pytest_nnrel.breaks import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.corpus import Clip as Clip
     from pytest_nnrel.corpus import Corpus as Corpus
     from pytest_nnrel.distances import Distance as Distance
@@ -146,6 +164,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import CorpusError as CorpusError
     from pytest_nnrel.errors import CorpusWarning as CorpusWarning
     from pytest_nnrel.errors import DistanceError as DistanceError
+    from pytest_nnrel.errors import EmbeddingSizeError as EmbeddingSizeError
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
     from pytest_nnrel.errors import FamilyError as FamilyError
@@ -160,6 +179,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import TransformError as TransformError
     from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
     from pytest_nnrel.families import check_family as check_family
+    from pytest_nnrel.interchange import Interchangeability as Interchangeability
+    from pytest_nnrel.interchange import assert_interchangeable as assert_interchangeable
+    from pytest_nnrel.interchange import interchangeability as interchangeability
     from pytest_nnrel.measurement import Measurement as Measurement
     from pytest_nnrel.measures import audio_consistency as audio_consistency
     from pytest_nnrel.measures import audit_corpus as audit_corpus
@@ -170,6 +192,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.profiles import Profile as Profile
     from pytest_nnrel.profiles import assert_profile as assert_profile
     from pytest_nnrel.profiles import profile as profile
+    from pytest_nnrel.response import assert_equivariant as assert_equivariant
+    from pytest_nnrel.response import assert_sensitive as assert_sensitive
+    from pytest_nnrel.response import equivariance as equivariance
+    from pytest_nnrel.response import sensitivity as sensitivity
     from pytest_nnrel.sanity import EncoderUnderTest as EncoderUnderTest
     from pytest_nnrel.sanity import Finding as Finding
     from pytest_nnrel.sanity import SanityCheck as SanityCheck
@@ -178,9 +204,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.sanity import assert_encoder_sane as assert_encoder_sane
     from pytest_nnrel.sanity import check_encoder as check_encoder
     from pytest_nnrel.sanity import sanity_checks as sanity_checks
-    from pytest_nnrel.search import BreakingMagnitude as BreakingMagnitude
     from pytest_nnrel.search import assert_unbroken_until as assert_unbroken_until
     from pytest_nnrel.search import breaking_magnitude as breaking_magnitude
+    from pytest_nnrel.search import noticed_magnitude as noticed_magnitude
     from pytest_nnrel.statistics.trainings import TrainingComparison as TrainingComparison
     from pytest_nnrel.statistics.trainings import compare_trainings as compare_trainings
     from pytest_nnrel.transforms import MP3 as MP3

@@ -8,9 +8,8 @@ import json
 import os
 import sys
 from contextlib import redirect_stdout
-from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pytest_nnrel.errors import (
     BaselineError,
@@ -20,6 +19,7 @@ from pytest_nnrel.errors import (
     SettingError,
 )
 from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.output import PatientOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,58 +32,23 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = """\
 exit codes:
-  0  done; of compare: the same or better
-  1  of compare: worse; of baseline merge: both sides changed a condition, each otherwise
-  2  the input is wrong, and one line says how; of compare: not comparable, or not all of it
+  0  done; of compare: the same or better; of verify: all is the same
+  1  of compare: worse; of verify: something differs; of baseline merge: both sides changed a
+     condition, each otherwise
+  2  the input is wrong, and one line says how; of compare: not comparable, or not all of it; of
+     verify: not all could be measured again
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, or 2 after printing what is wrong with the input."""
-    with _Output(sys.stdout) as output, redirect_stdout(output):
+    with PatientOutput(sys.stdout) as output, redirect_stdout(output):
         chosen = _parser().parse_args(arguments)
         try:
             return int(chosen.run(chosen) or 0)
         except (NNRelError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-
-
-class _Output(TextIOBase):
-    """Standard output, whose reader, such as ``head``, may leave early.
-
-    What is printed later is then lost, and nothing else: the command is carried out to its end,
-    and its exit code stands.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._silence()
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._silence()
-
-    def close(self) -> None:
-        # The stream itself is others' to close.
-        self.flush()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def _silence(self) -> None:
-        # What is still buffered would break the pipe again when the interpreter ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     history = _add(commands, "history", _history, "tell how encoders moved over runs")
     history.add_argument("results", type=Path, nargs="+", help="results.json of a run")
 
+    _add_verify(commands)
+
     baseline = _add(commands, "baseline", None, "merge the versions of a baseline of two branches")
     merge = _add(
         baseline.add_subparsers(required=True, metavar="COMMAND", title="commands"),
@@ -175,6 +142,48 @@ def _add(
     return command
 
 
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = _add(
+        commands,
+        "verify",
+        _verify,
+        "measure again what a results.json states, and tell what differs",
+    )
+    verify.add_argument("results", type=Path, help="results.json of a report")
+    verify.add_argument(
+        "--encoder",
+        action="append",
+        default=[],
+        dest="encoders",
+        metavar="NAME=OBJECT",
+        help="what stands for an encoder of the results: MODULE:OBJECT, found from here, or a .npy"
+        " table; may be repeated (the MFCC encoder is known)",
+    )
+    verify.add_argument("--corpus", help="as --nnrel-corpus (default: those of the results)")
+    verify.add_argument(
+        "--sample", type=int, metavar="N", help="only N measurements (default: all)"
+    )
+    verify.add_argument(
+        "--tolerance", type=float, metavar="T", help="of values that are the same (default: 0.0001)"
+    )
+    verify.add_argument(
+        "--partial", action="store_true", help="leave out what cannot be measured again"
+    )
+    _add_import(verify)
+    _add_geometry(verify)
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="module that defines transformations of one's own, found from here; may be repeated",
+    )
+
+
 def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = _add(
         commands, "show", _show, "tell what is known of a clip, and write it and its neighbour"
@@ -185,14 +194,7 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="CALL",
         help='such as "PitchShift(2)" (default: that of --results under which it fared worst)',
     )
-    show.add_argument(
-        "--import",
-        action="append",
-        default=[],
-        dest="modules",
-        metavar="MODULE",
-        help="module that defines transformations of one's own, found from here; may be repeated",
-    )
+    _add_import(show)
     show.add_argument(
         "--results", type=Path, metavar="FILE", help="results.json of a run that measured it"
     )
@@ -316,6 +318,44 @@ def _schema(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.report.results import schema
 
     print(json.dumps(schema(), indent=2))
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    from pytest_nnrel.corpus import open_corpus
+    from pytest_nnrel.encoders.named import named_encoder
+    from pytest_nnrel.report.results import load_results
+    from pytest_nnrel.verification import TOLERANCE, Verifier
+
+    if chosen.sample is not None and chosen.sample < 1:
+        raise SettingError(f"--sample takes a whole number of 1 or more, not {chosen.sample}")
+    results = load_results(chosen.results)
+    for module in chosen.modules:
+        _import(module)
+    encoders = {}
+    for given in chosen.encoders:
+        name, equals, named = given.partition("=")
+        if not equals:
+            raise SettingError(f"--encoder takes NAME=OBJECT, not {given!r}")
+        encoders[name] = named_encoder(named, Path.cwd())
+    corpus = None if chosen.corpus is None else open_corpus(chosen.corpus, **_geometry(chosen))
+    tolerance = TOLERANCE if chosen.tolerance is None else chosen.tolerance
+    verifier = Verifier(results, encoders, corpus, tolerance)
+    counts = dict.fromkeys(("same", "differs", "not checked"), 0)
+    for checked in verifier.verify(chosen.sample):
+        counts[checked.outcome] += 1
+        print(checked)
+    for note in verifier.notes():
+        print(f"note: {note}")
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    if counts["differs"]:
+        return 1
+    left_out = counts["not checked"] and not chosen.partial
+    if left_out or not counts["same"]:
+        raise ResultsError(
+            f"{counts['not checked']} of {sum(counts.values())} measurements of {chosen.results}"
+            " were not checked; --partial leaves out what cannot be"
+        )
+    return 0
 
 
 def _compare(chosen: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from numbers import Real
 from typing import TYPE_CHECKING
 
 from pytest_nnrel import measures, recording
@@ -25,6 +24,7 @@ from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.recording import Verdict, record_verdict
+from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.statistics import intervals
 from pytest_nnrel.transforms import as_transform, modules_of, parse_transform
 
@@ -43,21 +43,27 @@ def assert_within_consistency(
     encoder: EncoderLike,
     transform: TransformLike,
     *,
-    min: float,
+    min: float | None = None,
+    max: float | None = None,
+    between: tuple[float, float] | None = None,
     distance: Metric = "euclidean",
     neighbours: Neighbours = "others",
     corpus: Corpus | None = None,
     confident: bool = False,
     seed: int | None = None,
 ) -> Measurement:
-    """Assert that an encoder keeps transformed clips nearest to their own originals.
+    """Assert that an encoder keeps transformed clips nearest to their own originals, or does not.
 
     Parameters
     ----------
     encoder : Encoder, or anything that `as_encoder` takes
     transform : Transform, or anything that `as_transform` takes
-    min : float
-        Least C_W (paper eq. 10), from 0 to 1.
+    min : float, optional
+        Least C_W (paper eq. 10), from 0 to 1. One of `min`, `max` and `between` is asked for.
+    max : float, optional
+        Largest C_W, of what an encoder must notice: not below chance.
+    between : (float, float), optional
+        Least and largest C_W.
     distance : str or callable
         ``"euclidean"``, ``"cosine"``, or one's own.
     neighbours : {"others", "all"}
@@ -66,8 +72,8 @@ def assert_within_consistency(
     corpus : Corpus, optional
         The run's where omitted; outside pytest, the bundled one.
     confident : bool
-        Judge by the 95 % interval instead of the value. An interval that holds `min` fails as
-        undecided, and says how many clips would decide.
+        Judge by the 95 % interval instead of the value. An interval that holds a bound of what is
+        asked fails as undecided, and says how many clips would decide.
     seed : int, optional
         The run's where omitted.
 
@@ -78,18 +84,18 @@ def assert_within_consistency(
     Raises
     ------
     AssertionError
-        If C_W is below `min`, or undecided.
+        If C_W is not as asked, or undecided.
     NNRelError
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    check_asked("assert_within_consistency", min, 0.0)
+    required = asked("assert_within_consistency", min=min, max=max, between=between)
     return _judge(
         "assert_within_consistency",
         lambda: measures.within_consistency(
             encoder, transform, corpus=corpus, distance=distance, neighbours=neighbours, seed=seed
         ),
-        min,
+        required,
         confident,
     )
 
@@ -134,7 +140,7 @@ def assert_between_consistency(
     """
     __tracebackhide__ = True
     lowest = MEASURES[measure].lowest if measure in MEASURES else 0.0
-    check_asked("assert_between_consistency", min, lowest)
+    required = asked("assert_between_consistency", min=min, lowest=lowest)
     return _judge(
         "assert_between_consistency",
         lambda: measures.between_consistency(
@@ -148,7 +154,7 @@ def assert_between_consistency(
             neighbours=neighbours,
             seed=seed,
         ),
-        min,
+        required,
         confident,
     )
 
@@ -198,62 +204,66 @@ def assert_relative_nearest(
         recording.record_measurement(measurement)
         return measurement
 
-    return _judge("assert_relative_nearest", measure, 1.0, confident=False)
+    return _judge("assert_relative_nearest", measure, Requirement(low=1.0), confident=False)
 
 
-def check_asked(assertion: str, minimum: float, lowest: float) -> None:
-    """Refuse what an assertion cannot ask for, and keep that as its verdict."""
+def asked(
+    assertion: str,
+    *,
+    min: float | None = None,
+    max: float | None = None,
+    between: tuple[float, float] | None = None,
+    lowest: float = 0.0,
+) -> Requirement:
+    """Return what an assertion asks for; what it cannot ask for is refused, and is its verdict."""
     __tracebackhide__ = True
     with recording.errors_recorded(assertion):
-        check_minimum(minimum, lowest)
-
-
-def check_minimum(minimum: float, lowest: float) -> None:
-    number = isinstance(minimum, Real) and not isinstance(minimum, bool)
-    if not number or not lowest <= minimum <= 1.0:  # the latter also for NaN
-        raise SettingError(f"min must lie between {lowest:g} and 1, not {minimum!r}")
-
-
-def check_steps(steps: int, least: int) -> None:
-    """Refuse what is no number of steps along a ladder."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
-        raise SettingError(f"steps must be a whole number of {least} or more, not {steps!r}")
+        return Requirement.of(min=min, max=max, between=between, lowest=lowest)
 
 
 def _judge(
-    assertion: str, measure: Callable[[], Measurement], minimum: float, confident: bool
+    assertion: str, measure: Callable[[], Measurement], required: Requirement, confident: bool
 ) -> Measurement:
     __tracebackhide__ = True
-    with recording.errors_recorded(assertion, minimum):
+    with recording.errors_recorded(assertion, required.low, required.high):
         measurement = measure()
-        outcome = outcome_of(measurement, minimum, confident)
+        _check_chance(required, measurement)
+        outcome = required.outcome(measurement, confident=confident)
         message = ""
         if outcome != "holds":
-            message = failure_message(measurement, minimum, outcome, recording.reproduction())
-        record_verdict(Verdict(assertion, outcome, minimum, measurement.as_dict(), message))
+            message = failure_message(measurement, required, outcome, recording.reproduction())
+        record_verdict(
+            Verdict(
+                assertion, outcome, required.low, measurement.as_dict(), message,
+                maximum=required.high,
+            )
+        )  # fmt: skip
     if message:
         raise AssertionError(message)
     return measurement
 
 
-def outcome_of(measurement: Measurement, minimum: float, confident: bool) -> recording.Outcome:
-    """Return whether a measurement holds against a minimum, by its value or by its interval."""
-    if not confident:
-        return "holds" if measurement.value >= minimum else "fails"
-    low, high = measurement.ci
-    if low >= minimum:
-        return "holds"
-    return "fails" if high < minimum else "undecided"
+def _check_chance(required: Requirement, measurement: Measurement) -> None:
+    """Refuse a largest value that an encoder which hears nothing would be above."""
+    chance = measurement.details.get("chance", 0.0)
+    if required.high is not None and required.high < chance:
+        raise SettingError(
+            f"max = {required.high:g} is below chance, {chance:.3g} among {measurement.n} clips:"
+            " an encoder that hears nothing is above it; ask for at least that, or add clips"
+        )
 
 
 def failure_message(
-    measurement: Measurement, minimum: float, outcome: recording.Outcome, reproduction: str
+    measurement: Measurement, required: Requirement, outcome: recording.Outcome, reproduction: str
 ) -> str:
     """Return what an assertion prints: what was measured, which clips, how to hear and redo it."""
     details = measurement.details
-    lines = [_headline(measurement, minimum, outcome), ""]
+    lines = [_headline(measurement, required, outcome), ""]
+    if required.high is not None:
+        lines.append(f"  {'asked':<10} {required.text}")
     lines += [f"  {name:<10} {value}" for name, value in _facts(measurement)]
-    lines += ["", *_worst_clips(measurement), "", *_hearing(measurement)]
+    too_high = required.high is not None and measurement.value > required.high
+    lines += ["", *_worst_clips(measurement, too_high=too_high), "", *_hearing(measurement)]
     if reproduction:
         lines += ["", f"redo:    {reproduction}"]
     else:
@@ -261,7 +271,7 @@ def failure_message(
     return "\n".join(lines)
 
 
-def _headline(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:
+def _headline(measurement: Measurement, required: Requirement, outcome: recording.Outcome) -> str:
     symbol = MEASURES[measurement.measure].symbol
     name = measurement.details["transform"]["name"]
     encoder = measurement.details["encoder"]["name"]
@@ -270,13 +280,14 @@ def _headline(measurement: Measurement, minimum: float, outcome: recording.Outco
         return f"{encoder}: {worst['id']} under {name} is not nearest to its own original"
     interval = f"95 % CI [{measurement.ci[0]:.3f}, {measurement.ci[1]:.3f}]"
     if outcome == "undecided":
+        bound = required.at_issue(measurement)
         return (
             f"{encoder}: {symbol} = {measurement.value:.3f} under {name}, but {interval} holds"
-            f" {minimum:g}: {too_few_clips(measurement, minimum)}"
+            f" {bound:g}: {too_few_clips(measurement, bound)}"
         )
     return (
-        f"{encoder}: {symbol} = {measurement.value:.3f} < {minimum:g} under {name}"
-        f" ({interval}, n = {measurement.n})"
+        f"{encoder}: {symbol} = {measurement.value:.3f} {required.missed_by(measurement.value)}"
+        f" under {name} ({interval}, n = {measurement.n})"
     )
 
 
@@ -373,13 +384,15 @@ def _both_fail(rates: Rates) -> bool:
     return bool(rates["audio"]["value"] < 0.5 and rates["latent"]["value"] < 0.5)
 
 
-def _worst_clips(measurement: Measurement) -> list[str]:
+def _worst_clips(measurement: Measurement, *, too_high: bool) -> list[str]:
     left = sum(not outcome for outcome in measurement.outcomes)
     kinds = {
         "accuracy": f"the spaces disagree on {left} of {measurement.n} clips; latent space, worst",
         "rho": "latent space, worst clips",
     }
     title = kinds.get(measurement.measure, f"{left} of {measurement.n} left their original; worst")
+    if too_high:
+        title = f"{measurement.n - left} of {measurement.n} are nearest to their original; farthest"
     width = max(len(clip["id"]) for clip in measurement.worst)
     rows = [f"{title}:", f"  {'clip':<{width}}  to its own  to another  nearest other original"]
     rows += [

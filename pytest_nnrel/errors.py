@@ -45,6 +45,10 @@ class EncoderError(NNRelError, ValueError):
         self.rows = rows
 
 
+class EmbeddingSizeError(EncoderError):
+    """Embeddings of two encoders that have different lengths, and cannot be compared."""
+
+
 class SanityCheckError(NNRelError, TypeError):
     """A sanity check that is declared wrongly, or does not return what it must."""
 

@@ -239,6 +239,13 @@ def within(embedded: Embedded, distance: Distance) -> Measurement:
     return _proportion("within", space, details, embedded.rendered)
 
 
+def across(embedded: Embedded, distance: Distance) -> Measurement:
+    """Measure C_W of clips as one encoder hears them among originals as another does."""
+    space = latent_space(embedded, distance)
+    details = facts_of(embedded.rendered, embedded, latent=distance)
+    return _proportion("across", space, details, embedded.rendered)
+
+
 def audio(rendered: Rendered, distance: Distance) -> Measurement:
     """Measure C_W in audio space."""
     space = audio_space(rendered, distance)

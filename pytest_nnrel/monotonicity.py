@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel import recording
-from pytest_nnrel.assertions import check_asked, check_steps, outcome_of, too_few_clips
+from pytest_nnrel.assertions import asked, too_few_clips
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
@@ -17,16 +17,17 @@ from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import (
     audio_space,
-    bootstrap_samples,
     exemplars_of,
     latent_space,
+    mean_over_clips,
 )
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import study_on
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.requirement import check_steps
 from pytest_nnrel.runtime.progress import progress
-from pytest_nnrel.statistics import consistency, intervals
+from pytest_nnrel.statistics import consistency
 from pytest_nnrel.transforms import Transform, ladder
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
-    from pytest_nnrel.experiment.study import Study
-    from pytest_nnrel.statistics.consistency import Matrix
 
 #: Steps from the identity to the end of the ladder.
 STEPS = 8
@@ -147,7 +146,7 @@ def assert_monotone(
     """
     __tracebackhide__ = True
     assertion = "assert_monotone"
-    check_asked(assertion, min, -1.0)
+    required = asked(assertion, min=min, lowest=-1.0)
     with recording.errors_recorded(assertion, min):
         found = monotonicity(
             encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,
@@ -155,7 +154,7 @@ def assert_monotone(
         )  # fmt: skip
         messages = []
         for measurement in found:
-            outcome = outcome_of(measurement, min, confident)
+            outcome = required.outcome(measurement, confident=confident)
             message = "" if outcome == "holds" else _failure_message(measurement, min, outcome)
             record_verdict(Verdict(assertion, outcome, min, measurement.as_dict(), message))
             messages += [message] if message else []
@@ -191,16 +190,10 @@ def _measure(
         {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
         for i in np.argsort(of_clips, kind="stable")[:WORST]
     ]
-    expected, between = _mean(study, in_audio)
+    expected, between = mean_over_clips(study, in_audio)
     details["audio"] = {"value": expected, "ci": list(between)}
-    value, ci = _mean(study, of_clips)
+    value, ci = mean_over_clips(study, of_clips)
     return Measurement("monotone", value, ci, len(ids), (), (), details)
-
-
-def _mean(study: Study, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
-    weights = bootstrap_samples(study)
-    replicates = weights @ of_clips / weights.sum(axis=1)
-    return float(of_clips.mean()), intervals.percentile_interval(replicates)
 
 
 def _failure_message(measurement: Measurement, minimum: float, outcome: recording.Outcome) -> str:

@@ -42,6 +42,7 @@ class PlainVerdict(TypedDict):
     subject: str
     headline: str
     covers: list[str]
+    maximum: NotRequired[float]
     comparison: NotRequired[dict[str, Any]]
 
 
@@ -92,6 +93,8 @@ class Verdict:
         Measurements that it rests on, where there are several.
     comparison : dict or None
         What became of each condition since a baseline, where there is one, as plain values.
+    maximum : float or None
+        Largest value that was asked for.
     """
 
     assertion: str
@@ -103,6 +106,7 @@ class Verdict:
     headline: str = ""
     covers: tuple[PlainMeasurement, ...] = ()
     comparison: dict[str, Any] | None = None
+    maximum: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as builtins, its measurements by their keys."""
@@ -116,6 +120,8 @@ class Verdict:
             "headline": self.headline,
             "covers": [measurement_key(covered) for covered in self.covers],
         }
+        if self.maximum is not None:
+            plain["maximum"] = float(self.maximum)
         return plain if self.comparison is None else {**plain, "comparison": self.comparison}
 
 
@@ -223,7 +229,9 @@ def record_verdict(verdict: Verdict) -> None:
 
 
 @contextmanager
-def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[None]:
+def errors_recorded(
+    assertion: str, minimum: float | None = None, maximum: float | None = None
+) -> Iterator[None]:
     """Keep an error of ours that is raised in the context as the verdict of an assertion.
 
     All of the context is of the test, and the run, that it began in, as far as known: a thread that
@@ -233,7 +241,7 @@ def errors_recorded(assertion: str, minimum: float | None = None) -> Iterator[No
         try:
             yield
         except NNRelError as error:
-            record_verdict(Verdict(assertion, "error", minimum, None, str(error)))
+            record_verdict(Verdict(assertion, "error", minimum, None, str(error), maximum=maximum))
             raise
 
 

@@ -47,7 +47,7 @@ def test_the_examples_pass_and_leave_a_report(tmp_path):
     families = {m["details"]["transform"]["family"] for m in measured}
     assert families >= {"PitchShift", "TempoShift", "PinkNoise", "EnvironmentalNoise", "MP3"}
     assert {m["measure"] for m in measured} == {
-        "within", "audio", "accuracy", "rho", "exemplar", "monotone",
+        "within", "audio", "accuracy", "rho", "exemplar", "monotone", "across",
     }  # fmt: skip
     assert (tmp_path / "report" / "index.html").stat().st_size < 5 * 2**20
 

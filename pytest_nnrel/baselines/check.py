@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel import recording
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
 from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes
+from pytest_nnrel.baselines.index import Index, IndexKey, index_of, misfit
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
 from pytest_nnrel.baselines.retrainings import (
     Retraining,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders import Encoder
     from pytest_nnrel.encoders.protocol import EncoderLike
+    from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.statistics.ranks import Pairs
@@ -86,6 +88,7 @@ class Baseline:
         rho: bool = False,
         audio_distance: Metric = "dtw",
         max_drop: Mapping[Any, float] | float | None = None,
+        index: bool = False,
         corpus: Corpus | None = None,
         seed: int | None = None,
     ) -> Comparison | Retraining | None:
@@ -125,6 +128,10 @@ class Baseline:
         max_drop : float, or mapping of Transform or str to float
             Largest drop of a value that is allowed, of all conditions or of some; larger ones
             fail, significant or not. Not of retrainings.
+        index : bool
+            Keep the embeddings of a few originals too, and fail where one of them is nearer to
+            another original than to its own, as the encoder embeds all of them now: what is stored
+            of it elsewhere must fit. Not of retrainings.
         corpus : Corpus, optional
             The run's where omitted.
         seed : int, optional
@@ -148,10 +155,10 @@ class Baseline:
         __tracebackhide__ = True
         with recording.errors_recorded(_ASSERTION):
             encoders = _encoders(encoder, retrained=retrained)
-            if retrained and (rho or max_drop is not None):
+            if retrained and (rho or index or max_drop is not None):
                 raise SettingError(
-                    "rho and max_drop are of the same training, clip by clip; leave them out with"
-                    " retrained=True"
+                    "rho, index and max_drop are of the same training, clip by clip; leave them out"
+                    " with retrained=True"
                 )
             allowed = drops(max_drop)
             chosen = _chosen(transforms)
@@ -160,20 +167,19 @@ class Baseline:
             rate = study.corpus.sample_rate
             conditions = list(dict.fromkeys(t.condition(rate) for t in chosen))
             allowed = _of_conditions(allowed, chosen, rate)
+            latent = resolve_distance(distance, "latent")
             measure = partial(
                 _measured,
                 study,
                 conditions=conditions,
-                latent=resolve_distance(distance, "latent"),
+                latent=latent,
                 audio=resolve_distance(audio_distance, "audio") if rho else None,
             )
             measured = [measure(one) for one in encoders]
             if retrained:
                 return self._judge_recipe(measured, self.records, clips)
             self._check_namesakes(measured[0].entries)
-            return self._judge(
-                measured[0].entries, measured[0].covers, self.records, clips, allowed
-            )
+            return self._judge(measured[0], self.records, clips, allowed, latent if index else None)
 
     def _check_namesakes(self, measured: list[Entry]) -> None:
         """Refuse another encoder, or distance, under a name that was measured in this run."""
@@ -228,13 +234,14 @@ class Baseline:
 
     def _judge(
         self,
-        measured: list[Entry],
-        covers: tuple[PlainMeasurement, ...],
+        measurements: _Measured,
         records: Records,
         clips: Clips,
         allowed: Mapping[str, float] | float | None,
+        index_distance: Distance | None,
     ) -> Comparison | None:
         __tracebackhide__ = True
+        measured, covers = measurements.entries, measurements.covers
         fresh = [e for e in measured if e.key in records.entries
                  and records.entries[e.key].recipe == e.recipe]  # fmt: skip
         others = [e for e in measured if e not in fresh]
@@ -244,9 +251,24 @@ class Baseline:
         if fresh:
             found = compare((records.entries[e.key] for e in fresh), fresh, clips, allowed=allowed)
         written = measured if self.update else missing
-        if written:
-            self._write(Records({e.key: e for e in written}, {written[0].key.corpus: clips}))
-        lines = []
+        indexes: dict[IndexKey, Index] = {}
+        unfit: list[str] = []
+        if index_distance is not None:
+            index = index_of(measurements.listener, index_distance)
+            kept = records.indexes.get(index.key)
+            if kept is None or self.update:
+                indexes[index.key] = index
+            else:
+                unfit = misfit(kept, measurements.listener, index_distance)
+        if written or indexes:
+            corpora = {measured[0].key.corpus: clips}
+            self._write(Records({e.key: e for e in written}, corpora, {}, indexes))
+        lines = list(unfit)
+        if indexes:
+            lines.append(
+                f"{measured[0].key.encoder} has no index in the baseline: embeddings of a few"
+                f" originals are written to {self.path} when the run ends; commit it, and run again"
+            )
         if found is not None and found.verdict in ("worse", "undecided"):
             lines += found.lines()
         if found is not None and found.verdict == "worse":
@@ -276,7 +298,7 @@ class Baseline:
             headline = f"{name}: baseline of {len(written)} conditions written to {self.path}"
         else:
             headline = f"{name}: its baseline in {self.path} is stale"
-        _record(name, headline, found, lines, covers)
+        _record(name, unfit[0] if unfit else headline, found, lines, covers, failed=bool(unfit))
         if lines:
             raise AssertionError(_message(lines))
         return found
@@ -286,6 +308,7 @@ class Baseline:
 class _Measured:
     """Measurements of one encoder: as entries, and as verdicts cover them."""
 
+    listener: Listener
     entries: list[Entry]
     covers: tuple[PlainMeasurement, ...]
 
@@ -317,7 +340,7 @@ def _measured(
                 audio_space(embedded.rendered, audio), latent_space(embedded, latent), pairs
             )
             entries.append(Entry.of(covers[-1], replicates.tolist()))
-    return _Measured(entries, tuple(covers))
+    return _Measured(listener, entries, tuple(covers))
 
 
 def _encoders(encoder: Any, *, retrained: bool) -> list[Encoder]:  # noqa: ANN401
@@ -344,11 +367,14 @@ def _record(
     found: Comparison | Retraining | None,
     lines: list[str],
     covers: tuple[PlainMeasurement, ...],
+    *,
+    failed: bool = False,
 ) -> None:
     """Record a verdict, of which `lines` is the message; none where it holds."""
     outcome: recording.Outcome = "holds"
     if lines:
-        outcome = "undecided" if found is not None and found.undecided else "fails"
+        undecided = found is not None and found.undecided and not failed
+        outcome = "undecided" if undecided else "fails"
     record_verdict(
         Verdict(
             _ASSERTION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_nnrel.baselines.entries import Entry
+from pytest_nnrel.baselines.index import Index
 from pytest_nnrel.baselines.records import Records, load_baseline
 from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.runtime.files import replace_text
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Kind = TypeVar("Kind", bound=Any)
-Item = TypeVar("Item", Entry, Training)
+Item = TypeVar("Item", Entry, Training, Index)
 
 
 def merge_files(base: Path, ours: Path, theirs: Path) -> list[str]:
@@ -73,9 +74,10 @@ def merge(base: Records, ours: Records, theirs: Records) -> tuple[Records, list[
     ]
     entries = _settled(sides, lambda side: side.entries, conflicts)
     trainings = _settled(sides, lambda side: side.trainings, conflicts)
-    used = {key.corpus for key in entries} | {key.corpus for key in trainings}
-    corpora = {**theirs.corpora, **ours.corpora}
-    return Records(entries, {f: corpora[f] for f in corpora if f in used}, trainings), conflicts
+    indexes = _settled(sides, lambda side: side.indexes, conflicts)
+    used = {key.corpus for keys in (entries, trainings, indexes) for key in keys}
+    corpora = {f: clips for f, clips in {**theirs.corpora, **ours.corpora}.items() if f in used}
+    return Records(entries, corpora, trainings, indexes), conflicts
 
 
 def _settled(
@@ -83,7 +85,7 @@ def _settled(
     of: Callable[[Records], Mapping[Kind, Item]],
     conflicts: list[str],
 ) -> dict[Kind, Item]:
-    """Return what is to be kept of both sides' entries or trainings; append what is disputed."""
+    """Return what is to be kept of both sides' items of a kind; append what is disputed."""
     base, ours, theirs = sides
     kept: dict[Kind, Item] = {}
     for key in sorted(of(ours).keys() | of(theirs).keys(), key=str):
@@ -98,7 +100,7 @@ def _settled(
     return kept
 
 
-def _content(records: Records, item: Entry | Training | None) -> dict[str, Any] | None:
+def _content(records: Records, item: Entry | Training | Index | None) -> dict[str, Any] | None:
     """Return an item as it stands in the file, where no number is unequal to itself.
 
     The day that a training was added is left out: two branches may add the same.

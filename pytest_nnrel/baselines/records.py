@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.baselines import trainings
 from pytest_nnrel.baselines.entries import Clips, Entry, Key, namesakes
+from pytest_nnrel.baselines.index import Index, IndexKey
 from pytest_nnrel.baselines.trainings import Training, Trainings
 from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.runtime.files import replace_text
@@ -33,17 +34,19 @@ _CONFLICT = re.compile(r"^(<{7,}|\|{7,}|={7,}|>{7,})(?= |$)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Records:
-    """Entries and trainings by key, and the corpora that they are of."""
+    """Entries, trainings and indexes by key, and the corpora that they are of."""
 
     entries: dict[Key, Entry] = field(default_factory=dict)
     corpora: dict[str, Clips] = field(default_factory=dict)
     trainings: Trainings = field(default_factory=dict)
+    indexes: dict[IndexKey, Index] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
         """What it holds, in words."""
         counted = [(len(self.entries), "entry", "entries"),
-                   (len(self.trainings), "training", "trainings")]  # fmt: skip
+                   (len(self.trainings), "training", "trainings"),
+                   (len(self.indexes), "index", "indexes")]  # fmt: skip
         return " and ".join(f"{n} {one if n == 1 else more}" for n, one, more in counted if n)
 
     def merged(self, newer: Records) -> Records:
@@ -58,6 +61,7 @@ class Records:
             self.entries | newer.entries,
             self.corpora | newer.corpora,
             trainings.joined(self.trainings, newer.trainings),
+            self.indexes | newer.indexes,
         )
 
     def joined(self, other: Records) -> Records:
@@ -87,6 +91,11 @@ class Records:
                 self.trainings[key].as_dict(self.corpora[key.corpus].ids)
                 for key in sorted(self.trainings, key=lambda key: list(map(str, astuple(key))))
             ]
+        if self.indexes:
+            plain["indexes"] = [
+                self.indexes[key].as_dict(self.corpora[key.corpus].ids)
+                for key in sorted(self.indexes, key=str)
+            ]
         return plain
 
     @classmethod
@@ -111,7 +120,16 @@ class Records:
                     f" one of the two, or merge both sides anew with {MERGE}"
                 )
             found[training.key] = training
-        return cls(entries, corpora, found)
+        indexes: dict[IndexKey, Index] = {}
+        for one in plain.get("indexes", ()):
+            index = Index.from_dict(one, corpora[one["corpus"]].ids)
+            if index.key in indexes:
+                raise BaselineError(
+                    f"the {index.key} stands there twice, as a merge by lines leaves it: take out"
+                    f" one of the two, or merge both sides anew with {MERGE}"
+                )
+            indexes[index.key] = index
+        return cls(entries, corpora, found, indexes)
 
     @classmethod
     def of_results(cls, plain: Results) -> Records:

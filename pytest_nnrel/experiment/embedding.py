@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.errors import EmbeddingSizeError, EncoderError
 from pytest_nnrel.experiment.rendering import BLOCK
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.transforms import Identity
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Rendered clips, all or some, and all originals, as an encoder hears them.
+    """Rendered clips, all or some, as an encoder hears them, and all originals, as it does too.
+
+    Or as another does, whose embeddings are the index that those of the clips are looked up in.
 
     Attributes
     ----------
@@ -41,6 +43,8 @@ class Embedded:
         What they are known by.
     queries : float32[k, d]
         Of the rendered clips.
+    index : Listener or None
+        Who heard the originals, where it is another.
     """
 
     rendered: Rendered
@@ -48,6 +52,28 @@ class Embedded:
     originals: Embeddings
     originals_key: str
     queries: Embeddings
+    index: Listener | None = None
+
+    def among(self, other: Embedded) -> Embedded:
+        """Return the clips among the originals as another encoder hears them.
+
+        Raises
+        ------
+        EmbeddingSizeError
+            If the embeddings of both have different lengths.
+        """
+        ours, theirs = self.queries.shape[1], other.originals.shape[1]
+        if ours != theirs:
+            raise EmbeddingSizeError(
+                f"encoder {self.listener.encoder.name!r} returns {ours} numbers and"
+                f" {other.listener.encoder.name!r} {theirs}: no distance between them is defined"
+            )
+        return replace(
+            self,
+            originals=other.originals,
+            originals_key=other.originals_key,
+            index=other.listener,
+        )
 
 
 def embed(listener: Listener, rendered: Rendered) -> Embedded:

@@ -12,9 +12,10 @@ from pytest_nnrel.experiment.rendering import checks_of, padding_of, unchanged_o
 if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance
     from pytest_nnrel.experiment.embedding import Embedded
+    from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
-    from pytest_nnrel.measurement import Details, IdentityFacts, WorstClip
+    from pytest_nnrel.measurement import Details, EncoderFacts, IdentityFacts, WorstClip
     from pytest_nnrel.statistics.consistency import Exemplars
 
 #: Clips that messages and reports list by name.
@@ -32,6 +33,7 @@ def facts_of(
     question = rendered.question
     corpus, condition = question.study.corpus, question.condition
     window = corpus.window_seconds
+    index = None if embedded is None else embedded.index
     if embedded is not None:
         window = max(window, embedded.listener.window_seconds)
     identity: IdentityFacts = {
@@ -43,6 +45,7 @@ def facts_of(
             condition.recipe() is None
             or any(d is not None and d.recipe() is None for d in (audio, latent))
             or (embedded is not None and embedded.listener.fingerprint is None)
+            or (index is not None and index.fingerprint is None)
         ),
     }
     details: Details = {
@@ -81,15 +84,24 @@ def facts_of(
         identity["encoder_fingerprint"] = fingerprint
         identity["encoder_sample_rate"] = encoder.sample_rate
         identity["encoder_window_seconds"] = encoder.window_seconds
-        details["encoder"] = {
-            "name": encoder.name,
-            "fingerprint": fingerprint,
-            "sample_rate": embedded.listener.sample_rate,
-            "window_seconds": embedded.listener.window_seconds,
-            "device": encoder.device,
-            "assumed": encoder.assumptions(corpus.sample_rate),
-        }
+        details["encoder"] = _encoder_facts(embedded.listener)
+    if index is not None:
+        identity["index"] = index.encoder.name
+        identity["index_fingerprint"] = index.fingerprint
+        details["index"] = _encoder_facts(index)
     return details
+
+
+def _encoder_facts(listener: Listener) -> EncoderFacts:
+    encoder = listener.encoder
+    return {
+        "name": encoder.name,
+        "fingerprint": listener.fingerprint,
+        "sample_rate": listener.sample_rate,
+        "window_seconds": listener.window_seconds,
+        "device": encoder.device,
+        "assumed": encoder.assumptions(listener.study.corpus.sample_rate),
+    }
 
 
 def add_qualities(details: Details, space: Space, rows: Exemplars) -> None:

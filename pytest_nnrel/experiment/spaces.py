@@ -18,7 +18,12 @@ from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import ranks
 from pytest_nnrel.statistics.consistency import as_blocks, exemplars
-from pytest_nnrel.statistics.intervals import REPLICATES, drawn
+from pytest_nnrel.statistics.intervals import (
+    REPLICATES,
+    drawn,
+    percentile_interval,
+    proportion_replicates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -271,3 +276,9 @@ def bootstrap_samples(study: Study) -> npt.NDArray[np.int32]:
         lambda: drawn(groups, study.rng("bootstrap"), REPLICATES),
         lambda samples: samples.nbytes,
     )
+
+
+def mean_over_clips(study: Study, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
+    """Return the mean of what each clip has, float64[n], and its interval over clips or groups."""
+    replicates = proportion_replicates(of_clips, bootstrap_samples(study))
+    return float(of_clips.mean()), percentile_interval(replicates)

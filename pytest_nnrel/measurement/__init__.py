@@ -6,6 +6,7 @@ see the same.
 
 from pytest_nnrel.measurement.facts import (
     MEASURES,
+    Apart,
     CorpusFacts,
     Damage,
     Details,
@@ -14,6 +15,7 @@ from pytest_nnrel.measurement.facts import (
     Least,
     Map,
     Measure,
+    Misfit,
     Padding,
     PlainMeasurement,
     Range,
@@ -28,6 +30,7 @@ from pytest_nnrel.measurement.measurement import AmongClips, Clips, Measurement,
 __all__ = [
     "MEASURES",
     "AmongClips",
+    "Apart",
     "Clips",
     "CorpusFacts",
     "Damage",
@@ -38,6 +41,7 @@ __all__ = [
     "Map",
     "Measure",
     "Measurement",
+    "Misfit",
     "Padding",
     "Part",
     "PlainMeasurement",

@@ -34,8 +34,11 @@ MEASURES = {
     "audio": Measure("C_W audio", "lost", "nearest"),
     "accuracy": Measure("C_acc", "disagree", "agree", drawn=True),
     "rho": Measure("C_rho", lowest=-1.0, drawn=True),
+    "across": Measure("C_W across", "lost", "nearest"),
     "exemplar": Measure("1 - delta", "lost", "nearest"),
     "monotone": Measure("monotonicity", lowest=-1.0),
+    "sensitivity": Measure("R2 of severity"),
+    "equivariance": Measure("shared displacement"),
 }
 
 
@@ -53,6 +56,9 @@ class IdentityFacts(TypedDict):
     encoder_fingerprint: NotRequired[str | None]
     encoder_sample_rate: NotRequired[int | None]
     encoder_window_seconds: NotRequired[float | None]
+    #: Encoder of the originals, where it is not that of the clips.
+    index: NotRequired[str]
+    index_fingerprint: NotRequired[str | None]
     pairs: NotRequired[str]
     #: ``"all"`` where relatives of the own group compete, in a corpus that has any.
     neighbours: NotRequired[str]
@@ -148,6 +154,13 @@ class Least(TypedDict):
     audio_rho: float
 
 
+class Misfit(TypedDict):
+    """A clip of which severity is told least, or that moves least like the others."""
+
+    id: str
+    value: float
+
+
 class Map(TypedDict):
     """Clips in the plane of the originals' principal axes."""
 
@@ -168,6 +181,16 @@ class WorstClip(TypedDict):
     originals_distance: float | None
 
 
+class Apart(TypedDict):
+    """How far apart two embeddings of one clip lie, in spreads of the corpus."""
+
+    #: Median distance of two originals in the index.
+    spread: float
+    #: Distance of both embeddings of an original over the spread; None where that is 0.
+    median: float | None
+    max: float | None
+
+
 class Damage(TypedDict):
     """How much a transformation changed the clips, on one scale."""
 
@@ -183,6 +206,8 @@ class Details(TypedDict):
     corpus: CorpusFacts
     transform: TransformFacts
     encoder: NotRequired[EncoderFacts]
+    index: NotRequired[EncoderFacts]
+    apart: NotRequired[Apart]
     chance: NotRequired[float]
     margins: NotRequired[list[float]]
     relative_margins: NotRequired[list[float]]
@@ -201,6 +226,9 @@ class Details(TypedDict):
     map: NotRequired[Map]
     per_clip: NotRequired[list[float]]
     least: NotRequired[list[Least]]
+    misfits: NotRequired[list[Misfit]]
+    #: How often permuted severities are told as well.
+    p: NotRequired[float]
     audio: NotRequired[Rate]
     #: By scale, of measurements of a whole corpus, see `damage_of`.
     damage: NotRequired[dict[str, Damage]]

@@ -89,7 +89,8 @@ class Measurement:
     Parameters
     ----------
     measure : str
-        ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"exemplar"`` or ``"monotone"``.
+        ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"across"``, ``"exemplar"``,
+        ``"monotone"``, ``"sensitivity"`` or ``"equivariance"``.
     value : float
     ci : (float, float)
         95 % interval: Wilson's for proportions, of as many clips as those of groups are worth;

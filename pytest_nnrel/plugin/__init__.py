@@ -12,6 +12,7 @@ from pytest_nnrel.plugin.fixtures import (
     pytest_generate_tests,
 )
 from pytest_nnrel.plugin.options import pytest_addoption
+from pytest_nnrel.plugin.required import pytest_collect_file
 from pytest_nnrel.plugin.running import (
     pytest_runtest_makereport,
     pytest_runtest_protocol,
@@ -29,6 +30,7 @@ __all__ = [
     "nnrel_corpus",
     "nnrel_transform",
     "pytest_addoption",
+    "pytest_collect_file",
     "pytest_collection_finish",
     "pytest_configure",
     "pytest_fixture_setup",

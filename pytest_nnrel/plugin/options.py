@@ -40,6 +40,7 @@ class Option:
 
 
 REPORT = Option("report", f"write a report to DIR (default: {REPORT_DIR})", None, "DIR")
+REQUIREMENTS = Option("requirements", "what encoders must keep, as a table (TOML)", None, "FILE")
 #: Help is a line each on a terminal of 80 columns.
 OPTIONS = (
     Option("corpus", "bundled (default), FOLDER, mirdata:NAME; [LABEL=VALUE]", "bundled",
@@ -69,6 +70,7 @@ OPTIONS = (
             on_command_line=False),
     Option("groups", 'files of one track: "folder", or a regular expression with one group',
             None, "RULE", on_command_line=False),
+    REQUIREMENTS,
 )  # fmt: skip
 
 #: Options without a value.
@@ -222,6 +224,11 @@ def baseline_file(config: pytest.Config, value: str | None) -> Path:
             f"nnrel baseline: {path} is a folder, not a file; name a JSON file in it"
         )
     return path
+
+
+def resolved(value: str | None) -> Path | None:
+    """Return a file as one path, whatever links lead to it; None where none is named."""
+    return None if value is None else Path(value).resolve()
 
 
 def _anchored(config: pytest.Config, value: str, *, in_ini: bool) -> str:

@@ -33,6 +33,7 @@ class Run:
     baseline: Path
     update_baseline: bool
     add_training: bool
+    requirements: Path | None
     started: float = field(default_factory=time.time)
     #: The way to and from processes that the session starts.
     handover: Handover = field(init=False)
@@ -89,4 +90,5 @@ class Run:
             baseline=options.baseline_file(config, values["baseline"]),
             update_baseline=options.switched_on(config, "update-baseline"),
             add_training=options.switched_on(config, "add-training"),
+            requirements=options.resolved(values["requirements"]),
         )

@@ -14,7 +14,7 @@ from pytest_nnrel import recording
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.corpora import CorpusOf, GridOf
 from pytest_nnrel.plugin.marker import mark_of
-from pytest_nnrel.plugin.options import OPTIONS
+from pytest_nnrel.plugin.options import OPTIONS, REQUIREMENTS
 from pytest_nnrel.plugin.stash import CARRIED, ITEM_SINK, MARK_PROBLEM, RECORDED, RUN
 from pytest_nnrel.plugin.terminal import progress_stream
 from pytest_nnrel.runtime import settings
@@ -70,7 +70,8 @@ def _reproduction(item: pytest.Item, run: Run) -> str:
     place = os.path.relpath(item.path, item.config.invocation_params.dir)
     command = ["pytest", f"{place}::{within}"]
     for option in OPTIONS:
-        if option.name in ("corpus", "clips", "grid", "seed"):
+        of_run = option.name in ("corpus", "clips", "grid", "seed")
+        if of_run or (option is REQUIREMENTS and item.path.resolve() == run.requirements):
             value = item.config.getoption(option.dest, None)
             if value is not None:
                 command.append(f"--nnrel-{option.name}={value}")

@@ -11,6 +11,7 @@ from pytest_nnrel.errors import SettingError
 from pytest_nnrel.plugin.corpora import is_overridden, is_parameter
 from pytest_nnrel.plugin.marker import MARK_HELP
 from pytest_nnrel.plugin.reporter import Reporter
+from pytest_nnrel.plugin.required import add_to_arguments
 from pytest_nnrel.plugin.run import Run
 from pytest_nnrel.plugin.stash import CARRIED, RUN
 from pytest_nnrel.runtime import handover, settings
@@ -20,6 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK_HELP)
     try:
         config.stash[RUN] = run = Run.of(config)
+        if run.requirements is not None:
+            add_to_arguments(config, run.requirements)
     except SettingError as error:
         raise pytest.UsageError(str(error)) from error
     run.handover = run.scopes.enter_context(handover.opened())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.report.findings import Judgement, judgements
 from pytest_nnrel.report.results import kind_of, subject_of
+from pytest_nnrel.requirement import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ class Sample(NamedTuple):
     label: str
     name: str
     outcome: str
-    minimum: float | None = None
+    required: Requirement = Requirement()
 
 
 class Mark(NamedTuple):
@@ -90,12 +91,12 @@ class Panel:
         Where the identity is marked.
     broken_axis : bool
         Whether the axis between it and the points is cut.
-    minimum : float or None
-        The height of what was asked for, where that is the same at all points.
+    bounds : list of float
+        The heights of what was asked for, where that is the same at all points.
     breaks : list of Tick
         The mildest failures, one in a direction.
     asked : str
-        That, as a number; empty where it is not one.
+        That, in words; empty where it is not one.
     audio : dict of str to str
         By name of a condition, what the audio space reached, for the table.
     """
@@ -113,7 +114,7 @@ class Panel:
     ticks_y: list[Tick]
     identity: float | None
     broken_axis: bool
-    minimum: float | None
+    bounds: list[float]
     asked: str
     breaks: list[Tick]
     audio: dict[str, str]
@@ -246,8 +247,8 @@ def _panel(
     everything = [*group, *audio, *(s for points in beyond.values() for s in points)]
     horizontal = _Horizontal([sample.x for sample in everything], ladder=ladder)
     vertical = _Vertical(min(sample.low for sample in group))
-    least = {s.minimum for s in group if s.minimum is not None and not _is_identity(s)}
-    asked = least.pop() if len(least) == 1 else None
+    required = {s.required for s in group if s.required.text and not _is_identity(s)}
+    asked = required.pop() if len(required) == 1 else Requirement()
     drawn = _Drawn(horizontal, vertical)
     marks, audio_marks = drawn.marks(group), drawn.marks(audio)
     unit = f" ({transform['unit']})" if transform["unit"] else ""
@@ -267,8 +268,8 @@ def _panel(
         ticks_y=vertical.ticks(),
         identity=horizontal.at(0.0) if ladder else None,
         broken_axis=horizontal.broken,
-        minimum=None if asked is None else vertical.at(asked),
-        asked="" if asked is None else f"{asked:g}",
+        bounds=[vertical.at(b) for b in (asked.low, asked.high) if b is not None],
+        asked=asked.text,
         breaks=_breaks(marks),
         audio={sample.name: f"{sample.value:.3f}" for sample in audio},
     )

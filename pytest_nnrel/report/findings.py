@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_nnrel.assertions import too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.report.results import describe_beside, describe_value, kind_of, subject_of
+from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
@@ -101,8 +102,13 @@ class Row:
         return str(self.measured["details"]["transform"]["family"]) if self.measured else ""
 
     @property
-    def minimum(self) -> float | None:
-        return self.verdict["minimum"]
+    def required(self) -> Requirement:
+        return Requirement(self.verdict["minimum"], self.verdict.get("maximum"))
+
+    @property
+    def asked(self) -> str:
+        """What was asked of the value; empty where nothing was."""
+        return self.required.text
 
     @property
     def found(self) -> str:
@@ -117,17 +123,18 @@ class Row:
 
     @property
     def spare(self) -> float:
-        """Clips to spare above the minimum; negative where the value falls short of it."""
-        if self.measured is None or self.minimum is None:
+        """Clips to spare within what was asked; negative where the value is beyond it."""
+        if self.measured is None or not self.asked:
             return 0.0
-        return float(self.measured["value"] - self.minimum) * int(self.measured["n"])
+        return self.required.spare(self.measured["value"]) * int(self.measured["n"])
 
     @property
     def hint(self) -> str:
         """How many clips would decide what is undecided."""
-        if self.outcome != "undecided" or self.measured is None or self.minimum is None:
+        if self.outcome != "undecided" or self.measured is None or not self.asked:
             return ""
-        return too_few_clips(Measurement.from_dict(self.measured), self.minimum)
+        measured = Measurement.from_dict(self.measured)
+        return too_few_clips(measured, self.required.at_issue(measured))
 
     @property
     def first_line(self) -> str:
@@ -216,10 +223,10 @@ def _hypothesis_lines(test: PlainTest) -> list[str]:
 
 
 class Judgement(NamedTuple):
-    """The gravest outcome of a measurement, and the minimum that was asked for; empty for none."""
+    """The gravest outcome of a measurement, and what was asked of it; empty for none."""
 
     outcome: str = ""
-    minimum: float | None = None
+    required: Requirement = Requirement()
 
 
 def judgements(rows: Iterable[Row]) -> dict[str, Judgement]:
@@ -235,7 +242,7 @@ def judgements(rows: Iterable[Row]) -> dict[str, Judgement]:
         for key in filter(None, keys):
             known = judged.get(key)
             if known is None or ORDER.index(row.outcome) < ORDER.index(known.outcome):
-                judged[key] = Judgement(row.outcome, row.minimum)
+                judged[key] = Judgement(row.outcome, row.required)
     return judged
 
 
@@ -355,8 +362,9 @@ def _beyond_the_audio(
     for row in failed:
         assert row.measured is not None
         bound = bounds.get(_condition_of(row.measured), 1.0)
-        if row.measured["measure"] == "within" and row.minimum is not None and bound < row.minimum:
-            beyond[row.transform] = f"{row.transform} ({bound:.3f} of {row.minimum:g})"
+        least = row.required.low
+        if row.measured["measure"] == "within" and least is not None and bound < least:
+            beyond[row.transform] = f"{row.transform} ({bound:.3f} of {least:g})"
     if not beyond:
         return []
     names = list(beyond.values())

@@ -35,9 +35,9 @@ def properties_of(recorded: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     -------
     list of (str, str)
         ``nnrel.verdict``, with ``.assertion``, ``.encoder``, ``.transformation``, ``.measure``,
-        ``.value``, ``.ci_low``, ``.ci_high``, ``.n`` and ``.minimum``, or ``.found`` where no
-        single value was judged: of the gravest verdict, none where nothing was judged. Then
-        ``nnrel`` with a line for each measurement.
+        ``.value``, ``.ci_low``, ``.ci_high``, ``.n``, ``.minimum`` and ``.maximum``, or ``.found``
+        where no single value was judged: of the gravest verdict, none where nothing was judged.
+        Then ``nnrel`` with a line for each measurement.
     """
     verdicts = [verdict for part in recorded for verdict in part["verdicts"]]
     measurements = {key: m for part in recorded for key, m in part["measurements"].items()}
@@ -65,7 +65,7 @@ def _properties_of(row: Row) -> dict[str, Any]:
             "ci_high": high,
             "n": row.measured["n"],
         }
-    return {**found, "minimum": row.minimum}
+    return {**found, "minimum": row.required.low, "maximum": row.required.high}
 
 
 def _text(value: str | float) -> str:

@@ -117,7 +117,7 @@ def _longest_run(text: str) -> int:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    asked = _NOTHING if row.minimum is None else f"{row.minimum:g}"
+    asked = row.asked or _NOTHING
     if row.measured is not None:
         beside = f" ({row.beside})" if row.beside else ""
         hint = f": {row.hint}" if row.hint else ""

@@ -96,7 +96,7 @@ class Collector:
             "schema_version": SCHEMA_VERSION,
             "settings": about["settings"],
             "run": about["run"],
-            "environment": _environment(),
+            "environment": environment(),
             "corpora": dict(sorted(corpora.items())),
             "audits": dict(sorted(audits.items())),
             "measurements": _without_graver_maps(dict(sorted(measurements.items()))),
@@ -151,7 +151,8 @@ def _worst(outcomes: set[str]) -> str:
     return "passed"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return Python, platform and the versions of what decides measured values."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     versions = {name: library_version(name) for name in _DISTRIBUTIONS}
     return found | {name: v for name, v in versions.items() if v != NOT_INSTALLED}
@@ -261,7 +262,8 @@ def kind_of(measurement: PlainMeasurement) -> str:
     pairs = identity.get("pairs", "all")
     suffix = "" if pairs == "all" else f" ({pairs} pairs)"
     suffix += " (all neighbours)" if "neighbours" in identity else ""
-    return f"{MEASURES[measurement['measure']].symbol} {' x '.join(distances)}{suffix}"
+    suffix += f" (among originals by {identity['index']})" if "index" in identity else ""
+    return f"{MEASURES[measurement['measure']].symbol} {' x '.join(distances)}".rstrip() + suffix
 
 
 def conditions_of(measurements: Iterable[PlainMeasurement]) -> list[Conditions]:
@@ -368,6 +370,8 @@ def describe(carried: dict[str, Any]) -> list[str]:
             f" n={measurement['n']}"
         )
         if verdict is not None:
-            line += f" min={verdict['minimum']:g} {verdict['outcome']}"
+            bounds = {"min": verdict["minimum"], "max": verdict.get("maximum")}
+            line += "".join(f" {name}={b:g}" for name, b in bounds.items() if b is not None)
+            line += f" {verdict['outcome']}"
         lines.append(line)
     return lines + [verdict["headline"] for verdict in carried["verdicts"] if verdict["headline"]]

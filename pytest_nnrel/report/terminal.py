@@ -14,6 +14,7 @@ from pytest_nnrel.report.results import (
     subject_of,
     told_apart,
 )
+from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def summary_lines(results: Results) -> list[str]:
                 tally,
                 f"{'worst' if closest['outcome'] == 'fails' else 'closest'}:"
                 f" {measured['details']['transform']['name']}"
-                f" {describe_fully(measured)} against {closest['minimum']:g}",
+                f" {describe_fully(measured)} against {_required(closest).text}",
             )
         )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
@@ -78,9 +79,13 @@ def summary_lines(results: Results) -> list[str]:
 
 
 def _spare(judged: tuple[PlainVerdict, PlainMeasurement]) -> float:
-    """Return how far a value is above what was asked for."""
+    """Return how far a value is within what was asked for."""
     verdict, measured = judged
-    return measured["value"] - (verdict["minimum"] or 0.0)
+    return _required(verdict).spare(measured["value"])
+
+
+def _required(verdict: PlainVerdict) -> Requirement:
+    return Requirement(verdict["minimum"], verdict.get("maximum"))
 
 
 def _corpora(measurements: Iterable[PlainMeasurement]) -> Iterable[str]:

@@ -19,6 +19,7 @@ LAYERS = (
     ("kernels", "identity"),
     ("statistics",),
     ("measurement",),
+    ("requirement",),
     ("recording",),
     ("corpus",),
     ("transforms",),
@@ -28,16 +29,26 @@ LAYERS = (
     ("audit",),
     ("measures",),
     ("assertions", "strategies", "examples"),
-    ("search", "monotonicity", "sanity", "baselines", "families", "profiles"),
+    ("breaks",),
+    (
+        "interchange",
+        "response",
+        "search",
+        "monotonicity",
+        "sanity",
+        "baselines",
+        "families",
+        "profiles",
+    ),
     ("report",),
-    ("inspection",),
+    ("inspection", "verification"),
     ("plugin", "__main__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Imported when pytest starts, or when a run is collected: standard library and pytest only.
 LIGHT = (
-    "__init__", "errors", "measurement", "plugin", "recording", "transforms", "runtime/files",
-    "runtime/handover", "runtime/printing", "runtime/registry", "runtime/scopes",
+    "__init__", "errors", "measurement", "plugin", "recording", "requirement", "transforms",
+    "runtime/files", "runtime/handover", "runtime/printing", "runtime/registry", "runtime/scopes",
     "runtime/settings", "runtime/versions",
 )  # fmt: skip
 #: What statistics, pure maths, may know of this package.

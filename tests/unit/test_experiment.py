@@ -45,7 +45,6 @@ from pytest_nnrel import (
     pairwise_distances,
     within_consistency,
 )
-from pytest_nnrel.assertions import outcome_of
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, witnesses_among
@@ -55,6 +54,7 @@ from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import nearest, study_on
 from pytest_nnrel.recording import sink
+from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.runtime.store import LAYOUT, Store
@@ -1296,9 +1296,9 @@ def test_outcomes_by_value_and_by_interval(minimum):
             low, high = wilson_interval(right / n, n)
             measurement = Measurement("within", right / n, (low, high), n, (), (), {})
             expected = "holds" if low >= minimum else "fails" if high < minimum else "undecided"
-            assert outcome_of(measurement, minimum, confident=True) == expected
+            assert Requirement(low=minimum).outcome(measurement, confident=True) == expected
             expected = "holds" if right / n >= minimum else "fails"
-            assert outcome_of(measurement, minimum, confident=False) == expected
+            assert Requirement(low=minimum).outcome(measurement, confident=False) == expected
 
 
 def test_too_few_clips_to_be_confident(run, corpus):

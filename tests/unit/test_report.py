@@ -30,7 +30,7 @@ from pytest_nnrel import (
     recording,
     within_consistency,
 )
-from pytest_nnrel.assertions import failure_message, outcome_of
+from pytest_nnrel.assertions import failure_message
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import Verdict, record_verdict
@@ -48,6 +48,7 @@ from pytest_nnrel.report.html import render_page
 from pytest_nnrel.report.markdown import summary_text
 from pytest_nnrel.report.results import Collector, load_results, told_apart
 from pytest_nnrel.report.terminal import summary_lines
+from pytest_nnrel.requirement import Requirement
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -65,9 +66,10 @@ _CONDITIONS = (
 
 
 def _judge(measurement, minimum, confident=False):
-    outcome = outcome_of(measurement, minimum, confident)
+    required = Requirement(low=minimum)
+    outcome = required.outcome(measurement, confident=confident)
     message = (
-        failure_message(measurement, minimum, outcome, "pytest x") if outcome != "holds" else ""
+        failure_message(measurement, required, outcome, "pytest x") if outcome != "holds" else ""
     )
     record_verdict(Verdict("assert", outcome, minimum, measurement.as_dict(), message))
 
@@ -203,7 +205,10 @@ def test_a_measurement_has_its_gravest_outcome_and_a_part_of_a_failure_has_none(
     ]
     rows = [findings.Row(v["assertion"], v["outcome"], verdict=v) for v in verdicts]
     rows = [*rows, findings.Row("crash", "crashed")][::turn]
-    assert findings.judgements(rows) == {"a": ("holds", None), "b": ("fails", 0.9)}
+    assert findings.judgements(rows) == {
+        "a": ("holds", Requirement()),
+        "b": ("fails", Requirement(low=0.9)),
+    }
 
 
 def test_top_says_what_failed_what_is_close_and_what_to_do(results, page):
@@ -284,10 +289,16 @@ def test_mildest_failure_of_each_direction_is_marked():
 def test_what_was_asked_for_is_drawn_where_it_is_one_value(results):
     panels = _panels(results)
     base, top = curves.HEIGHT - curves.BOTTOM, curves.TOP
-    assert panels["C_W", "PitchShift"].minimum == pytest.approx(base - 0.9 * (base - top))
+    assert panels["C_W", "PitchShift"].bounds == pytest.approx([base - 0.9 * (base - top)])
     mixed = copy.deepcopy(results)
     _verdicts(mixed)[0]["minimum"] = 0.5
-    assert _panels(mixed)["C_W", "PitchShift"].minimum is None
+    assert _panels(mixed)["C_W", "PitchShift"].bounds == []
+    assert _panels(mixed)["C_W", "PitchShift"].asked == ""
+    for verdict in _verdicts(mixed):
+        verdict |= {"minimum": 0.5, "maximum": 0.9}
+    band = _panels(mixed)["C_W", "PitchShift"]
+    assert band.bounds == pytest.approx([base - bound * (base - top) for bound in (0.5, 0.9)])
+    assert band.asked == "0.5 to 0.9"
 
 
 def test_axis_is_cut_where_the_identity_is_far_away(results):

@@ -270,8 +270,8 @@ def known(rungs, lost, name="mine"):
     [
         (lambda one: ([one, one], {}), "check takes one encoder; several are trainings of one"),
         (lambda one: ([], {"retrained": True}), "takes an encoder or several, not an empty list"),
-        (lambda one: (one, {"retrained": True, "rho": True}), "rho and max_drop are of the same"),
-        (lambda one: (one, {"retrained": True, "max_drop": 0.1}), "rho and max_drop are of the"),
+        (lambda one: (one, {"retrained": True, "rho": True}), "index and max_drop are of the same"),
+        (lambda one: (one, {"retrained": True, "max_drop": 0.1}), "index and max_drop are of the"),
     ],
 )
 def test_the_two_questions_are_not_mixed(rungs, tmp_path, arguments, message):

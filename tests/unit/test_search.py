@@ -25,12 +25,15 @@ from pytest_nnrel import (
     assert_unbroken_until,
     assert_within_consistency,
     breaking_magnitude,
+    noticed_magnitude,
 )
 from pytest_nnrel import strategies as nn
+from pytest_nnrel.breaks import interval_of_break
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
+from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.runtime import settings as run_settings
-from pytest_nnrel.search import GRID_STEPS, interval_of_break
+from pytest_nnrel.search import GRID_STEPS
 from pytest_nnrel.transforms import ladder
 
 FAMILIES = (PitchShift, TempoShift, PinkNoise, EnvironmentalNoise, MP3)
@@ -241,7 +244,7 @@ def test_the_break_lies_between_what_surely_holds_and_what_surely_breaks(
         position: Measurement("within", sum(ci) / 2, ci, 9, (), (), {})
         for position, ci in zip((0, 10, 20), intervals)
     }
-    assert interval_of_break(measured, minimum) == expected
+    assert interval_of_break(measured, Requirement(low=minimum)) == expected
 
 
 def test_of_aliases_one_is_measured():
@@ -370,3 +373,25 @@ def test_jobs_and_order_do_not_matter(tmp_path):
         run_settings.deactivate(token)
     assert results[0] == results[1]
     assert results[0][0] is not None
+
+
+def test_the_mildest_that_is_noticed_is_where_c_w_comes_down_to_the_value():
+    """At C_W of exactly `max` a rung counts as noticed, and as broken only below `min`."""
+    corpus = short_corpus()
+    one_lost = Known(rungs_of(PinkNoise), lambda severity: severity >= 41, clips=[1])
+    noticed = noticed_magnitude(one_lost, PinkNoise, max=2 / 3, corpus=corpus)
+    assert (noticed.severity, noticed.magnitude) == (41, 39.5)
+    assert "notices PinkNoise(snr_db=39.5)" in str(noticed)
+    assert "C_W = 0.667 <= 0.666667; PinkNoise(snr_db=40) is not noticed with 1.000" in str(noticed)
+    assert breaking_magnitude(one_lost, PinkNoise, min=2 / 3, corpus=corpus).severity is None
+    assert breaking_magnitude(one_lost, PinkNoise, min=0.7, corpus=corpus).severity == 41
+
+
+def test_what_is_never_noticed_has_no_magnitude():
+    corpus = short_corpus()
+    deaf = Known(rungs_of(PinkNoise), lambda severity: False)
+    found = noticed_magnitude(deaf, PinkNoise, max=0.5, corpus=corpus)
+    assert found.magnitude is None
+    assert "C_W is above 0.5 at all 16 rungs measured" in str(found)
+    with pytest.raises(SettingError, match="max must lie"):
+        noticed_magnitude(deaf, PinkNoise, max=1.5, corpus=corpus)

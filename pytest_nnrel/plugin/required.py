@@ -1,0 +1,102 @@
+"""The requirements of a file as tests."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.plugin.marker import MARK
+from pytest_nnrel.plugin.options import REQUIREMENTS
+from pytest_nnrel.plugin.stash import RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_nnrel.plugin.requirements import Required
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RequirementsFile | None:
+    named = parent.config.stash[RUN].requirements
+    if named is None or file_path.resolve() != named:
+        return None
+    return RequirementsFile.from_parent(parent, path=file_path)
+
+
+def add_to_arguments(config: pytest.Config, path: Path) -> None:
+    """Have a file of requirements collected beside what a run was asked for.
+
+    One that the ini file names is of whole runs, not of those of single tests.
+    """
+    if not path.is_file():
+        raise SettingError(f"nnrel requirements: there is no file {path}")
+    base = config.invocation_params.dir
+    named = [(base / argument.partition("::")[0]).resolve() for argument in config.args]
+    asked = config.getoption(REQUIREMENTS.dest, None) is not None
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    if path not in named and (asked or whole):
+        config.args.append(str(path))
+
+
+class RequirementsFile(pytest.File):
+    """A file of requirements."""
+
+    def collect(self) -> Iterator[RequiredItem]:
+        """Yield a test for each requirement under each condition."""
+        from pytest_nnrel.plugin.requirements import read_requirements
+
+        try:
+            requirements = read_requirements(self.path)
+        except NNRelError as error:
+            raise self.CollectError(str(error)) from error
+        for required in requirements:
+            item = RequiredItem.from_parent(
+                self, name=required.name, callobj=_test_of(required, self.path)
+            )
+            item.line = required.line
+            if required.mark:
+                item.add_marker(getattr(pytest.mark, MARK)(**required.mark))
+            yield item
+
+
+class RequiredItem(pytest.Function):
+    """A requirement as a test; where its encoder is a fixture, it has that."""
+
+    line = 1
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return where it is in the file."""
+        return self.path, self.line - 1, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # noqa: ANN401
+        """Return what the assertion says: there is no code of the user's to show."""
+        ours = isinstance(excinfo.value, AssertionError) or (
+            isinstance(excinfo.value, NNRelError) and excinfo.value.__cause__ is None
+        )
+        if not ours or self.config.getoption("fulltrace"):
+            return super().repr_failure(excinfo)
+        lines = [f"E       {line}".rstrip() for line in str(excinfo.value).splitlines()]
+        place = f"{self.path.name}:{self.line}: {type(excinfo.value).__name__}"
+        return "\n".join([*lines, "", place])
+
+
+def _test_of(required: Required, path: Path) -> Any:  # noqa: ANN401
+    """Return the function of a test, whose parameters are the fixtures that it needs."""
+    fixture = required.encoder if required.encoder.isidentifier() else None
+
+    def test(**fixtures: object) -> None:
+        __tracebackhide__ = True
+        from pytest_nnrel.encoders.named import named_encoder
+
+        required.judge(
+            fixtures[fixture] if fixture else named_encoder(required.encoder, path.parent)
+        )
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    test.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(fixture, kind)] if fixture else []
+    )
+    return test

@@ -1,0 +1,406 @@
+"""Whether an encoder tells how much a clip was transformed, and moves all clips alike.
+
+What a model is for it must not be invariant to: of a shift of key, a key model must tell which.
+Both questions are asked of displacements, the embedding of a transformed clip less that of its
+original, so that what the clip is plays no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel import recording
+from pytest_nnrel.assertions import asked, too_few_clips
+from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.errors import MagnitudeError
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.facts import WORST, facts_of
+from pytest_nnrel.experiment.recognition import recognise
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import mean_over_clips
+from pytest_nnrel.experiment.study import question
+from pytest_nnrel.measurement import MEASURES, Measurement
+from pytest_nnrel.measures import study_on
+from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.requirement import Requirement, check_steps
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.statistics.displacements import (
+    predict_severity,
+    shared_by_chance,
+    shared_displacement,
+)
+from pytest_nnrel.transforms import Identity, Transform, ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.encoders.protocol import EncoderLike
+    from pytest_nnrel.experiment.embedding import Embedded
+    from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.statistics.consistency import Matrix
+
+    #: A family's class, a transformation to go as far as, or one in each direction.
+    Ladders: TypeAlias = type[Transform] | Transform | Sequence[Transform]
+
+#: Rungs of each direction.
+STEPS = 4
+#: Probability that severities are told by chance, from which on telling them shows nothing.
+LEVEL = 0.05
+
+
+def sensitivity(
+    encoder: EncoderLike,
+    family: Ladders,
+    *,
+    corpus: Corpus | None = None,
+    steps: int = STEPS,
+    seed: int | None = None,
+) -> Measurement:
+    """Measure how well the signed severity is told from displacements of other clips.
+
+    Each clip is transformed at evenly spaced rungs of each direction. Ridge regression learns the
+    severity from the displacements of some clips, and tells it of the others: it holds for music
+    that was not learnt from. Folds are over clips or groups.
+
+    Parameters
+    ----------
+    encoder : Encoder, or anything that `as_encoder` takes
+    family : class, Transform, or sequence of Transform
+        A class such as ``PitchShift`` goes both ways, as far as the paper does (Table 1);
+        ``PitchShift(semitones=2)`` goes its own way, as far as it does; and
+        ``(PitchShift(-2), PitchShift(2))`` goes both ways as far.
+    corpus : Corpus, optional
+        The run's where omitted; outside pytest, the bundled one.
+    steps : int
+        Rungs of each direction, at least 2; fewer where its ladder has fewer.
+    seed : int, optional
+        The run's where omitted.
+
+    Returns
+    -------
+    Measurement
+        `value` is R2 of severities that were told, at most 1; 0 is what their mean would tell.
+        `ci` is drawn over clips or groups, with what was learnt as it is. ``details["p"]`` is how
+        often permuted severities are told as well, ``details["per_clip"]`` R2 of each clip.
+
+    Raises
+    ------
+    SettingError
+        If `steps` is below 2.
+    MagnitudeError
+        If `family` is none, or there are fewer than two rungs.
+    TooFewClipsError
+        If all clips are of one group.
+    NNRelError
+        If it cannot be measured.
+    """
+    moved = _displaced(encoder, family, corpus, steps, seed)
+    told = predict_severity(
+        moved.displacements, moved.severities, moved.groups, moved.study.rng("severities")
+    )
+    measurement = _measurement("sensitivity", moved, told.r2, chance=0.0)
+    measurement.details["p"] = told.p
+    record_measurement(measurement)
+    return measurement
+
+
+def equivariance(
+    encoder: EncoderLike,
+    family: Ladders,
+    *,
+    corpus: Corpus | None = None,
+    steps: int = STEPS,
+    seed: int | None = None,
+) -> Measurement:
+    """Measure how alike the same severity moves all clips.
+
+    At each rung the displacement of a clip is told by the mean displacement of the clips of other
+    groups; the share of the squared displacement that this explains is averaged over clips, then
+    rungs.
+
+    Parameters
+    ----------
+    encoder, family, corpus, seed
+        As in `sensitivity`.
+    steps : int
+        Rungs of each direction, at least 1.
+
+    Returns
+    -------
+    Measurement
+        `value` is 1 where all clips move alike. ``details["chance"]``, just below 0, is where they
+        move in directions that have nothing in common; an encoder that moves none has 0. `ci` is
+        drawn over clips or groups.
+
+    Raises
+    ------
+    SettingError
+        If `steps` is below 1.
+    MagnitudeError
+        If `family` is none.
+    TooFewClipsError
+        If all clips are of one group.
+    NNRelError
+        If it cannot be measured.
+    """
+    moved = _displaced(encoder, family, corpus, steps, seed, least=1)
+    shares = shared_displacement(moved.displacements, moved.groups)
+    chance = shared_by_chance(moved.groups)
+    measurement = _measurement("equivariance", moved, shares, chance=chance)
+    record_measurement(measurement)
+    return measurement
+
+
+def assert_sensitive(
+    encoder: EncoderLike,
+    family: Ladders,
+    *,
+    min: float,
+    corpus: Corpus | None = None,
+    steps: int = STEPS,
+    confident: bool = False,
+    seed: int | None = None,
+) -> Measurement:
+    """Assert that an encoder tells how much clips were transformed, and in which direction.
+
+    Parameters
+    ----------
+    encoder, family, corpus, steps, seed
+        As in `sensitivity`.
+    min : float
+        Least R2 of the severity, from 0 to 1.
+    confident : bool
+        Judge by the 95 % interval instead of the value; what permuted severities reach as well in
+        5 % of the cases is then undecided too.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    AssertionError
+        If R2 is below `min`, or undecided.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    required = asked("assert_sensitive", min=min)
+    return _judge(
+        "assert_sensitive",
+        lambda: sensitivity(encoder, family, corpus=corpus, steps=steps, seed=seed),
+        required,
+        confident,
+    )
+
+
+def assert_equivariant(
+    encoder: EncoderLike,
+    family: Ladders,
+    *,
+    min: float,
+    corpus: Corpus | None = None,
+    steps: int = STEPS,
+    confident: bool = False,
+    seed: int | None = None,
+) -> Measurement:
+    """Assert that the same severity moves all clips the same way.
+
+    Parameters
+    ----------
+    encoder, family, corpus, steps, seed
+        As in `equivariance`.
+    min : float
+        Least share of the displacement that clips have in common, from 0 to 1.
+    confident : bool
+        Judge by the 95 % interval instead of the value.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    AssertionError
+        If the share is below `min`, or undecided.
+    NNRelError
+        If it cannot be measured.
+    """
+    __tracebackhide__ = True
+    required = asked("assert_equivariant", min=min)
+    return _judge(
+        "assert_equivariant",
+        lambda: equivariance(encoder, family, corpus=corpus, steps=steps, seed=seed),
+        required,
+        confident,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Displaced:
+    """Clips of a study, at some rungs, as displacements of their embeddings.
+
+    Attributes
+    ----------
+    rungs : tuple of Transform
+        From the gravest downward to the gravest upward, without the identity.
+    displacements : float32[rungs, n, d]
+    last : Embedded
+        At the last rung.
+    """
+
+    rungs: tuple[Transform, ...]
+    displacements: Matrix
+    last: Embedded
+
+    @property
+    def study(self) -> Study:
+        return self.last.listener.study
+
+    @property
+    def severities(self) -> list[float]:
+        return [float(rung.severity or 0.0) for rung in self.rungs]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.study.corpus.groups
+
+
+def _displaced(
+    encoder: EncoderLike,
+    family: Ladders,
+    corpus: Corpus | None,
+    steps: int,
+    seed: int | None,
+    least: int = 2,
+) -> _Displaced:
+    check_steps(steps, least)
+    study = study_on(corpus, seed)
+    rungs = _rungs(family, study.corpus.sample_rate, steps)
+    if len(rungs) < least:
+        raise MagnitudeError(
+            f"{rungs[-1].name} is the only rung besides the identity; to tell severities apart"
+            f" takes {least} or more"
+        )
+    listener = recognise(as_encoder(encoder), study)
+    moved = []
+    for rung in progress(rungs, len(rungs), f"{listener.encoder.name}: {_way(rungs)}", "rung"):
+        embedded = embed(listener, render(question(study, rung)))
+        moved.append(embedded.queries - embedded.originals)
+    return _Displaced(rungs, np.stack(moved), embedded)
+
+
+def _rungs(family: Ladders, sample_rate: int, steps: int) -> tuple[Transform, ...]:
+    """Return evenly spaced rungs of each direction, without the identity, by severity."""
+    ends: Sequence[type[Transform] | Transform]
+    ends = family if isinstance(family, list | tuple) else [family]  # type: ignore[list-item]
+    if len({end if isinstance(end, type) else type(end) for end in ends}) != 1:
+        raise MagnitudeError(
+            f"{family!r} is of no one family: pass a class such as PitchShift, or transformations"
+            " of one, such as (PitchShift(-2), PitchShift(2))"
+        )
+    found: dict[float, Transform] = {}
+    for end in ends:
+        for way in ladder(end, sample_rate).values():
+            beyond = [rung for rung in way if not isinstance(rung, Identity)]
+            places = np.linspace(0, len(beyond), min(steps, len(beyond)) + 1)[1:].round() - 1
+            chosen = (beyond[int(place)] for place in places)
+            found |= {float(rung.severity or 0.0): rung for rung in chosen}
+    return tuple(found[severity] for severity in sorted(found))
+
+
+def _way(rungs: Sequence[Transform]) -> str:
+    first, last = rungs[0], rungs[-1]
+    if (first.severity or 0.0) < 0.0 < (last.severity or 0.0):
+        return f"from {first.name} to {last.name}"
+    gravest = last if (last.severity or 0.0) > 0.0 else first
+    return f"up to {gravest.name}"
+
+
+def _measurement(
+    measure: str, moved: _Displaced, of_clips: Matrix, *, chance: float
+) -> Measurement:
+    study = moved.study
+    details = facts_of(moved.last.rendered, moved.last)
+    # Of the way there, not of its end: no point of a curve over magnitudes.
+    details["transform"]["name"] = details["transform"]["asked"] = _way(moved.rungs)
+    details["transform"]["magnitude"] = None
+    details["identity"]["transform"] = _way(moved.rungs)
+    details["identity"]["rungs"] = [rung.name for rung in moved.rungs]
+    details["chance"] = chance
+    details["per_clip"] = of_clips.tolist()
+    ids = study.corpus.ids
+    details["misfits"] = [
+        {"id": ids[i], "value": float(of_clips[i])}
+        for i in np.argsort(of_clips, kind="stable")[:WORST]
+    ]
+    value, ci = mean_over_clips(study, of_clips)
+    watch = moved.last.rendered.question.watch
+    return Measurement(measure, value, ci, len(ids), (), (), details, watch.seconds)
+
+
+def _judge(
+    assertion: str, measure: Callable[[], Measurement], required: Requirement, confident: bool
+) -> Measurement:
+    __tracebackhide__ = True
+    with recording.errors_recorded(assertion, required.low):
+        measurement = measure()
+        outcome = required.outcome(measurement, confident=confident)
+        if confident and outcome == "holds" and measurement.details.get("p", 0.0) > LEVEL:
+            outcome = "undecided"
+        message = "" if outcome == "holds" else _failure_message(measurement, required, outcome)
+        record_verdict(Verdict(assertion, outcome, required.low, measurement.as_dict(), message))
+    if message:
+        raise AssertionError(message)
+    return measurement
+
+
+#: What a measure says, and what its clips are listed by.
+_SAID = {
+    "sensitivity": ("how much clips were transformed is not told", "least told clips", "R2"),
+    "equivariance": ("the same severity moves clips unlike", "clips least like others", "share"),
+}  # fmt: skip
+
+
+def _failure_message(
+    measurement: Measurement, required: Requirement, outcome: recording.Outcome
+) -> str:
+    details = measurement.details
+    said, title, column = _SAID[measurement.measure]
+    symbol = MEASURES[measurement.measure].symbol
+    interval = f"95 % CI [{measurement.ci[0]:.3f}, {measurement.ci[1]:.3f}]"
+    bound = required.at_issue(measurement)
+    if outcome == "fails":
+        compared = f"{required.missed_by(measurement.value)} ({interval}, n = {measurement.n})"
+    elif measurement.ci[0] >= bound:
+        compared = (
+            f"({interval}), but permuted severities reach that with p = {details['p']:.3f}: too few"
+            f" clips (n = {measurement.n}) to tell"
+        )
+    else:
+        compared = f"but its {interval} holds {bound:g}: {too_few_clips(measurement, bound)}"
+    width = max(len(clip["id"]) for clip in details["misfits"])
+    p = f", permuted severities p = {details['p']:.3f}" if "p" in details else ""
+    return "\n".join(
+        [
+            f"{details['encoder']['name']}: {said}: {symbol} = {measurement.value:.3f} {compared},"
+            f" {details['transform']['name']}",
+            "",
+            f"  chance     {details['chance']:.3f}{p}",
+            f"  rungs      {', '.join(details['identity']['rungs'])}",
+            f"  corpus     {details['corpus']['name']}: {details['corpus']['clips']} clips",
+            *(f"  assumed    {assumption}" for assumption in details["encoder"]["assumed"]),
+            "",
+            f"{title}:",
+            f"  {'clip':<{width}}  {column:>6}",
+            *(f"  {clip['id']:<{width}}  {clip['value']:>6.2f}" for clip in details["misfits"]),
+            "",
+            "redo:    " + (recording.reproduction() or "the same call with seed="
+                           f"{details['identity']['seed']}"),
+        ]
+    )  # fmt: skip

@@ -1,0 +1,163 @@
+"""Requirements of a file as tests: what is collected, what they say, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_nnrel import SettingError
+from pytest_nnrel.plugin.requirements import read_requirements
+
+_CONFTEST = """
+    import pytest
+    from encoders import Positions
+
+    @pytest.fixture(scope="session")
+    def lossy(nnrel_corpus):
+        return Positions(nnrel_corpus, lost=(2, 5), name="lossy")
+"""
+_FILE = """\
+encoder = "lossy"
+distance = "euclidean"
+
+[[require]]
+transform = "PinkNoise(snr_db=40)"
+min = 0.7
+
+[[require]]
+transform = "PinkNoise(snr_db=40)"
+max = 0.7
+
+[[require]]
+encoder = "encoders:spectrum"
+transform = "PinkNoise(snr_db=40)"
+between = [0.2, 1.0]
+clips = 6
+"""
+_HOLDS = "within[lossy-PinkNoise(snr_db=40)-min=0.7-distance=euclidean]"
+_FAILS = "within[lossy-PinkNoise(snr_db=40)-max=0.7-distance=euclidean]"
+_MARKED = (
+    "within[encoders:spectrum-PinkNoise(snr_db=40)-between=(0.2, 1.0)-distance=euclidean-clips=6]"
+)
+
+
+def test_each_requirement_is_a_test(inner, mode):
+    inner.write(conftest=_CONFTEST)
+    (inner.path / "needs.toml").write_text(_FILE)
+    run = inner.run("--nnrel-requirements=needs.toml", mode=mode, strict=False)
+    run.result.assert_outcomes(passed=2, failed=1)
+    assert set(run.tests()) == {_HOLDS, _FAILS, _MARKED}
+    assert run.verdict_of(_FAILS)["maximum"] == 0.7
+    assert run.measurement_of(_MARKED)["n"] == 6
+    failure = run.failure_of(_FAILS)
+    assert "E       lossy: C_W = 0.750 > 0.7 under PinkNoise(snr_db=40)" in failure
+    assert "needs.toml:8: AssertionError" in failure
+    assert ".py" not in failure  # nothing of this package's or pytest's code
+    if mode == "plain":
+        redo = run.command_of(_FAILS, "redo")
+        again = inner.execute(*redo, f"--nnrel-corpus={inner._clips}")
+        assert "1 failed" in again.stdout
+        assert "passed" not in again.stdout
+
+
+def test_in_the_ini_file_it_is_of_whole_runs(inner):
+    inner.write(conftest=_CONFTEST, test_other="def test_other(): pass")
+    (inner.path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nnnrel_requirements = "pyproject.toml"\n'
+        '[tool.nnrel.requirements]\nencoder = "lossy"\n'
+        '[[tool.nnrel.requirements.require]]\ntransform = "PinkNoise(40)"\nmin = 0.7\n'
+    )
+    whole = inner.execute("pytest", "--collect-only", "-q")
+    assert "pyproject.toml::within[lossy-PinkNoise(snr_db=40)-min=0.7]" in whole.stdout
+    assert "2 tests collected" in whole.stdout
+    assert (
+        "1 test collected"
+        in inner.execute("pytest", "--collect-only", "-q", "test_other.py").stdout
+    )
+
+
+def test_what_is_wrong_with_a_file_is_no_run(inner):
+    inner.write(test_other="def test_other(): pass")
+    (inner.path / "needs.toml").write_text('[[require]]\nencoder = "x"\nmin = 1\n')
+    run = inner.execute("pytest", "--nnrel-requirements=needs.toml")
+    assert "needs.toml:1: one of transform, grid, family is named, not none of them" in run.stdout
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    missing = inner.execute("pytest", "--nnrel-requirements=none.toml")
+    assert "nnrel requirements: there is no file" in missing.stderr
+    assert missing.returncode == pytest.ExitCode.USAGE_ERROR
+
+
+def read(folder, text, name="needs.toml"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return read_requirements(path)
+
+
+_HEAD = 'encoder = "e"\n[[require]]\n'
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ('transform = "PitchShft(2)"\nmin = 1', r"needs\.toml:3: no family is called 'PitchShft'"
+         r"; did you mean PitchShift"),
+        ('family = "pinknoise"\nmin = 1', "3: no family is called 'pinknoise'; did you mean Pink"),
+        ('grid = "quik"\nmin = 1', "3: no grid is called 'quik'; did you mean quick"),
+        ('transform = "MP3(64)"\n\nmim = 1', "5: within takes no 'mim'; did you mean min"),
+        ('transform = "MP3(64)"\nmin = 1.5', "4: min must lie between 0 and 1, not 1.5"),
+        ('transform = "MP3(64)"\nmin = 0.1\nmax = 0.2', "4: one of min, max and between is asked"),
+        ('transform = "MP3(64)"\nbetween = [0.2]', "4: between takes two values"),
+        ('transform = "MP3(64)"\nmeasure = "rho"\nmax = 0.2', "5: rho takes min, not max"),
+        ('transform = "MP3(64)"\nmeasure = "roh"\nmin = 0', "4: no measure is called 'roh'"),
+        ('transform = "MP3(999)"\nmin = 1', "3: .*999"),
+        ('transform = 3\nmin = 1', "3: transform is a name, not 3"),
+        ('transform = "MP3(64)"\ngrid = "quick"\nmin = 1', "4: one of transform, grid, family"),
+        ('grid = "quick"\nmeasure = "monotone"\nmin = 1', "3: a ladder is gone along, not a grid"),
+        ('transform = "MP3(64)"\nmin = 1\ndistance = "dtw"', "5: no latent distance is called"),
+        ('transform = "MP3(64)"\nmin = 1\nconfident = 1', "5: confident is true or false, not 1"),
+        ('transform = "MP3(64)"\nmin = 1\nclips = 1', r"5: .*clips=.* of 2 or more, not 1"),
+        ('family = "MP3"\nmeasure = "sensitive"\nmin = 1\nsteps = 0', "6: steps is a whole number"),
+        ('transform = "MP3(64)"\nmin = 1\nencoder = ""', "5: encoder is the name of a fixture"),
+        ('transform = "MP3(64)"\nmin = ', "4: no TOML"),
+        ('transform = "MP3(64)"\nmin = 1\n[[require]]\ntransform = "MP3(64)"\nmin = 1',
+         "5: .* is required in line 2 already"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_line(tmp_path, text, told):
+    with pytest.raises(SettingError, match=told):
+        read(tmp_path, _HEAD + text)
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path):
+    text = _HEAD + 'transform = "MP4(64)"\nmin = 2\n[[require]]\nfamily = "MP3"\n'
+    with pytest.raises(SettingError) as refused:
+        read(tmp_path, text)
+    assert [line.split(":")[1] for line in str(refused.value).splitlines()] == ["4", "3", "5"]
+
+
+@pytest.mark.parametrize("text", ["", "encoder = 'e'", "require = 3", "[require]\nmin = 1"])
+def test_a_file_without_requirements_is_told(tmp_path, text):
+    with pytest.raises(SettingError, match="no requirement; each is a table"):
+        read(tmp_path, text)
+    with pytest.raises(SettingError, match=r"\[\[tool\.nnrel\.requirements\.require\]\]"):
+        read(tmp_path, "[tool.other]\nx = 1", "pyproject.toml")
+
+
+def test_grids_and_families_are_a_requirement_for_each_condition(tmp_path):
+    found = read(tmp_path, _HEAD + 'grid = "imperceptible"\nmin = 1\n')
+    assert len(found) == 7
+    assert {required.line for required in found} == {2}
+    found = read(tmp_path, _HEAD + 'family = "MP3"\nmin = 1\n')
+    assert len(found) == 16  # of the paper's grid
+    (along,) = read(tmp_path, _HEAD + 'family = "MP3"\nmeasure = "monotone"\nmin = 1\n')
+    assert along.name == "monotone[e-MP3-min=1]"
+
+
+def test_defaults_are_of_those_that_take_them_and_give_way(tmp_path):
+    text = (
+        'encoder = "e"\nmin = 0.5\nconfident = true\ngrid = "quick"\n'
+        '[[require]]\ntransform = "MP3(64)"\nmax = 0.7\n'
+        '[[require]]\nfamily = "MP3"\nmeasure = "unbroken"\n'
+    )
+    first, second = read(tmp_path, text)
+    assert first.arguments == {"max": 0.7, "confident": True}
+    assert second.arguments == {"min": 0.5}
