@@ -32,7 +32,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 from cosmic_ray import plugins
 from cosmic_ray.commands import init
@@ -176,6 +175,8 @@ class Trials:
 
     def pytest_collection(self) -> None:
         """Give tests of properties fewer examples, and do not let them look for a simplest one."""
+        import hypothesis  # which imports the package: not before pytest rewrites its assertions
+
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
         hypothesis.settings.register_profile(
             "mutants", deadline=None, database=None, max_examples=25, phases=phases
