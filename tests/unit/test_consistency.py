@@ -264,9 +264,9 @@ def test_spaces_of_different_clips_are_refused():
 
 
 def test_the_plane_of_embeddings_is_that_in_which_they_are_spread_most():
-    """Spread by 9, 4 and 1 along three axes, of which the first points down."""
+    """Spread by 9, 4 and 1 along three axes."""
     corners = np.array([[-9.0, 0, 0], [9, 0, 0], [0, 4, 0], [0, -4, 0], [0, 0, 1], [0, 0, -1]])
-    plane = consistency.principal_plane(corners + [1.0, 2.0, 3.0])
+    plane = consistency.principal_plane(corners + np.array([1.0, 2.0, 3.0]))
     np.testing.assert_allclose(plane.centre, [1, 2, 3])
     np.testing.assert_allclose(plane.axes, [[1, 0, 0], [0, 1, 0]], atol=1e-12)
     np.testing.assert_allclose(plane.explained, [81 / 98, 16 / 98])

@@ -379,8 +379,8 @@ def test_reference_encoders_of_another_corpus_are_drawn_among_as_many_clips(
 def test_the_shipped_reference_encoders_are_drawn_among_40_clips():
     """Ranks of which the share of zeros is C_W, as it was measured on all 134 clips."""
     known = references.load_references(references.bundled_curves())
-    for curves in known.points.values():
-        for point in (point for points in curves.values() for point in points if point.ranks):
+    for of_family in known.points.values():
+        for point in (point for points in of_family.values() for point in points if point.ranks):
             assert sum(point.ranks.values()) == known.clips == 134
             assert point.value == pytest.approx(point.ranks.get(0, 0) / 134, abs=1e-6)
     among = known.of("PitchShift", 40)
