@@ -134,10 +134,15 @@ def results(chosen: argparse.Namespace) -> None:
 
 
 def ranks(_: argparse.Namespace) -> None:
-    """Measure the ranks of the first trials on the bundled clips, for curves among fewer clips."""
+    """Measure the ranks of the first trials on the bundled clips, for curves among fewer clips.
+
+    Encoders that have them since `results` are passed over, so that it can go on where it ended.
+    """
     plain = json.loads(CURVES.read_text(encoding="utf-8"))
     kinds = {kind.__name__: kind for kind in FAMILIES}
     for name, encoder in plain["encoders"].items():
+        if all("ranks" in point for point in encoder["points"]):
+            continue
         known = as_encoder(reference_models.load(name))
         for point in encoder["points"]:
             magnitude = point["magnitude"]

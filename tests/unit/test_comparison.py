@@ -155,6 +155,28 @@ def test_smallest_loss_is_the_least_that_makes_a_verdict():
     assert comparison.smallest_loss() == 5
 
 
+def test_a_level_that_one_loss_meets_takes_one(monkeypatch):
+    """At 5 % all sizes are above where the search for them begins; at one half they begin there."""
+    monkeypatch.setattr(comparison, "VERDICT_LEVEL", 0.5)
+    monkeypatch.setattr(comparison, "SIGNIFICANCE", 0.5)
+    assert comparison.smallest_loss() == 1
+    assert comparison.smallest_named_loss(1) == 1
+    monkeypatch.setattr(comparison, "VERDICT_LEVEL", 0.499)
+    assert comparison.smallest_loss() == 2
+
+
+@pytest.mark.parametrize("groups, exchanges", [(1, 2), (13, 2**13), (14, comparison.RESAMPLES + 1)])
+def test_all_exchanges_are_tried_where_there_are_no_more_than_would_be_drawn(groups, exchanges):
+    signs = comparison._signs(groups, np.random.default_rng(0))
+    assert signs.shape == (exchanges, groups)
+    assert (signs[0] == 1.0).all()  # what was seen is one of them
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    if exchanges == 2**groups:
+        assert len(np.unique(signs, axis=0)) == exchanges
+    else:
+        assert signs.mean() == pytest.approx(0.0, abs=0.02)
+
+
 @pytest.mark.parametrize("conditions, clips", [(1, 5), (2, 6), (94, 11)])
 def test_smallest_named_loss_is_the_least_that_is_significant(conditions, clips):
     assert comparison.smallest_named_loss(conditions) == clips
@@ -164,5 +186,6 @@ def test_smallest_named_loss_is_the_least_that_is_significant(conditions, clips)
 
 def test_smallest_drop_in_words():
     assert comparison.describe_drop(134, 134) == "3.7% (5 clips)"
+    assert comparison.describe_drop(1000, len(range(1000))) == "0.5% (5 clips)"
     assert comparison.describe_drop(300, 100) == "5.0% (5 groups of clips)"
     assert comparison.describe_drop(400, 4) == "none (it takes 5)"

@@ -261,3 +261,30 @@ def test_matrices_that_carry_no_verdict_are_refused(distances, error, message):
 def test_spaces_of_different_clips_are_refused():
     with pytest.raises(DistanceError, match="different clips"):
         agreements(np.zeros((2, 2)), np.zeros((3, 3)))
+
+
+def test_the_plane_of_embeddings_is_that_in_which_they_are_spread_most():
+    """Spread by 9, 4 and 1 along three axes."""
+    corners = np.array([[-9.0, 0, 0], [9, 0, 0], [0, 4, 0], [0, -4, 0], [0, 0, 1], [0, 0, -1]])
+    plane = consistency.principal_plane(corners + np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(plane.centre, [1, 2, 3])
+    np.testing.assert_allclose(plane.axes, [[1, 0, 0], [0, 1, 0]], atol=1e-12)
+    np.testing.assert_allclose(plane.explained, [81 / 98, 16 / 98])
+    np.testing.assert_allclose(plane.place(np.array([[4.0, 0, 8]])), [[3, -2]], atol=1e-12)
+
+
+def test_embeddings_that_are_all_alike_or_one_dimensional_have_a_plane():
+    alike = consistency.principal_plane(np.ones((4, 3)))
+    assert alike.explained.tolist() == [0.0, 0.0]
+    line = consistency.principal_plane(np.array([[0.0], [2.0], [4.0]]))
+    assert line.explained.tolist() == [1.0]
+    assert line.place(np.array([[3.0]])).tolist() == [[1.0, 0.0]]
+
+
+def test_rho_of_severity_and_distance_is_spearmans():
+    rising, falling, back = [1.0, 2.0, 3.0, 9.0], [9.0, 3.0, 2.0, 1.0], [0.0, 2.0, 5.0, 1.0]
+    alike, infinite = [1.0] * 4, [0.0, 1.0, 2.0, np.inf]
+    found = consistency.monotonicity(np.array([rising, falling, back, alike, infinite]).T)
+    np.testing.assert_allclose(found, [1.0, -1.0, 0.4, 0.0, 0.0], atol=1e-12)
+    three = consistency.monotonicity(np.array([[1.0], [1.0], [2.0]]))
+    assert three == pytest.approx([0.75**0.5])  # two ranks of three are tied

@@ -51,6 +51,11 @@ def test_clips_without_groups_are_worth_themselves():
     assert intervals.proportion_interval(outcomes, alone) == expected
 
 
+def test_many_clips_without_groups_are_worth_themselves():
+    alone = [str(i) for i in range(301)]
+    assert intervals.effective_clips(np.arange(301) < 200, alone) == 301
+
+
 def test_groups_whose_clips_fare_alike_are_worth_a_clip_each():
     # 20 groups of five clips, half of which fail whole.
     outcomes = np.repeat([True, False] * 10, 5)
@@ -124,11 +129,18 @@ def test_it_covers_what_it_says_where_clips_of_a_track_fare_alike():
         (0.5, (0.4, 0.7), 0.6, 400),  # the side that the minimum is on
         (0.5, (0.4, 0.6), 0.5, None),
         (0.5, (0.4, 0.6), 0.5001, None),
+        (0.5, (0.25, 0.6), 0.5 - 2**-10, None),  # more than may be asked for
+        (0.0, (-0.25, 0.5), -0.0625, 1600),  # on either side of nothing
+        (0.0, (-0.5, 0.25), 0.0625, 1600),
+        (0.5, (0.25, 1.0), 0.484375, 25_600),
     ],
 )
 def test_clips_that_would_narrow_an_interval(value, ci, minimum, expected):
     found = intervals.clips_to_narrow(value, ci, minimum, 100, limit=100_000)
     assert found == expected
+    if expected:
+        assert intervals.clips_to_narrow(value, ci, minimum, 100, limit=expected) == expected
+        assert intervals.clips_to_narrow(value, ci, minimum, 100, limit=expected - 1) is None
 
 
 def test_bootstrap_of_a_proportion_draws_whole_groups():
@@ -158,6 +170,13 @@ def test_clips_to_decide_is_the_first_number_that_decides(share, minimum):
     low, high = intervals.wilson_interval(round(share * needed) / needed, needed)
     assert low >= minimum or high < minimum
     assert needed < 10_000
+
+
+def test_an_end_of_the_interval_at_the_minimum_decides_below_and_not_above():
+    """What reaches the minimum holds: at 50 clips the lower end does, and so does the upper."""
+    lower, upper = intervals.wilson_interval(1.0, 50)[0], intervals.wilson_interval(0.0, 50)[1]
+    assert intervals.clips_to_decide(1.0, lower) == 50
+    assert intervals.clips_to_decide(0.0, upper) == 51
 
 
 def test_no_number_of_clips_decides_a_value_at_the_minimum():

@@ -30,7 +30,8 @@ from pytest_nnrel import (
     recording,
     within_consistency,
 )
-from pytest_nnrel.assertions import failure_message
+from pytest_nnrel.assertions import failure_message, outcome_of
+from pytest_nnrel.audit import Audit, NearTwins
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import Verdict, record_verdict
@@ -386,6 +387,24 @@ def test_reference_encoders_of_another_corpus_are_drawn_among_as_many_clips(
     assert f"measured on 30 clips of bundled, and are drawn as they are among {n}" in text
 
 
+def test_the_shipped_reference_encoders_are_drawn_among_40_clips():
+    """Ranks of which the share of zeros is C_W, as it was measured on all 134 clips."""
+    known = references.load_references(references.bundled_curves())
+    for of_family in known.points.values():
+        for point in (point for points in of_family.values() for point in points if point.ranks):
+            assert sum(point.ranks.values()) == known.clips == 134
+            assert point.value == pytest.approx(point.ranks.get(0, 0) / 134, abs=1e-6)
+    among = known.of("PitchShift", 40)
+    assert {"MFCC", "AT: auto-tagging", "IR: instrument recognition"} <= among.keys()
+    for label, points in among.items():
+        of_all = {point.magnitude: point for point in known.points["PitchShift"][label]}
+        assert len(points) == 20
+        for point in points:  # fewer clips are easier
+            assert of_all[point.magnitude].value <= point.value
+            assert point.low <= point.value <= point.high
+    assert "drawn as they are among 40 of these" in known.note("another corpus", 40)
+
+
 def test_reference_encoders_among_fewer_clips_than_here_say_so(results, corpus, tmp_path):
     other = {"name": "other", "n": len(corpus) - 1, "fingerprint": "0"}
     known = references.load_references(
@@ -594,6 +613,26 @@ def test_maps_show_the_mildest_of_each_family(results):
     figures = Page(render_page(mapped)).find("figure", class_="map")
     assert len(figures) == len(maps)
     assert "70 % of the originals' variance" in figures[0].text
+
+
+def test_what_is_odd_in_a_corpus_stands_on_the_page_to_the_letter(results):
+    odd = Audit(
+        "<mine>", 4, (NearTwins("a & b", "c", 1.5, 2.25),), 0.75, 1.0,
+        silent={"c": 0.5}, clipped={"a & b": 0.0125}, offset={"d": 0.25}, cut_off={"d": 8000.0},
+    )  # fmt: skip
+    page = Page(render_page({**results, "audits": {"cafe": odd.as_dict()}}))
+    (shown,) = page.find("pre", role="group", **{"aria-label": "Audit"})
+    assert shown.text == "\n".join(odd.lines())
+    assert "a & b and c: 1.5 apart, moved by 2.25" in shown.text
+    assert "they cost C_W of the audio 0.250" in shown.text
+    assert "corpus <mine>: 4 clips" in shown.text
+    for line in ("c: 50% of it", "a & b: 1.25% of samples", "d: 0.25 of the root", "d: 8,000 Hz"):
+        assert line in shown.text
+
+
+def test_a_page_without_an_audit_has_no_place_for_it(results):
+    page = Page(render_page({**results, "audits": {}}))
+    assert not page.find("h2", id="audit")
 
 
 def test_collector_keeps_the_mildest_maps_only(results):

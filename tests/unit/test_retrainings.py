@@ -229,6 +229,21 @@ def test_more_conditions_than_are_asked_for_do_no_harm():
 # -- what is refused
 
 
+@pytest.mark.parametrize("conditions, more", [(8, None), (9, "1 more"), (11, "3 more")])
+def test_the_first_eight_conditions_that_fell_are_named_and_the_others_counted(conditions, more):
+    noises = [f"PinkNoise(snr_db={i})" for i in range(conditions)]
+    before = [
+        Training.of([entry({k}, noise, fingerprint=f"old {k}") for noise in noises])
+        for k in range(3)
+    ]
+    after = [Training.of([entry(range(6), noise, fingerprint="new") for noise in noises])]
+    lines = judge(before, after, CLIPS).lines()
+    assert sum(" C_W euclidean: 0.917 -> 0.500" in line for line in lines) == 8
+    assert [line for line in lines if "more conditions" in line] == (
+        [f"  and {more} conditions that fell"] if more else []
+    )
+
+
 def test_a_training_is_added_once():
     known = records(training(0))
     with pytest.raises(BaselineError, match=r"training training-00 of mine .* already; a training"):
