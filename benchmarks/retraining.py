@@ -34,7 +34,7 @@ STORED = Path(__file__).parent / "retraining"
 #: Trainings of a recipe; of it for a third as long; and of what else it is made worse by.
 SEEDS, SHORT_SEEDS, WORSE_SEEDS = 40, 20, 12
 #: What each recipe is trained by, see `recipes`: names are repeated here, as that needs torch.
-RECIPES = ("tracks", "contrast", "reconstruct")
+RECIPES = ("tracks", "contrast", "reconstruct", "mask")
 WORSE = ("a third as long", "a quarter of the clips", "a quarter as wide", "no logarithm")
 #: The variant that the bars are set for.
 SHORT = WORSE[0]
