@@ -55,7 +55,7 @@ def test_the_drop_is_its_slow_twins(sides, data):
     assert found.spread == pytest.approx(variance**0.5)
     assert found.p == pytest.approx(p)
     assert found.smallest_drop > error
-    assert (found.verdict == "worse") == (p <= trainings.VERDICT_LEVEL)
+    assert (found.verdict == "worse") == (p <= trainings.SIGNIFICANCE)
 
 
 @given(both_sides())
@@ -111,9 +111,11 @@ def test_the_smallest_drop_is_where_the_verdict_turns(sides):
     found = compare_trainings(*sides)
     assert found.interval[0] < found.drop < found.interval[1]
     assert (found.drop >= found.smallest_drop) == (found.verdict == "worse")
+    assert (found.verdict == "worse") == (found.p <= trainings.SIGNIFICANCE)
+    assert (found.interval[0] >= 0) == (found.p <= (1 - trainings.CONFIDENCE) / 2)
     for condition in found.conditions:
         assert condition.p <= condition.adjusted
-        significant = condition.p <= trainings.VERDICT_LEVEL
+        significant = condition.p <= trainings.SIGNIFICANCE
         assert (condition.drop >= condition.smallest_drop) == significant
 
 
@@ -182,7 +184,7 @@ def test_one_training_before_is_undecided_unless_the_drop_is_beyond_all_referenc
     assert found.smallest_drop == known.largest_drop
     after[:, :, : int(100 * known.largest_drop) + 1] = False
     assert compare_trainings(before, after).verdict == "worse"
-    assert compare_trainings(before, after).p <= trainings.VERDICT_LEVEL
+    assert compare_trainings(before, after).p <= trainings.SIGNIFICANCE
 
 
 # -- bad input
