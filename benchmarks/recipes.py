@@ -37,7 +37,7 @@ class Recipe:
 
     Attributes
     ----------
-    task : {"tracks", "contrast", "reconstruct"}
+    task : {"tracks", "contrast", "reconstruct", "mask"}
     epochs : int
     width : int
         Channels of the first layer; the others follow.
@@ -58,6 +58,7 @@ RECIPES: dict[str, Recipe] = {
     "tracks": Recipe("tracks", 15, 16),
     "contrast": Recipe("contrast", 12, 96),
     "reconstruct": Recipe("reconstruct", 12, 16),
+    "mask": Recipe("mask", 12, 96),
 }
 #: What each recipe is made worse by.
 WORSE: dict[str, Callable[[Recipe], Recipe]] = {
@@ -169,8 +170,43 @@ class Reconstruct(nn.Module):
         return self.bottleneck(self.blocks(bands[:, None]).flatten(1))
 
 
+class Mask(nn.Module):
+    """A transformer over pieces of time, then their mean: ``float[n, width]``."""
+
+    #: Frames of a piece, and pieces of what an encoder hears.
+    frames = 4
+    pieces = FRAMES // frames
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.size = width
+        self.into = nn.Conv1d(MELS, width, self.frames, stride=self.frames)
+        self.places = nn.Parameter(0.02 * torch.randn(self.pieces, width))
+        self.hidden = nn.Parameter(0.02 * torch.randn(width))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, 4, 2 * width, dropout=0.0, activation="gelu", batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(2)
+        )  # fmt: skip
+
+    def forward(self, bands: Tensor) -> Tensor:
+        return self.states(bands).mean(dim=1)
+
+    def states(self, bands: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return ``float[n, pieces, width]``, of pieces that are not ``hidden[n, pieces]``."""
+        pieces = self.into(bands).transpose(1, 2)
+        if hidden is not None:
+            pieces = torch.where(hidden[..., None], self.hidden, pieces)
+        pieces = pieces + self.places
+        for layer in self.layers:
+            pieces = layer(pieces)
+        return pieces
+
+
 _NETWORKS: dict[str, Callable[[int], nn.Module]] = {
-    "tracks": Tracks, "contrast": Contrast, "reconstruct": Reconstruct
+    "tracks": Tracks, "contrast": Contrast, "reconstruct": Reconstruct, "mask": Mask
 }  # fmt: skip
 
 
@@ -294,6 +330,24 @@ class _ReconstructLoss(nn.Module):
         return functional.mse_loss(self.head(self.encoder.embed(cropped)), target)
 
 
+class _MaskLoss(nn.Module):
+    """Squared error of the half of the pieces that are hidden (MAE, He et al. 2022)."""
+
+    def __init__(self, encoder: Encoder, tracks: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.network.size, MELS * Mask.frames)
+
+    def forward(self, scaled: Tensor, tracks: Tensor) -> Tensor:
+        bands = (_crop(scaled) - self.encoder.mean) / self.encoder.std
+        hidden = torch.rand(len(bands), Mask.pieces) < 0.5
+        predicted = self.head(self.encoder.network.states(bands, hidden))
+        pieces = bands[..., : Mask.pieces * Mask.frames].unflatten(2, (Mask.pieces, Mask.frames))
+        target = pieces.transpose(1, 2).flatten(2)
+        return functional.mse_loss(predicted[hidden], target[hidden])
+
+
 _LOSSES: dict[str, Callable[[Encoder, int], nn.Module]] = {
-    "tracks": _TracksLoss, "contrast": _ContrastLoss, "reconstruct": _ReconstructLoss
+    "tracks": _TracksLoss, "contrast": _ContrastLoss, "reconstruct": _ReconstructLoss,
+    "mask": _MaskLoss,
 }  # fmt: skip

@@ -138,7 +138,7 @@ def resampled_rho(audio, latent, drawn, pairs="all"):
 
 
 def training_drop(before, after, groups, ratio, degrees):
-    """Drop of mean C_W, its variance shrunk towards independent moves, standard error, p.
+    """Drop of mean C_W, its variance shrunk towards independent flips, standard error, p.
 
     Outcomes are nested lists [training][condition][clip]; two trainings before at least.
     """
@@ -160,10 +160,6 @@ def training_drop(before, after, groups, ratio, degrees):
     def mean_c_w(training):
         return mean(mean(condition) for condition in training)
 
-    moves = (
-        sum(variance(lambda training, c=c: mean(training[c])) for c in range(conditions))
-        / conditions**2
-    )
     flips = sum(
         variance(
             lambda training, group=group: sum(
@@ -176,7 +172,7 @@ def training_drop(before, after, groups, ratio, degrees):
         for group in sorted(set(groups))
     )
     own = len(before) + len(after) - 2
-    unit = max(moves + flips, (1 / conditions / clips) ** 2)
+    unit = max(flips, (1 / conditions / clips) ** 2)
     shrunk = (degrees * ratio * unit + own * variance(mean_c_w)) / (degrees + own)
     error = math.sqrt(shrunk * (1 / len(before) + 1 / len(after)))
     drop = mean(map(mean_c_w, before)) - mean(map(mean_c_w, after))

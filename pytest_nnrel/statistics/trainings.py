@@ -16,11 +16,13 @@ training is better than another), to a condition, to a clip (it flips here and n
 is in the variance of C_W between trainings, and that is what a drop is judged by.
 
 Few trainings tell little of it: of three, the variance has two degrees of freedom. So it is shrunk
-(a moderated t, Smyth 2004) towards what is known of it otherwise: the variance that mean C_W would
-have if conditions moved on their own, plus that if clips, or groups of them, flipped on their own.
-Both are seen in the same trainings, at many more degrees of freedom. Seeds do more than that, as
-what is good for one clip or condition is good for others: how many times more, and how sure that
-is, was taken from recipes that were trained many times (``data/trainings.json``).
+(a moderated t, Smyth 2004) towards what is known of it otherwise: the variance that C_W would have
+if clips, or groups of them, flipped on their own. That is seen in the same trainings, at many more
+degrees of freedom. Seeds do more than that, as what is good for one clip is good for others: how
+many times more was taken from recipes that were trained many times (``data/trainings.json``).
+
+All conditions count alike. To weight them by how far each can move, sqrt(C_W (1 - C_W)), finds no
+more than chance explains (``benchmarks/README.md``), and the drop would not be that of mean C_W.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from pytest_nnrel.errors import BaselineError
-from pytest_nnrel.statistics.comparison import SIGNIFICANCE, VERDICT_LEVEL, holm
+from pytest_nnrel.statistics.comparison import SIGNIFICANCE, holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +61,8 @@ class Prior:
     Attributes
     ----------
     ratio : float
-        Variance of C_W between trainings, in units of what it would be if clips and conditions
-        moved on their own.
+        Variance of C_W between trainings, in units of what it would be if clips flipped on their
+        own.
     degrees : float
         Degrees of freedom that this is worth.
     """
@@ -204,19 +206,16 @@ def compare_trainings(
     was, now = _validated(before, after)
     member = _members(groups, was.shape[2])
     known = reference()
-    in_each = _Drops.of(
-        was.mean(axis=2), now.mean(axis=2), _flip_variances(was, now, member), known.condition
-    )
+    in_each = Drops.of(was, now, member, known.condition)
     alone = len(was) < FEWEST
-    means = was.mean(axis=(1, 2)), now.mean(axis=(1, 2))
     if alone:
-        overall = _Drops.of_reference(*means, known)
+        overall = Drops.of_reference(was.mean(axis=(1, 2)), now.mean(axis=(1, 2)), known)
         smallest = known.largest_drop
         worse = bool(overall.drop > smallest)
     else:
-        overall = _Drops.of(*means, _own_variance(was, now, member), known.mean)
+        overall = Drops.of_mean(was, now, member, known.mean)
         smallest = float(overall.smallest)
-        worse = bool(overall.p <= VERDICT_LEVEL)
+        worse = bool(overall.p <= SIGNIFICANCE)
     low, high = overall.interval
     return TrainingComparison(
         verdict="worse" if worse else "undecided" if alone else "no worse",
@@ -303,26 +302,13 @@ def _variance(before: Matrix, after: Matrix) -> Matrix:
     return np.asarray(squares / sum(len(side) - 1 for side in sides))
 
 
-def _flip_variances(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -> Matrix:
-    """Return the variance of C_W if groups of clips flipped on their own, float64[conditions].
+def _flip_variance(before: Matrix, after: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
+    """Return the variance of C_W if groups of clips flipped on their own, float64[...].
 
-    A training moves a condition by a clip at least, seen or not.
+    Of outcomes, or their means over conditions, float64[trainings, ..., n].
     """
-    n = before.shape[2]
-    flips = _variance(*(_of_groups(side.astype(float), member) for side in (before, after)))
-    return np.asarray(np.maximum(flips.sum(axis=-1), 1.0) / n**2)
-
-
-def _own_variance(before: Flags, after: Flags, member: npt.NDArray[np.intp]) -> float:
-    """Return the variance of mean C_W if conditions, and groups of clips, moved on their own.
-
-    A training moves it by an outcome at least: flips in one group may cancel each other.
-    """
-    _, conditions, n = before.shape
-    moves = _variance(before.mean(axis=2), after.mean(axis=2))
-    flips = _variance(*(_of_groups(side.mean(axis=1), member) for side in (before, after)))
-    own = float(moves.sum() / conditions**2 + flips.sum() / n**2)
-    return max(own, float(conditions * n) ** -2)
+    flips = _variance(*(_of_groups(side, member) for side in (before, after)))
+    return np.asarray(flips.sum(axis=-1) / before.shape[-1] ** 2)
 
 
 def variance_ratio(outcomes: Flags, of: Literal["mean", "condition"]) -> float:
@@ -335,12 +321,9 @@ def variance_ratio(outcomes: Flags, of: Literal["mean", "condition"]) -> float:
     of : {"mean", "condition"}
         Of mean C_W over conditions, or of C_W in conditions, over all of them.
     """
-    member = np.arange(outcomes.shape[2])
-    if of == "mean":
-        unit = _own_variance(outcomes, outcomes[:1], member)
-        return float(outcomes.mean(axis=(1, 2)).var(ddof=1)) / unit
-    unit = float(_flip_variances(outcomes, outcomes[:1], member).sum())
-    return float(outcomes.mean(axis=2).var(axis=0, ddof=1).sum()) / unit
+    found = outcomes.mean(axis=1) if of == "mean" else outcomes.astype(float)
+    unit = _flip_variance(found, found[:1], np.arange(outcomes.shape[2]))
+    return float(found.mean(axis=-1).var(axis=0, ddof=1).sum() / unit.sum())
 
 
 def _of_groups(outcomes: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
@@ -351,7 +334,7 @@ def _of_groups(outcomes: Matrix, member: npt.NDArray[np.intp]) -> Matrix:
 
 
 @dataclass(frozen=True)
-class _Drops:
+class Drops:
     """Drops of one mean or several, and what they are judged by.
 
     Attributes
@@ -373,7 +356,34 @@ class _Drops:
     degrees: float
 
     @classmethod
-    def of(cls, before: Matrix, after: Matrix, unit: Matrix | float, prior: Prior) -> _Drops:
+    def of(cls, before: Flags, after: Flags, member: npt.NDArray[np.intp], prior: Prior) -> Drops:
+        """Return drops in each condition.
+
+        Parameters
+        ----------
+        before, after : bool[k, conditions, n], bool[m, conditions, n]
+        member : int[n]
+            Group of each clip.
+        prior : Prior
+        """
+        was, now = before.astype(float), after.astype(float)
+        # A training moves a condition by a clip at least, seen or not.
+        unit = np.maximum(_flip_variance(was, now, member), before.shape[2] ** -2.0)
+        return cls._shrunk(was.mean(axis=2), now.mean(axis=2), unit, prior)
+
+    @classmethod
+    def of_mean(
+        cls, before: Flags, after: Flags, member: npt.NDArray[np.intp], prior: Prior
+    ) -> Drops:
+        """Return the drop of the mean over conditions, see `of`."""
+        was, now = before.mean(axis=1), after.mean(axis=1)
+        # By an outcome at least: flips in one clip, or group, may cancel each other.
+        least = float(before[0].size) ** -2
+        unit = np.maximum(_flip_variance(was, now, member), least)
+        return cls._shrunk(was.mean(axis=1), now.mean(axis=1), unit, prior)
+
+    @classmethod
+    def _shrunk(cls, before: Matrix, after: Matrix, unit: Matrix, prior: Prior) -> Drops:
         """Return drops from [k, ...] to [m, ...], their variance shrunk towards the prior's."""
         own = len(before) + len(after) - 2
         squares = sum(np.sum((side - side.mean(axis=0)) ** 2, axis=0) for side in (before, after))
@@ -383,7 +393,7 @@ class _Drops:
         return cls(before.mean(axis=0), after.mean(axis=0), variance, error, degrees)
 
     @classmethod
-    def of_reference(cls, before: Matrix, after: Matrix, known: Reference) -> _Drops:
+    def of_reference(cls, before: Matrix, after: Matrix, known: Reference) -> Drops:
         """Return the drop, judged by what seeds do to the reference encoders."""
         variance = np.asarray(known.spread**2)
         error = np.sqrt(variance * (1 / len(before) + 1 / len(after)))
@@ -408,7 +418,7 @@ class _Drops:
     @property
     def smallest(self) -> Matrix:
         """Smallest drops that are significant."""
-        return self._quantile(VERDICT_LEVEL)
+        return self._quantile(SIGNIFICANCE)
 
     def _quantile(self, level: float) -> Matrix:
         from scipy.stats import t
