@@ -314,7 +314,7 @@ def test_a_missing_tool_is_named_when_the_recipe_is_asked_for_too(monkeypatch, t
 
 
 def _without_library(tmp_path, library):
-    """Build a pedalboard that needs a library of the system that is nowhere; skip if it needs none."""
+    """Build a pedalboard that lacks a library of the system; skip where the wheel needs none."""
     package = importlib.util.find_spec("pedalboard").submodule_search_locations[0]
     native = Path(importlib.util.find_spec("pedalboard_native").origin)
     needed, absent = f"\0{library}.so.1\0".encode(), f"\0{library}.so.9\0".encode()
