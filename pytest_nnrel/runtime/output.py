@@ -11,7 +11,7 @@ class PatientOutput(TextIOBase):
     """Standard output, whose reader, such as ``head``, may leave early.
 
     What is printed later is then lost, and nothing else: the command is carried out to its end,
-    and its exit code stands.
+    and its exit code stands. Closing it flushes the stream, which is others' to close.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -29,10 +29,6 @@ class PatientOutput(TextIOBase):
             self._stream.flush()
         except BrokenPipeError:
             self._silence()
-
-    def close(self) -> None:
-        # The stream itself is others' to close.
-        self.flush()
 
     def isatty(self) -> bool:
         return self._stream.isatty()

@@ -16,6 +16,7 @@ from pytest_nnrel.errors import EngineError, MagnitudeError
 from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.ladders import even_steps
+from pytest_nnrel.transforms.loading import load_pedalboard
 from pytest_nnrel.transforms.protocol import Transform
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class PitchShift(_Stretch):
     ------
     MagnitudeError
         For other values.
+    EngineError
+        When applied where the engine cannot be loaded.
     """
 
     semitones: float
@@ -102,6 +105,8 @@ class TempoShift(_Stretch):
     ------
     MagnitudeError
         For other values.
+    EngineError
+        When applied where the engine cannot be loaded.
     """
 
     rate: float
@@ -156,8 +161,8 @@ def _by_pedalboard(
     samples: Samples, sample_rate: int, semitones: float, rate: float
 ) -> tuple[Samples, Checks]:
     import numpy as np
-    from pedalboard import time_stretch
 
+    time_stretch = load_pedalboard().time_stretch
     # The command line tool reads and writes 16-bit files. With the same rounding this equals
     # pyrubberband to one quantisation step, and without it R2 mistunes noiseless tones.
     pcm, scale = to_pcm16(samples)

@@ -353,6 +353,23 @@ def test_a_reader_that_leaves_early_changes_neither_deeds_nor_exit_code(inner, c
         assert len(list((inner.path / "nnrel-clips").iterdir())) == 2
 
 
+def test_what_is_printed_to_may_be_closed_before_a_command_is_forgotten(inner):
+    """As where a caller keeps the exception, and a test's captured output ends before it."""
+    script = (
+        "import io, sys\n"
+        "from pytest_nnrel.__main__ import main\n"
+        "sys.stdout = io.TextIOWrapper(io.BytesIO())\n"
+        "try: main(['schema', '--help'])\n"
+        "except SystemExit as error: kept = error\n"
+        "assert sys.stdout.buffer.getvalue().startswith(b'usage')\n"
+        "sys.stdout.close()\n"
+        "del kept\n"
+    )
+    # Only in this mode do Pythons before 3.13 tell of errors of finalizers.
+    done = inner.execute("python", "-X", "dev", "-c", script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "command", ["", "show", "render", "compare", "baseline", "cache", "schema"]
 )

@@ -30,7 +30,7 @@ from pytest_nnrel import (
     recording,
     within_consistency,
 )
-from pytest_nnrel.assertions import failure_message, outcome_of
+from pytest_nnrel.assertions import failure_message
 from pytest_nnrel.audit import Audit, NearTwins
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import Measurement

@@ -17,6 +17,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 
 import lameenc
 import numpy as np
@@ -310,6 +311,40 @@ def test_a_missing_tool_is_named_when_the_recipe_is_asked_for_too(monkeypatch, t
         check=True,
     )
     assert "rubberband-cli" in shown.stdout
+
+
+def _without_library(tmp_path, library):
+    """Build a pedalboard that lacks a library of the system; skip where the wheel needs none."""
+    package = importlib.util.find_spec("pedalboard").submodule_search_locations[0]
+    native = Path(importlib.util.find_spec("pedalboard_native").origin)
+    needed, absent = f"\0{library}.so.1\0".encode(), f"\0{library}.so.9\0".encode()
+    code = native.read_bytes()
+    if needed not in code:
+        pytest.skip(f"this wheel needs no {library}")
+    tmp_path.joinpath(native.name).write_bytes(code.replace(needed, absent))
+    for folder in (Path(package), native.parent / "pedalboard.libs"):
+        tmp_path.joinpath(folder.name).symlink_to(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the wheels of other systems bring all")
+@pytest.mark.parametrize("transform", ["PitchShift(2)", "TempoShift(1.1)", "DynamicRange(4)"])
+def test_a_library_that_pedalboard_lacks_is_named_with_what_to_install(tmp_path, transform):
+    _without_library(tmp_path, "libatomic")
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pytest_nnrel import Corpus, EngineError\n"
+        "from pytest_nnrel.transforms import parse_transform\n"
+        "try: parse_transform(sys.argv[2]).apply(Corpus.bundled()[0])\n"
+        "except EngineError as error: print(error)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script, tmp_path, transform],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "pedalboard cannot be imported: libatomic.so.9: cannot open" in shown
+    assert "install libatomic1" in shown
 
 
 def test_a_missing_pyrubberband_is_named_with_what_to_install(music, monkeypatch):

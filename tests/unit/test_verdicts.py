@@ -16,9 +16,10 @@ from pytest_nnrel import (
     between_consistency,
     within_consistency,
 )
-from pytest_nnrel.assertions import check_minimum, check_steps, outcome_of, too_few_clips
+from pytest_nnrel.assertions import too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
+from pytest_nnrel.requirement import Requirement, check_bound, check_steps
 from pytest_nnrel.statistics import intervals
 
 pytestmark = pytest.mark.usefixtures("stored")
@@ -43,8 +44,28 @@ def measurement(value, ci, n=100, *, outcomes=True, **details):
 )
 def test_three_outcomes_against_a_minimum_of_080(value, ci, by_value, by_interval):
     measured = measurement(value, ci)
-    assert outcome_of(measured, 0.8, confident=False) == by_value
-    assert outcome_of(measured, 0.8, confident=True) == by_interval
+    asked = Requirement(low=0.8)
+    assert asked.outcome(measured, confident=False) == by_value
+    assert asked.outcome(measured, confident=True) == by_interval
+
+
+@pytest.mark.parametrize(
+    "value, ci, by_value, by_interval",
+    [
+        (0.8, (0.7, 0.9), "holds", "undecided"),  # the maximum itself is little enough
+        (0.81, (0.7, 0.9), "fails", "undecided"),
+        (0.7, (0.6, 0.8), "holds", "holds"),
+        (0.7, (0.6, 0.81), "holds", "undecided"),
+        (0.9, (0.81, 1.0), "fails", "fails"),
+        (0.9, (0.8, 1.0), "fails", "undecided"),
+        (np.nan, (np.nan, np.nan), "fails", "undecided"),
+    ],
+)
+def test_three_outcomes_against_a_maximum_of_080(value, ci, by_value, by_interval):
+    measured = measurement(value, ci)
+    asked = Requirement(high=0.8)
+    assert asked.outcome(measured, confident=False) == by_value
+    assert asked.outcome(measured, confident=True) == by_interval
 
 
 def test_how_many_clips_would_decide():
@@ -64,19 +85,19 @@ def test_how_many_clips_would_decide():
 
 @pytest.mark.parametrize("minimum", [0, 0.0, 1, 1.0, np.float32(0.5)])
 def test_a_minimum_from_0_to_1_can_be_asked_for(minimum):
-    check_minimum(minimum, 0.0)
+    check_bound("min", minimum, 0.0)
 
 
 @pytest.mark.parametrize("minimum", [-1e-9, 1 + 1e-9, np.nan, True, False, "0.5", None])
 def test_other_minima_cannot(minimum):
     with pytest.raises(SettingError, match="min must lie between 0 and 1"):
-        check_minimum(minimum, 0.0)
+        check_bound("min", minimum, 0.0)
 
 
 def test_of_correlations_the_least_minimum_is_lower():
-    check_minimum(-1.0, -1.0)
+    check_bound("min", -1.0, -1.0)
     with pytest.raises(SettingError, match=r"between -1 and 1, not -1\.5"):
-        check_minimum(-1.5, -1.0)
+        check_bound("min", -1.5, -1.0)
 
 
 def test_steps_begin_at_the_least():

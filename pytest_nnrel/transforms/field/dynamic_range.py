@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_nnrel.runtime.versions import library_version
+from pytest_nnrel.transforms.loading import load_pedalboard
 from pytest_nnrel.transforms.protocol import Transform
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class DynamicRange(Transform):
     ------
     MagnitudeError
         For other values.
+    EngineError
+        When applied where pedalboard cannot be loaded.
     """
 
     ratio: float
@@ -52,14 +55,13 @@ class DynamicRange(Transform):
 
     def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         import numpy as np
-        from pedalboard import Compressor
 
         from pytest_nnrel.corpus.audio import rms
 
         level = rms(samples)
         if level == 0.0:
             return samples
-        compressor = Compressor(
+        compressor = load_pedalboard().Compressor(
             threshold_db=20.0 * math.log10(level) + _THRESHOLD_DB,
             ratio=self.ratio,
             attack_ms=_ATTACK_MS,
