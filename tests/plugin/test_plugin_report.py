@@ -116,6 +116,14 @@ def test_exit_status_and_workers_are_told(suite, mode):
     assert suite.results["run"]["workers"] == (2 if mode == "n2" else 0)
 
 
+def test_measurements_of_a_whole_corpus_tell_damage_and_the_run_its_commit(suite):
+    for measured in suite.results["measurements"].values():
+        damage = measured["details"].get("damage", {})
+        assert list(damage) == ([] if measured["measure"] == "exemplar" else ["audio"])
+        assert all(len(of["per_clip"]) == measured["n"] for of in damage.values())
+    assert suite.results["run"]["commit"] == ""  # the folder is in no repository
+
+
 def _floats(value):
     if isinstance(value, float):
         yield value
