@@ -377,6 +377,8 @@ def test_a_handful_of_samples_has_a_defined_loudness(length):
 def ebur128(samples, rate):
     """Return the loudness in LUFS that FFmpeg's filter measures, by its libraries inside PyAV."""
     av = pytest.importorskip("av")
+    if not hasattr(av.AudioFrame, "metadata"):
+        pytest.skip("PyAV up to 17.0 does not hand on what filters measure")
     graph = av.filter.Graph()
     source = graph.add_abuffer(sample_rate=rate, format="flt", layout="mono")
     graph.link_nodes(source, graph.add("ebur128", "metadata=1"), graph.add("abuffersink"))
