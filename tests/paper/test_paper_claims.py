@@ -63,7 +63,11 @@ def script():
 
 
 def test_reports_draw_the_curves_of_these_results(script, measured):
-    assert json.loads(script.CURVES.read_text(encoding="utf-8")) == script.curves(measured)
+    shipped = json.loads(script.CURVES.read_text(encoding="utf-8"))
+    for encoder in shipped["encoders"].values():
+        for point in encoder["points"]:
+            point.pop("ranks", None)  # measured besides
+    assert shipped == script.curves(measured)
 
 
 def test_the_readme_tells_scores_and_claims_as_they_are(script):

@@ -376,4 +376,7 @@ def test_what_is_printed_to_may_be_closed_before_a_command_is_forgotten(inner):
 def test_help_tells_exit_codes(inner, command):
     done = _run(inner, *filter(None, [command]), "--help")
     assert done.returncode == 0
-    assert "exit codes:\n  0  done; of compare: the same or better\n  1  " in done.stdout
+    done_is = (
+        "exit codes:\n  0  done; of compare: the same or better; of verify: all is the same\n  1  "
+    )
+    assert done_is in done.stdout

@@ -1367,6 +1367,6 @@ def test_magnitudes_that_alias_are_one_condition(run, corpus):
 
 def test_timings_are_told_by_stage(run, corpus):
     measured = between_consistency(bands, NOISE, corpus=corpus)
-    stages = {"transformation", "distances", "embedding", "ranks", "bootstrap"}
+    stages = {"transformation", "distances", "embedding", "ranks", "bootstrap", "damage"}
     assert set(measured.timings) == stages
     assert all(seconds >= 0.0 for seconds in measured.timings.values())

@@ -87,7 +87,12 @@ good = [np.ones((60, 4), dtype=np.float32)]
         (good, [np.full((60, 4), np.inf)], "simple", r"candidates\[0\] holds NaN or inf"),
         (np.zeros((0, 3)), np.ones((1, 3)), "euclidean", r"queries must be embeddings"),
         (np.ones(3), np.ones((1, 3)), "cosine", r"queries must be embeddings"),
-        (good, good, "manhattan", "no distance is called 'manhattan'; there are cosine, "),
+        (
+            good,
+            good,
+            "manhattan",
+            "no distance is called 'manhattan'; there are correlation, cosine, ",
+        ),
         (
             good,
             good,
