@@ -90,7 +90,7 @@ def assert_within_consistency(
     """
     __tracebackhide__ = True
     required = asked("assert_within_consistency", min=min, max=max, between=between)
-    return _judge(
+    return judge(
         "assert_within_consistency",
         lambda: measures.within_consistency(
             encoder, transform, corpus=corpus, distance=distance, neighbours=neighbours, seed=seed
@@ -141,7 +141,7 @@ def assert_between_consistency(
     __tracebackhide__ = True
     lowest = MEASURES[measure].lowest if measure in MEASURES else 0.0
     required = asked("assert_between_consistency", min=min, lowest=lowest)
-    return _judge(
+    return judge(
         "assert_between_consistency",
         lambda: measures.between_consistency(
             encoder,
@@ -204,7 +204,7 @@ def assert_relative_nearest(
         recording.record_measurement(measurement)
         return measurement
 
-    return _judge("assert_relative_nearest", measure, Requirement(low=1.0), confident=False)
+    return judge("assert_relative_nearest", measure, Requirement(low=1.0), confident=False)
 
 
 def asked(
@@ -221,9 +221,15 @@ def asked(
         return Requirement.of(min=min, max=max, between=between, lowest=lowest)
 
 
-def _judge(
-    assertion: str, measure: Callable[[], Measurement], required: Requirement, confident: bool
+def judge(
+    assertion: str,
+    measure: Callable[[], Measurement],
+    required: Requirement,
+    confident: bool,
+    *,
+    message_of: Callable[[Measurement, Requirement, recording.Outcome, str], str] | None = None,
 ) -> Measurement:
+    """Measure, record the verdict, and raise where it does not hold: what assertions share."""
     __tracebackhide__ = True
     with recording.errors_recorded(assertion, required.low, required.high):
         measurement = measure()
@@ -231,7 +237,8 @@ def _judge(
         outcome = required.outcome(measurement, confident=confident)
         message = ""
         if outcome != "holds":
-            message = failure_message(measurement, required, outcome, recording.reproduction())
+            describe = message_of or failure_message
+            message = describe(measurement, required, outcome, recording.reproduction())
         record_verdict(
             Verdict(
                 assertion, outcome, required.low, measurement.as_dict(), message,

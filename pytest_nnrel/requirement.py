@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.measurement import Measurement
 
 Judged = Literal["holds", "fails", "undecided"]
+#: Probability that chance does as well, above which an interval decides nothing (`details["p"]`).
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Requirement:
             return "holds" if self.met_by(measurement.value) else "fails"
         low, high = measurement.ci
         if self.met_by(low) and self.met_by(high):
-            return "holds"
+            return "undecided" if measurement.details.get("p", 0.0) > LEVEL else "holds"
         beyond = (self.low is not None and high < self.low) or (
             self.high is not None and low > self.high
         )

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel import recording
-from pytest_nnrel.assertions import asked, too_few_clips
+from pytest_nnrel.assertions import asked, judge, too_few_clips
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
 from pytest_nnrel.experiment.embedding import embed
@@ -24,7 +23,7 @@ from pytest_nnrel.experiment.spaces import mean_over_clips
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import MEASURES, Measurement
 from pytest_nnrel.measures import study_on
-from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
+from pytest_nnrel.recording import record_measurement
 from pytest_nnrel.requirement import Requirement, check_steps
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.statistics.displacements import (
@@ -35,9 +34,10 @@ from pytest_nnrel.statistics.displacements import (
 from pytest_nnrel.transforms import Identity, Transform, ladder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
+    from pytest_nnrel import recording
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.embedding import Embedded
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 #: Rungs of each direction.
 STEPS = 4
-#: Probability that severities are told by chance, from which on telling them shows nothing.
-LEVEL = 0.05
 
 
 def sensitivity(
@@ -191,11 +189,12 @@ def assert_sensitive(
     """
     __tracebackhide__ = True
     required = asked("assert_sensitive", min=min)
-    return _judge(
+    return judge(
         "assert_sensitive",
         lambda: sensitivity(encoder, family, corpus=corpus, steps=steps, seed=seed),
         required,
         confident,
+        message_of=_failure_message,
     )
 
 
@@ -233,11 +232,12 @@ def assert_equivariant(
     """
     __tracebackhide__ = True
     required = asked("assert_equivariant", min=min)
-    return _judge(
+    return judge(
         "assert_equivariant",
         lambda: equivariance(encoder, family, corpus=corpus, steps=steps, seed=seed),
         required,
         confident,
+        message_of=_failure_message,
     )
 
 
@@ -344,22 +344,6 @@ def _measurement(
     return Measurement(measure, value, ci, len(ids), (), (), details, watch.seconds)
 
 
-def _judge(
-    assertion: str, measure: Callable[[], Measurement], required: Requirement, confident: bool
-) -> Measurement:
-    __tracebackhide__ = True
-    with recording.errors_recorded(assertion, required.low):
-        measurement = measure()
-        outcome = required.outcome(measurement, confident=confident)
-        if confident and outcome == "holds" and measurement.details.get("p", 0.0) > LEVEL:
-            outcome = "undecided"
-        message = "" if outcome == "holds" else _failure_message(measurement, required, outcome)
-        record_verdict(Verdict(assertion, outcome, required.low, measurement.as_dict(), message))
-    if message:
-        raise AssertionError(message)
-    return measurement
-
-
 #: What a measure says, and what its clips are listed by.
 _SAID = {
     "sensitivity": ("how much clips were transformed is not told", "least told clips", "R2"),
@@ -368,7 +352,7 @@ _SAID = {
 
 
 def _failure_message(
-    measurement: Measurement, required: Requirement, outcome: recording.Outcome
+    measurement: Measurement, required: Requirement, outcome: recording.Outcome, reproduction: str
 ) -> str:
     details = measurement.details
     said, title, column = _SAID[measurement.measure]
@@ -400,7 +384,7 @@ def _failure_message(
             f"  {'clip':<{width}}  {column:>6}",
             *(f"  {clip['id']:<{width}}  {clip['value']:>6.2f}" for clip in details["misfits"]),
             "",
-            "redo:    " + (recording.reproduction() or "the same call with seed="
+            "redo:    " + (reproduction or "the same call with seed="
                            f"{details['identity']['seed']}"),
         ]
     )  # fmt: skip
