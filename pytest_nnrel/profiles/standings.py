@@ -16,11 +16,8 @@ from pytest_nnrel.statistics import comparison, intervals
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy.typing as npt
-
     from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.recording import Results
-    from pytest_nnrel.statistics.consistency import Matrix
 
 #: Name of the encoder that errors are relative to.
 REFERENCE = "mfcc"
@@ -134,7 +131,13 @@ class _Key(NamedTuple):
 
 
 def entrants_of(runs: Iterable[Run]) -> list[Entrant]:
-    """Return the encoders of runs; of one that several runs measured alike, the last."""
+    """Return the encoders of runs; of one that several runs measured alike, the last.
+
+    Raises
+    ------
+    ResultsError
+        If a run does not list the clips of a corpus, as early versions did not.
+    """
     found: dict[tuple[_Key, str], Entrant] = {}
     for label, results in runs:
         by_encoder: dict[_Key, dict[str, PlainMeasurement]] = {}
@@ -152,7 +155,12 @@ def entrants_of(runs: Iterable[Run]) -> list[Entrant]:
             by_encoder.setdefault(key, {})[details["transform"]["name"]] = measured
         for key, measurements in by_encoder.items():
             name, fingerprint, distance, setting = key
-            listing = results["corpora"][setting.fingerprint]
+            listing = results.get("corpora", {}).get(setting.fingerprint)
+            if listing is None:
+                raise ResultsError(
+                    f"run {label} does not list the clips of {setting.corpus}, which its version"
+                    " did not keep yet; measure again with this one"
+                )
             shown = name if distance == "euclidean" else f"{name} ({distance})"
             told = (key, "" if fingerprint else label)
             found.pop(told, None)  # the later run's place, too
@@ -179,10 +187,14 @@ def _setting_of(measured: PlainMeasurement) -> Setting:
 
 
 def _told_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Return entrants of which namesakes bear the run, or a piece of the fingerprint."""
+    """Return entrants; namesakes on a corpus bear the run, or a piece of the fingerprint."""
     apart = []
     for entrant in entrants:
-        alike = [other for other in entrants if other.name == entrant.name]
+        alike = [
+            other
+            for other in entrants
+            if (other.name, other.setting) == (entrant.name, entrant.setting)
+        ]
         name = entrant.name
         if len(alike) > 1:
             by_run = len({other.run for other in alike}) == len(alike)
@@ -214,7 +226,29 @@ def standings(runs: Iterable[Run], *, scale: str = "audio", among: int | None = 
     UndefinedMeasureError
         If they tell no damage.
     """
-    entrants = entrants_of(runs)
+    return ranked(entrants_of(runs), scale=scale, among=among)
+
+
+def ranked(
+    entrants: Sequence[Entrant], *, scale: str = "audio", among: int | None = None
+) -> Standings:
+    """Put encoders side by side, as `standings` does those of runs.
+
+    Parameters
+    ----------
+    entrants : sequence of Entrant
+    scale, among
+        As in `standings`.
+
+    Returns
+    -------
+    Standings
+
+    Raises
+    ------
+    ResultsError, UndefinedMeasureError
+        As `standings` does.
+    """
     references = [e for e in entrants if _is_reference(e)]
     if not references:
         raise ResultsError(
@@ -338,23 +372,16 @@ def differences(
     weights = bootstrap_weights(groups, seed)
     # By position: the entrants of a history share their name.
     pairs = list(combinations(range(len(entrants)), 2))
-    tested = [_tested(losses[b] - losses[a], groups, weights) for a, b in pairs]
-    adjusted = comparison.holm([p for *_, p in tested])
+    gains = np.array([(losses[b] - losses[a]).mean(axis=0) for a, b in pairs])
+    rng = np.random.default_rng(int(digest("flips", seed, list(groups)), 16))
+    adjusted = comparison.holm(comparison.mean_flip_tests(gains, groups, rng=rng).tolist())
     return tuple(
-        Difference(entrants[a].name, entrants[b].name, value, low, high, float(p))
-        for (a, b), (value, low, high, _), p in zip(pairs, tested, adjusted)
+        Difference(
+            entrants[a].name,
+            entrants[b].name,
+            float(of_clips.mean()),
+            *intervals.percentile_interval(intervals.proportion_replicates(of_clips, weights)),
+            float(p),
+        )
+        for (a, b), of_clips, p in zip(pairs, gains, adjusted)
     )
-
-
-def _tested(
-    gains: Matrix, groups: Sequence[str], weights: npt.NDArray[np.int32]
-) -> tuple[float, float, float, float]:
-    """Return the mean gain, its interval, and the p-value of none, either way."""
-    of_clips = gains.mean(axis=0)
-    low, high = intervals.percentile_interval(weights @ of_clips / weights.sum(axis=1))
-    seed = int(digest("flips", np.round(gains, 9).tobytes().hex()), 16)
-    worse, better = (
-        comparison.sign_flip_test(side[None], groups, rng=np.random.default_rng(seed))
-        for side in (of_clips, -of_clips)
-    )
-    return float(of_clips.mean()), low, high, min(1.0, 2.0 * min(worse, better))

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
 from pytest_nnrel.profiles.scored import NO_FAMILY, SCALES
-from pytest_nnrel.profiles.standings import Run, Standings, differences, entrants_of, standings
+from pytest_nnrel.profiles.standings import (
+    Run,
+    Standings,
+    differences,
+    entrants_of,
+    ranked,
+    shared_conditions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,37 +97,27 @@ class Overlay:
 
 def overlays_of(results: Results, references: References | None) -> list[Overlay]:
     """Return an overlay for each corpus that several encoders were measured on."""
+    try:
+        entrants = entrants_of([Run(results["run"]["started"], results)])
+    except NNRelError:  # of a version that did not list clips
+        return []
     by_setting: dict[object, list[Entrant]] = {}
-    for entrant in entrants_of([Run(results["run"]["started"], results)]):
+    for entrant in entrants:
         by_setting.setdefault(entrant.setting, []).append(entrant)
-    overlays = [
-        _overlay(results, entrants, references)
-        for entrants in by_setting.values()
-        if len(entrants) > 1
-    ]
+    overlays = [_overlay(alike, references) for alike in by_setting.values() if len(alike) > 1]
     return [overlay for overlay in overlays if overlay.panels]
 
 
-def _overlay(
-    results: Results, entrants: Sequence[Entrant], references: References | None
-) -> Overlay:
+def _overlay(entrants: Sequence[Entrant], references: References | None) -> Overlay:
     setting = entrants[0].setting
     scale = _scale_of(entrants)
-    only = {**results, "measurements": _of_setting(entrants)}
-    try:
-        ranked = standings([Run(results["run"]["started"], only)], scale=scale)  # type: ignore[arg-type]
-    except NNRelError:  # without MFCC, or without a condition in common, there are no scores
-        ranked = None
-    if ranked is not None:
-        order = {profile.encoder: place for place, profile in enumerate(ranked.profiles)}
-        entrants = sorted(entrants, key=lambda entrant: order[entrant.name])
-        found = ranked.differences
+    scored = _scored(entrants, scale)
+    if scored is None:
+        found = _differences(entrants)
     else:
-        shared = [
-            name for name in entrants[0].measurements
-            if all(name in other.measurements for other in entrants)
-        ]  # fmt: skip
-        found = differences(entrants, shared) if shared else ()
+        order = {profile.encoder: place for place, profile in enumerate(scored.profiles)}
+        entrants = sorted(entrants, key=lambda entrant: order[entrant.name])
+        found = scored.differences
     shown = entrants[:MAX_SERIES]
     listed = sorted(found, key=lambda one: one.p)
     return Overlay(
@@ -129,18 +126,25 @@ def _overlay(
         len(entrants) - len(shown),
         SCALES[scale],
         _panels(shown, scale, references),
-        ranked,
+        scored,
         listed[:MAX_DIFFERENCES],
         max(0, len(listed) - MAX_DIFFERENCES),
     )
 
 
-def _of_setting(entrants: Sequence[Entrant]) -> dict[str, object]:
-    return {
-        f"{i} {name}": measured
-        for i, entrant in enumerate(entrants)
-        for name, measured in entrant.measurements.items()
-    }
+def _scored(entrants: Sequence[Entrant], scale: str) -> Standings | None:
+    try:
+        return ranked(entrants, scale=scale)
+    except NNRelError:  # without MFCC, or without a condition in common, there are no scores
+        return None
+
+
+def _differences(entrants: Sequence[Entrant]) -> tuple[Difference, ...]:
+    try:
+        shared, _ = shared_conditions(entrants)
+    except NNRelError:  # there is none
+        return ()
+    return differences(entrants, shared)
 
 
 def _scale_of(entrants: Sequence[Entrant]) -> str:

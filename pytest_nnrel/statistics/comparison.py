@@ -131,6 +131,33 @@ def sign_flip_test(losses: Matrix, groups: Sequence[str], *, rng: np.random.Gene
     return float(np.mean(smallest <= smallest[0]))
 
 
+def mean_flip_tests(gains: Matrix, groups: Sequence[str], *, rng: np.random.Generator) -> Matrix:
+    """Return the p-values of means that differ from 0, either way, each alone.
+
+    As in `sign_flip_test` whole groups of clips are exchanged; all tests share the exchanges.
+
+    Parameters
+    ----------
+    gains : float64[tests, n]
+        What each clip gained.
+    groups : sequence of str
+        One per clip.
+    rng : Generator
+        Draws exchanges where there are more than `RESAMPLES` of them; else all are tried.
+
+    Returns
+    -------
+    float64[tests]
+        1 where nothing changed.
+    """
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    of_groups = np.zeros((int(member.max()) + 1, len(gains)))
+    np.add.at(of_groups, member, gains.T)
+    # Equal sums are ties, whatever the rounding.
+    sums = np.round(np.abs(_signs(len(of_groups), rng) @ of_groups), 9)
+    return np.asarray(np.mean(sums >= sums[0], axis=0))
+
+
 def _signs(groups: int, rng: np.random.Generator) -> Matrix:
     """Return exchanges, float64[k, groups] of 1 and -1, of which the first changes nothing."""
     if 2**groups <= RESAMPLES:

@@ -189,3 +189,18 @@ def test_smallest_drop_in_words():
     assert comparison.describe_drop(1000, len(range(1000))) == "0.5% (5 clips)"
     assert comparison.describe_drop(300, 100) == "5.0% (5 groups of clips)"
     assert comparison.describe_drop(400, 4) == "none (it takes 5)"
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 3))
+def test_means_are_tested_by_all_exchanges_of_groups(seed, clips, tests):
+    rng = np.random.default_rng(seed)
+    gains = rng.integers(-2, 3, size=(tests, clips)).astype(float)
+    groups = [str(group) for group in rng.integers(clips, size=clips)]
+    named = sorted(set(groups))
+    found = comparison.mean_flip_tests(gains, groups, rng=rng)
+    for p, of_clips in zip(found, gains):
+        sums = [
+            abs(sum(signs[named.index(group)] * gain for group, gain in zip(groups, of_clips)))
+            for signs in itertools.product((1, -1), repeat=len(named))
+        ]
+        assert p == pytest.approx(np.mean([s >= abs(of_clips.sum()) - 1e-9 for s in sums]))

@@ -26,7 +26,7 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.profiles.standings import Run, entrants_of, standings
 from pytest_nnrel.recording import sink
-from pytest_nnrel.report import leaderboard
+from pytest_nnrel.report import leaderboard, overlay
 from pytest_nnrel.report.history import histories, lines_of
 
 GRID = (
@@ -363,3 +363,35 @@ def test_one_run_has_no_history(measured):
     _, results = measured
     with pytest.raises(ResultsError, match="two of these runs"):
         histories([Run("only", results)])
+
+
+def on_another_corpus(results):
+    """Return results in which all was measured on a second corpus, too."""
+    both = deepcopy(results)
+    (listing,) = results["corpora"].values()
+    both["corpora"]["another"] = listing
+    for key, one in results["measurements"].items():
+        copied = deepcopy(one)
+        copied["details"]["corpus"]["fingerprint"] = "another"
+        both["measurements"][f"{key} again"] = copied
+    return both
+
+
+def test_an_encoder_on_two_corpora_is_drawn_and_ranked_on_each(measured):
+    _, results = measured
+    drawn = overlay.overlays_of(on_another_corpus(results), None)
+    alone = overlay.overlays_of(results, None)
+    assert len(drawn) == 2
+    for one in drawn:
+        assert one.names == [profile.encoder for profile in alone[0].standings.profiles]
+        assert sorted(one.names) == ["envelope", "mfcc", "spectrum"]
+        assert one.standings.profiles == alone[0].standings.profiles
+        assert one.differences == alone[0].differences
+
+
+def test_results_that_list_no_clips_are_drawn_without_and_not_ranked(measured):
+    _, results = measured
+    early = {key: value for key, value in results.items() if key != "corpora"}
+    assert overlay.overlays_of(early, None) == []
+    with pytest.raises(ResultsError, match="does not list the clips"):
+        standings([Run("early", early)])
