@@ -107,10 +107,11 @@ def _yardstick(study: Study, rendered: Rendered) -> float:
     def measure() -> Arrays:
         features = [r.features for r in render(rendered.question.of_originals, chosen).records]
         distances = pairwise_distances(features, features, "dtw", jobs=study.jobs)
-        distances[groups[:, None] == groups[None, :]] = np.inf
+        several = len(set(groups)) > 1  # of one group alone, any other clip is another piece
+        related = groups[:, None] == groups[None, :] if several else np.eye(count, dtype=bool)
+        distances[related] = np.inf
         nearest = distances.min(axis=1)
-        nearest = nearest[np.isfinite(nearest)]
-        return {"median": np.array(np.median(nearest) if nearest.size else np.inf)}
+        return {"median": np.array(np.median(nearest))}
 
     key = key_of(
         "yardstick",

@@ -305,6 +305,13 @@ def losses_of(measured: PlainMeasurement, among: int | None = None) -> Matrix:
     return 1.0 - Measurement.from_dict(measured).chances_at(among)
 
 
+def damage_on(measured: PlainMeasurement, scale: str) -> float | None:
+    """Return the median damage of a condition; None where it was not told, or is not finite."""
+    told = measured["details"].get("damage", {}).get(scale)
+    median = None if told is None else told["median"]
+    return None if median is None or not math.isfinite(median) else median
+
+
 def _point(
     measured: PlainMeasurement,
     scale: str,
@@ -313,17 +320,17 @@ def _point(
     groups: Sequence[str],
 ) -> Point:
     transform = measured["details"]["transform"]
-    damage = measured["details"].get("damage", {}).get(scale)
+    damage = damage_on(measured, scale)
     if damage is None:
         raise UndefinedMeasureError(
             f"how much {transform['name']} changed the audio on the scale {scale!r} was not"
-            " recorded with the measurement; measure it again, with --nnrel-damage=perceived for"
-            " what is heard"
+            " recorded with the measurement, or is not finite as originals are alike; measure it"
+            " again, with --nnrel-damage=perceived for what is heard"
         )
     return Point(
         transform["name"],
         transform["severity"],
-        damage["median"],
+        damage,
         float(chances.mean()),
         *intervals.proportion_interval(chances, groups),
         float(of_reference.mean()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
-from pytest_nnrel.profiles.scored import NO_FAMILY, SCALES
+from pytest_nnrel.profiles.scored import NO_FAMILY, SCALES, damage_on
 from pytest_nnrel.profiles.standings import (
     Run,
     Standings,
@@ -150,7 +150,7 @@ def _differences(entrants: Sequence[Entrant]) -> tuple[Difference, ...]:
 def _scale_of(entrants: Sequence[Entrant]) -> str:
     """Return the scale of hearing where all was measured on it, else the audio's."""
     heard = all(
-        "perceived" in measured["details"].get("damage", {})
+        damage_on(measured, "perceived") is not None
         for entrant in entrants
         for measured in entrant.measurements.values()
     )
@@ -171,14 +171,14 @@ def _panels(entrants: Sequence[Entrant], scale: str, references: References | No
     for i, entrant in enumerate(entrants):
         for name, measured in entrant.measurements.items():
             transform = measured["details"]["transform"]
-            damage = measured["details"].get("damage", {}).get(scale)
+            damage = damage_on(measured, scale)
             if damage is None or transform["family"] in NO_FAMILY:
                 continue
             spots = families.setdefault(transform["family"], [[] for _ in entrants])
-            spots[i].append(_Spot(damage["median"], measured["value"], name))
+            spots[i].append(_Spot(damage, measured["value"], name))
             if transform["severity"] is not None:
                 known = severities.setdefault(transform["family"], {})
-                known[transform["severity"]] = damage["median"]
+                known[transform["severity"]] = damage
     if not families:
         return []
     largest = max(s.damage for spots in families.values() for one in spots for s in one)

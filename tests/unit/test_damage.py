@@ -129,3 +129,19 @@ def test_clips_that_are_too_short_to_be_heard_are_refused(run):
     )
     with pytest.raises(CorpusError, match="too short to compare as heard"):
         damage(corpus, PinkNoise(snr_db=20), "perceived")
+
+
+def of_windows(windows, **more):
+    """Return a corpus of windows in the middle of clips that differ in a sample before them."""
+    samples = np.concatenate([np.zeros_like(windows[:, :5000]), windows], axis=1)
+    samples = np.concatenate([samples, np.zeros_like(windows[:, :5000])], axis=1)
+    samples[np.arange(len(samples)), np.arange(len(samples))] = 1e-3
+    return Corpus.from_arrays(samples, sample_rate=22_050, window_seconds=0.5, **more)
+
+
+def test_of_one_group_alone_any_other_clip_is_another_piece(corpus, run):
+    windows = corpus.windows()
+    one = of_windows(windows, groups=["a"] * len(windows))
+    each = of_windows(windows)
+    assert damage(one, PinkNoise(snr_db=0))["median"] > 0.1
+    assert damage(one, PinkNoise(snr_db=0)) == damage(each, PinkNoise(snr_db=0))

@@ -395,3 +395,13 @@ def test_results_that_list_no_clips_are_drawn_without_and_not_ranked(measured):
     assert overlay.overlays_of(early, None) == []
     with pytest.raises(ResultsError, match="does not list the clips"):
         standings([Run("early", early)])
+
+
+def test_damage_that_is_not_finite_is_no_place_on_an_axis(measured):
+    _, results = measured
+    beyond = deepcopy(results)
+    for one in beyond["measurements"].values():
+        one["details"]["damage"]["audio"]["median"] = None  # of originals that are alike
+    with pytest.raises(UndefinedMeasureError, match="not finite as originals are alike"):
+        standings([Run("run", beyond)])
+    assert overlay.overlays_of(beyond, None) == []
