@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from patience import PATIENCE
 from skip_budget import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401, hooks
 
 from pytest_nnrel.distances.distance import DISTANCES
@@ -241,7 +242,7 @@ class Inner:
             capture_output=True,
             encoding="utf-8",
             check=False,
-            timeout=300,
+            timeout=PATIENCE,
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from patience import PATIENCE
 
 from pytest_nnrel import Corpus, Identity, within_consistency
 from reference_models import checkpoint, evaluation
@@ -233,7 +234,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(trained, small_corp
 
 def send_after_an_epoch(number, process, folder):
     """Send a signal to a training as soon as its first epoch is on disk."""
-    until = time.monotonic() + 100
+    until = time.monotonic() + PATIENCE
     while not (folder / "last.ckpt").exists() and process.poll() is None:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -259,7 +260,7 @@ def test_ctrl_c_ends_a_run_that_the_same_command_goes_on_with(small_corpus, tmp_
     )  # fmt: skip
     folder = tmp_path / "at-mfcc-1"
     send_after_an_epoch(signal.SIGINT, process, folder)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert err.strip().endswith("interrupted; the same command goes on from here")
     assert "handler kept: True" in out

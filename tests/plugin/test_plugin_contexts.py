@@ -369,7 +369,7 @@ def test_two_tests_at_once_in_threads_of_one_run(inner):
             import pytest
             from contexts import measured
 
-            BOTH = threading.Barrier(2, timeout=120)
+            BOTH = threading.Barrier(2, timeout=600)
 
             def measure(right):
                 BOTH.wait()
@@ -476,7 +476,7 @@ def test_two_sessions_at_once_in_one_process(inner):
         import pytest
 
         def main():
-            sys.both, done = threading.Barrier(2, timeout=120), {{}}
+            sys.both, done = threading.Barrier(2, timeout=600), {{}}
 
             def run(name, clips, seed):
                 done[name] = pytest.main([

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE
 
 from pytest_nnrel import quick_grid
 from pytest_nnrel.runtime import handover
@@ -108,7 +109,7 @@ known = set(sys.modules)
 print(*sorted({{name.partition('.')[0] for name in set(sys.modules) - known}}))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     return set(done.stdout.split())
 
@@ -154,7 +155,7 @@ print(measured.value, measured.n, measured.details["corpus"]["name"], "_pytest" 
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=PATIENCE, cwd=tmp_path,
         env={**outside_of_runs(), "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -171,6 +172,6 @@ assert run_corpus() is Corpus.bundled()
 print(len(run_corpus()))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert done.stdout.split() == ["134"]

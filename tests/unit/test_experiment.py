@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from patience import PATIENCE
 
 from pytest_nnrel import (
     MP3,
@@ -709,7 +710,7 @@ def test_another_process_finds_what_this_one_stored(cache, tmp_path, monkeypatch
         uses.write_text("")
         done = subprocess.run(
             [sys.executable, "-c", script],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         found.append(json.loads(done.stdout.splitlines()[-1]))
@@ -1199,7 +1200,7 @@ def test_an_interrupted_run_is_taken_up_where_it_stopped(cache, larger, jobs, ct
         within_consistency(MFCCEncoder(), transform, corpus=larger)
     while fn.workers:
         worker = fn.workers.pop()
-        worker.join(timeout=30)
+        worker.join(timeout=PATIENCE)
         assert not worker.is_alive()
     fn.over = True
     done = len(fn.done)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.signal
+from patience import PATIENCE
 
 import pytest_nnrel.measures
 from pytest_nnrel.identity import behaviour_of
@@ -575,7 +576,7 @@ def test_packages_installed_elsewhere_are_libraries(tmp_path):
         places = os.pathsep.join([str(target), str(tmp_path), *sys.path])
         done = subprocess.run(
             [sys.executable, "-B", "-c", code],
-            capture_output=True, text=True, check=True, timeout=60,
+            capture_output=True, text=True, check=True, timeout=PATIENCE,
             env={**os.environ, "PYTHONPATH": places},
         )  # fmt: skip
         return done.stdout

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from pages import Page
+from patience import PATIENCE
 
 from pytest_nnrel import (
     MP3,
@@ -804,7 +805,7 @@ def test_browser_runs_the_page_without_errors(folder, browser, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env={**os.environ, "HOME": str(tmp_path)},
     )
     assert not re.findall(r"CONSOLE.*", done.stderr)

@@ -10,6 +10,7 @@ import time
 
 import joblib
 import pytest
+from patience import PATIENCE
 
 from pytest_nnrel import (
     MP3,
@@ -147,7 +148,7 @@ def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
         return {path.name: path.stat().st_mtime_ns for path in found}
 
     run = subprocess.Popen(command)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while len(features()) < 34 + 6 and time.monotonic() < deadline:
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from pytest_nnrel.errors import CacheWarning
 from pytest_nnrel.runtime.store import BULKY, LAYOUT, Store, digest
@@ -385,7 +386,7 @@ def measured_on_a_bad_disk(tmp_path, mode, *arguments, own_mounts=False):
         [*prefix, sys.executable, script, mode, folder, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -480,7 +481,7 @@ def test_two_processes_compute_each_entry_once_and_read_it_whole(tmp_path):
         for number in range(2)
     ]
     for writer in writers:
-        _, errors = writer.communicate(timeout=60)
+        _, errors = writer.communicate(timeout=PATIENCE)
         assert writer.returncode == 0, errors
     computed = sorted(int(line) for line in (tmp_path / "computed").read_text().split())
     assert computed == list(range(40))
@@ -519,7 +520,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not (tmp_path / "computing").exists():
             assert time.monotonic() < deadline
             assert process.poll() is None
@@ -529,7 +530,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path):
         process.wait()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(Store(tmp_path).fetch, "kind", KEY, lambda: {"x": np.array(1)})
-        assert int(waiting.result(timeout=30)["x"]) == 1
+        assert int(waiting.result(timeout=PATIENCE)["x"]) == 1
 
 
 # ---------------------------------------------------------------------------------------------

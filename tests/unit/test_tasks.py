@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE
 
 from pytest_nnrel.runtime.tasks import run_tasks
 
@@ -25,7 +26,7 @@ def test_results_come_as_they_are_done():
 
     def first_waits(part):
         if part == 0:
-            assert done.wait(timeout=30)
+            assert done.wait(timeout=PATIENCE)
         else:
             done.set()
         return part
