@@ -66,6 +66,9 @@ def pytest_configure(config):
     patch.setenv("XDG_CACHE_HOME", folder.name)
     # Inner sessions keep the bytecode, as they do for users: compiling is a tenth of such a run.
     patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    if getattr(config.option, "numprocesses", None):
+        # Workers fill the cores: more threads in each would spin while they wait for a core.
+        patch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -258,7 +261,7 @@ def inner(new_inner) -> Inner:
     return new_inner()
 
 
-@pytest.fixture(params=list(MODES))
+@pytest.fixture(params=["plain", pytest.param("n0", marks=pytest.mark.exhaustive), "n2"])
 def mode(request) -> str:
     """Run a test once for each way of running the inner session."""
     return request.param

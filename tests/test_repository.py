@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_examples_pass_and_leave_a_report(tmp_path):
     arguments = ["--nnrel-clips=30", f"--nnrel-report={tmp_path / 'report'}"]
     run = subprocess.run(
@@ -71,7 +71,7 @@ def outcomes(folder):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_first_tests_of_the_readme_run_as_they_stand(tmp_path):
     script = [sys.executable, ROOT / ".ci" / "first_own_test.py", ROOT / "README.md", tmp_path]
     subprocess.run(script, check=True)
