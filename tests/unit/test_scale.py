@@ -1,12 +1,12 @@
 """What large corpora need: blocks and files instead of memory, going on after a kill, clusters."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import joblib
 import pytest
@@ -129,7 +129,7 @@ _MEASURE = """
     import json
     import sys
     from pathlib import Path
-    sys.path.insert(0, {tests!r})
+    sys.path[:0] = {paths!r}
     from pytest_nnrel import Corpus
     from test_scale import measure
     found = measure(Corpus.bundled().subset(34), Path(sys.argv[1]), jobs=2)
@@ -139,7 +139,8 @@ _MEASURE = """
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
-    code = textwrap.dedent(_MEASURE).format(tests=os.path.dirname(__file__))
+    here = Path(__file__).parent
+    code = textwrap.dedent(_MEASURE).format(paths=[str(here), str(here.parent)])
     cache, out = tmp_path / "cache", tmp_path / "out.json"
     command = [sys.executable, "-c", code, str(cache), str(out)]
 
@@ -149,7 +150,7 @@ def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
 
     run = subprocess.Popen(command)
     deadline = time.monotonic() + PATIENCE
-    while len(features()) < 34 + 6 and time.monotonic() < deadline:
+    while len(features()) < 34 + 6 and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
