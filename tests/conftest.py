@@ -38,7 +38,9 @@ CLIPS = ("000", "020", "040", "060", "080", "100", "120", "130")
 INNER = Path(__file__).parent / "plugin" / "inner"
 
 #: Plugins that few inner sessions need, and load by their modules' names.
-_UNUSED = ("-pno:asyncio", "-pno:run-parallel", "-pno:trio", "-pno:anyio")
+_UNUSED = (
+    "-pno:asyncio", "-pno:run-parallel", "-pno:trio", "-pno:anyio", "-pno:inline_snapshot",
+)  # fmt: skip
 
 _WORKER = "PYTEST_XDIST_WORKER"
 

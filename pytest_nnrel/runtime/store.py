@@ -77,6 +77,15 @@ def digest_of_file(file: BinaryIO) -> str:
     return state.hexdigest()
 
 
+def _scan(folder: str | Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing where it is a file, not there, or gone meanwhile."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _packed(arrays: Arrays) -> list[bytes | memoryview]:
     """Return the parts of an entry's file after its checksum: header length, header, arrays."""
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -227,7 +236,7 @@ class Store:
 
     def size(self) -> tuple[int, int]:
         """Return the number of entries and their bytes together."""
-        sizes = [size for _, size, _ in self._entries()]
+        sizes = [status.st_size for _, _, status in self._files(SUFFIX)]
         return len(sizes), sum(sizes)
 
     def prune(self) -> None:
@@ -236,21 +245,22 @@ class Store:
         Of both those used longest ago go first. What writers left that were killed a day ago or
         earlier goes too. A long run prunes now and then, whoever opened the store when it is over.
         """
-        for path in (self.root / LAYOUT).glob("*/??/.*.tmp"):
-            try:
-                if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
-                    path.unlink()
-            except OSError:  # gone meanwhile
-                continue
-        entries = sorted(
-            self._entries(), key=lambda entry: (entry[2].parent.parent.name != BULKY, entry)
-        )
-        surplus = sum(size for _, size, _ in entries) - self.cap_bytes
-        for _, size, path in entries:
+        for _, path, status in self._files(".tmp"):
+            if status.st_mtime < time.time() - _ABANDONED_SECONDS:
+                Path(path).unlink(missing_ok=True)
+        entries = [
+            # Access times move on most file systems (relatime); modification times are the floor.
+            (kind != BULKY, max(status.st_atime, status.st_mtime), status.st_size, path)
+            for kind, path, status in self._files(SUFFIX)
+        ]
+        surplus = sum(size for _, _, size, _ in entries) - self.cap_bytes
+        if surplus <= 0:
+            return
+        for _, _, size, path in sorted(entries):
+            Path(path).unlink(missing_ok=True)
+            surplus -= size
             if surplus <= 0:
                 return
-            path.unlink(missing_ok=True)
-            surplus -= size
 
     def clear(self) -> None:
         """Delete every entry, of this layout and of earlier ones."""
@@ -258,16 +268,17 @@ class Store:
             if _ANY_LAYOUT.fullmatch(folder.name) and folder.is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _entries(self) -> list[tuple[float, int, Path]]:
-        entries = []
-        for path in (self.root / LAYOUT).glob(f"*/??/*{SUFFIX}"):
-            try:
-                status = path.stat()
-            except OSError:  # deleted by another process meanwhile
-                continue
-            # Access times move on most file systems (relatime); modification times are the floor.
-            entries.append((max(status.st_atime, status.st_mtime), status.st_size, path))
-        return entries
+    def _files(self, suffix: str) -> Iterator[tuple[str, str, os.stat_result]]:
+        """Yield kind, path and status of the files that end so, of which there may be many."""
+        for kind in _scan(self.root / LAYOUT):
+            for folder in _scan(kind.path):
+                for file in _scan(folder.path):
+                    if file.name.endswith(suffix):
+                        try:
+                            status = file.stat()
+                        except OSError:  # deleted by another process meanwhile
+                            continue
+                        yield kind.name, file.path, status
 
     def _path(self, kind: str, key: str) -> Path:
         return self.root / LAYOUT / kind / key[:2] / f"{key}{SUFFIX}"

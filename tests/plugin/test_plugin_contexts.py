@@ -481,6 +481,7 @@ def test_two_sessions_at_once_in_one_process(inner):
             def run(name, clips, seed):
                 done[name] = pytest.main([
                     "-pno:hypothesispytest", "-pno:faulthandler", "-pno:warnings", "-s", "-q",
+                    "-pno:inline_snapshot",  # which knows of one session
                     f"--nnrel-report={{name}}", f"--nnrel-clips={{clips}}",
                     f"--nnrel-seed={{seed}}", f"{{name}}.py",
                 ])
