@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
 from pytest_nnrel.runtime.printing import AsItsRepr
+from pytest_nnrel.runtime.registry import is_abstract
 from pytest_nnrel.transforms.ladders import severity_of
 from pytest_nnrel.transforms.registry import register, tell_unversioned
 
@@ -116,7 +117,7 @@ class Transform(ABC):
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
         # What has an abstract method left is shared by families; an empty ladder is a single point.
-        if not _is_abstract(cls) and getattr(cls, "ladder", None) != ():
+        if not is_abstract(cls) and getattr(cls, "ladder", None) != ():
             register(cls)
 
     def __post_init__(self) -> None:
@@ -327,13 +328,6 @@ class Transform(ABC):
             raise TransformError(f"the output has {len(samples)} samples instead of {expected}")
         _check_length(samples, clip)
         return samples, checks
-
-
-def _is_abstract(kind: type[Transform]) -> bool:
-    """Tell whether a method is left to be defined; ABCs know it only once the class is made."""
-    return any(
-        getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind)
-    )
 
 
 def _magnitude_field(family: type[Transform]) -> str:
