@@ -24,7 +24,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from pytest_nnrel.runtime.files import replace_text
@@ -33,8 +32,8 @@ from pytest_nnrel.runtime.store import digest
 from reference_models import checkpoint, evaluation
 from reference_models.datasets import open_data, opencorpus
 from reference_models.errors import TrainingError
-from reference_models.features import WINDOW_SAMPLES, stft
-from reference_models.tasks import build
+from reference_models.features import WINDOW_SAMPLES
+from reference_models.task import build, task_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,13 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reference_models.datasets.examples import TaskData
-    from reference_models.networks import (
-        Autoencoder,
-        InstrumentClassifier,
-        Tagger,
-        TaskNetwork,
-        VoiceSeparator,
-    )
+    from reference_models.networks import TaskNetwork
 
     Batch = tuple[Tensor, Tensor]
     Window = tuple[NDArray[np.float32], NDArray[Any]]
@@ -68,7 +61,8 @@ class Recipe:
 
     Attributes
     ----------
-    task : {"ae", "at", "ir", "vs"}
+    task : str
+        By name.
     encoder : {"vgg", "mfcc"}
     dataset : str
         By name; see `reference_models.datasets.open_data`.
@@ -91,7 +85,7 @@ class Recipe:
     precision : str
         Of Lightning's trainer.
     arguments : dict
-        Of `reference_models.tasks.build`.
+        Of `reference_models.task.build`.
     """
 
     task: str
@@ -227,34 +221,6 @@ class Clips(lightning.LightningDataModule):
         return DataLoader(crops, self.recipe.batch_size, num_workers=self._workers, drop_last=whole)
 
 
-def reconstruction_loss(network: Autoencoder, audio: Tensor, _: Tensor) -> Tensor:
-    """Return the mean squared error of standardised spectrograms (paper equation 1)."""
-    return functional.mse_loss(network(audio), network.target(audio))
-
-
-def tagging_loss(network: Tagger, audio: Tensor, tags: Tensor) -> Tensor:
-    """Return the binary cross-entropy of the tags (paper equation 3)."""
-    return functional.binary_cross_entropy_with_logits(network(audio), tags)
-
-
-def recognition_loss(network: InstrumentClassifier, audio: Tensor, instrument: Tensor) -> Tensor:
-    """Return the cross-entropy of the instrument (paper equation 5)."""
-    return functional.cross_entropy(network(audio), instrument)
-
-
-def separation_loss(network: VoiceSeparator, audio: Tensor, voice: Tensor) -> Tensor:
-    """Return the mean absolute error of the voice's magnitudes (paper equation 7)."""
-    return functional.l1_loss(network(audio) * stft(audio).abs(), stft(voice).abs())
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "ae": reconstruction_loss,
-    "at": tagging_loss,
-    "ir": recognition_loss,
-    "vs": separation_loss,
-}
-
-
 class TaskTraining(lightning.LightningModule):
     """A network and how it learns its task."""
 
@@ -262,6 +228,7 @@ class TaskTraining(lightning.LightningModule):
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.task = task_named(recipe.task)
         self.curves: list[dict[str, float]] = []
 
     def on_train_batch_start(self, _batch: Batch, batch_idx: int) -> None:
@@ -271,13 +238,13 @@ class TaskTraining(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = LOSSES[self.recipe.task](self.network, *batch)
+        loss = self.task.loss(self.network, *batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Note the loss of a batch."""
-        loss = LOSSES[self.recipe.task](self.network, *batch)
+        loss = self.task.loss(self.network, *batch)
         self.log("validation_loss", loss, batch_size=len(batch[0]), prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
@@ -367,7 +334,7 @@ def train(
         If `out` holds a run of another recipe, there is no such accelerator, the clips do not
         fill a batch, or the loss is not finite.
     CheckpointError
-        As in `reference_models.tasks.build`.
+        As in `reference_models.task.build`.
     """
     folder = out / recipe.name
     finished = folder / "checkpoint.safetensors"

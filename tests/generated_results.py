@@ -8,11 +8,12 @@ import numpy as np
 
 from pytest_nnrel.transforms import conditions, paper_grid
 from pytest_nnrel.transforms.grids import imperceptible
-from reference_models.paper.analysis import NETWORKS, TASKS, VARIANTS
+from reference_models.paper.analysis import NETWORKS, VARIANTS
 from reference_models.paper.results import (
     AUDIO_DISTANCES,
     ENCODERS,
     ORIGINAL,
+    PAPER_TASKS,
     TRANSFORMATIONS,
     Consistency,
     MapPoint,
@@ -100,7 +101,7 @@ def _consistencies(condition, trials, rng):
 def _performances(condition, trials, rng):
     family, magnitude, severity, smallest, place = condition
     rows = []
-    for task in TASKS:
+    for task in PAPER_TASKS:
         above, fall = _PERFORMANCE[task]
         for network in NETWORKS:
             for trial in range(trials):

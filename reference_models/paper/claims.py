@@ -19,7 +19,6 @@ from pytest_nnrel.runtime.progress import progress
 from reference_models.errors import ReproductionError
 from reference_models.paper.analysis import (
     NETWORKS,
-    TASKS,
     VARIANTS,
     consistency_model,
     consistency_rows,
@@ -37,6 +36,7 @@ from reference_models.paper.results import (
     ENCODERS,
     LATENT_DISTANCES,
     ORIGINAL,
+    PAPER_TASKS,
     TRANSFORMATIONS,
 )
 from reference_models.paper.targets import NAMES, SYMBOLS, Variant
@@ -74,9 +74,8 @@ SEPARATE = 0.5
 #: Of a permutation test.
 LEVEL = 0.05
 
-_VGGS = ("at", "ir", "vs", "ae")
 #: Neighbours in the order of C_W and C_acc.
-_FALLING = list(itertools.pairwise(_VGGS))
+_FALLING = list(itertools.pairwise(PAPER_TASKS))
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ def encoders_compared(results: Results) -> tuple[dict[str, Any], list[Part]]:
         gaps = {}
         for variant, model in _models(results, variants):
             mfcc = model.mean(encoder="mfcc")
-            for name in _VGGS:
+            for name in PAPER_TASKS:
                 gaps[f"{variant}, {NAMES[name]}"] = mfcc.low - model.mean(encoder=name).high
         statistic[f"{SYMBOLS[measure]}: MFCC's lower end less the VGG's upper end"] = gaps
         closest = _least(gaps)
@@ -429,11 +428,11 @@ def task_performance(results: Results) -> tuple[dict[str, Any], list[Part]]:
     model = performance_model(results)
     gaps = {
         task: model.contrast({"task": task, "encoder": "vgg"}, {"task": task, "encoder": "mfcc"})
-        for task in TASKS
+        for task in PAPER_TASKS
     }
     rows = standardised_performance(results)
     trends = {}
-    for task, family in itertools.product(TASKS, ("PN", "EN")):
+    for task, family in itertools.product(PAPER_TASKS, ("PN", "EN")):
         own = [row for row in rows if (row.task, row.transformation) == (task, family)]
         trends[task, family] = _trend(_curve(own), f"{family} in task {task}")
     falling = {f"{t} {f}": trend for (t, f), trend in trends.items() if t != "ae"}
@@ -690,7 +689,7 @@ def _performance_drops(rows: Sequence[Performance]) -> dict[str, float]:
     return {
         family: fmean(
             fmean(_present(drops.get((family, *of)), f"{family} of {of[1]} in {of[0]}"))
-            for of in itertools.product(TASKS, NETWORKS)
+            for of in itertools.product(PAPER_TASKS, NETWORKS)
         )
         for family in TRANSFORMATIONS
     }

@@ -17,7 +17,6 @@ from pytest_nnrel.runtime.progress import progress
 from reference_models.checkpoint import BASELINE
 from reference_models.errors import ReproductionError
 from reference_models.paper.analysis import (
-    TASKS,
     VARIANTS,
     consistency_model,
     consistency_rows,
@@ -43,6 +42,7 @@ from reference_models.paper.results import (
     AUDIO_DISTANCES,
     ENCODERS,
     ORIGINAL,
+    PAPER_TASKS,
     TRANSFORMATIONS,
     Consistency,
     MapPoint,
@@ -56,6 +56,7 @@ from reference_models.paper.targets import (
     PERFORMANCE,
     RHO_DTW_EUCLIDEAN,
 )
+from reference_models.task import task_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -189,12 +190,12 @@ def _bands_note(rows: Sequence[Consistency]) -> str:
 def _task_performance(results: Results) -> tuple[Drawing, str]:
     """Fig. 4."""
     columns = _present((r.transformation for r in results.performance), "task performance")
-    tasks = [task for task in TASKS if any(row.task == task for row in results.performance)]
+    tasks = [task for task in PAPER_TASKS if any(row.task == task for row in results.performance)]
     drawing, grid = magnitude_panels(len(tasks), columns, height=1.75)
     handles: dict[str, Artist] = {}
     for task, line in zip(tasks, grid, strict=True):
         rows = [row for row in results.performance if row.task == task]
-        line[0].set_ylabel(f"{NAMES[task]}: {_performance_label(rows[0].measure)}")
+        line[0].set_ylabel(f"{NAMES[task]}: {task_named(task).axis}")
         for encoder in ("vgg", "mfcc"):
             name = task if encoder == "vgg" else "mfcc"
             own = [row for row in rows if row.encoder == encoder]
@@ -215,10 +216,6 @@ def _task_performance(results: Results) -> tuple[Drawing, str]:
         "Scores on the tasks' own test clips. Horizontal dots: the originals."
         f" {_trainings_note(results.performance)}"
     )
-
-
-def _performance_label(measure: str) -> str:
-    return {"MSE": "MSE (of the variance)", "SDR": "SDR (dB)"}.get(measure, measure)
 
 
 def _audio_consistency(results: Results) -> tuple[Drawing, str]:
@@ -307,7 +304,7 @@ def _performance_means(results: Results) -> tuple[Drawing, str]:
     drawing, grid = panels(1, 1, height=2.6)
     axes = grid[0, 0]
     handles: dict[str, Artist] = {}
-    for place, task in enumerate(("", *TASKS)):
+    for place, task in enumerate(("", *PAPER_TASKS)):
         for encoder, x in (("vgg", place - 0.08), ("mfcc", place + 0.08)):
             fixed = {"task": task} if task else {}
             estimate = model.mean(**fixed, encoder=encoder)
@@ -317,7 +314,8 @@ def _performance_means(results: Results) -> tuple[Drawing, str]:
                 handles[NAMES[encoder]] = point
                 handles |= _paper_mark(axes, x, PERFORMANCE, encoder)
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.set_xticks(range(len(TASKS) + 1), ["all tasks", *(NAMES[task] for task in TASKS)])
+    names = ["all tasks", *(NAMES[task] for task in PAPER_TASKS)]
+    axes.set_xticks(range(len(names)), names)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("performance (s.d. within the task)")
     legend(drawing, handles)

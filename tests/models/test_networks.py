@@ -16,16 +16,16 @@ from pytest_nnrel.runtime.settings import Settings
 torch = pytest.importorskip("torch")
 from reference_models import features  # noqa: E402
 from reference_models.networks import (  # noqa: E402
-    Autoencoder,
     Decoder,
-    InstrumentClassifier,
     MFCCEmbedding,
-    Tagger,
     VGGEmbedding,
     VGGEncoder,
-    VoiceSeparator,
     block_widths,
 )
+from reference_models.tasks.ae import Autoencoder  # noqa: E402
+from reference_models.tasks.at import Tagger  # noqa: E402
+from reference_models.tasks.ir import InstrumentClassifier  # noqa: E402
+from reference_models.tasks.vs import VoiceSeparator  # noqa: E402
 
 #: Of the paper's encoder: 16 channels, doubled up to 256.
 WIDTHS = (16, 32, 64, 128, 256, 256, 256)
