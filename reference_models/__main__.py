@@ -143,7 +143,8 @@ def _build(chosen: argparse.Namespace) -> None:
 
 def _train(chosen: argparse.Namespace) -> None:
     from reference_models.allocation import keep_freed_memory
-    from reference_models.training import Recipe, train
+    from reference_models.recipe import Recipe
+    from reference_models.training import train
 
     keep_freed_memory()
     names = {field.name for field in fields(Recipe)}

@@ -373,3 +373,22 @@ class TaskNetwork(nn.Module):
                     of_part.update(part.raw(batch))
         for part, of_part in zip(parts, statistics):
             part.standardise.set(of_part)
+
+
+class Classifier(TaskNetwork):
+    """Logits of classes from z, by one linear layer.
+
+    Parameters
+    ----------
+    embedding : AudioEmbedding
+    classes : int
+    """
+
+    def __init__(self, embedding: AudioEmbedding, classes: int) -> None:
+        super().__init__(embedding)
+        self.head = nn.Linear(self.embedding.width, classes)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Return ``float[n, classes]`` of ``float[n, samples]``."""
+        logits: Tensor = self.head(self.embedding.code(self.embedding(audio)))
+        return logits

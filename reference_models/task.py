@@ -74,14 +74,12 @@ class Task(ABC, Generic[Network]):
         TASKS.define(cls)
 
     @abstractmethod
-    def network(self, embedding: AudioEmbedding, **arguments: Any) -> Network:  # noqa: ANN401
-        """Return an untrained network.
+    def network(self, embedding: AudioEmbedding) -> Network:
+        """Return an untrained network; what `of_head` names may be given besides.
 
         Parameters
         ----------
         embedding : AudioEmbedding
-        **arguments
-            Of those that `of_head` names.
         """
 
     @abstractmethod

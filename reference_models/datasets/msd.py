@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.corpus.decoding import SUFFIXES
+from pytest_nnrel.corpus.audiofile import SUFFIXES
 from pytest_nnrel.runtime.progress import progress
 from reference_models.datasets.audiofiles import ClipFiles, Provenance
 from reference_models.errors import DatasetError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from reference_models.datasets.examples import Target
     from reference_models.datasets.opencorpus import Entry, Stored
     from reference_models.evaluation import Truth, Windows
+
+    Kind = Literal["unpooling", "upsampling"]
 
 
 class Autoencoder(TaskNetwork):
@@ -44,7 +46,7 @@ class Autoencoder(TaskNetwork):
         self,
         embedding: AudioEmbedding | None = None,
         *,
-        decoder: Literal["unpooling", "upsampling"] | None = None,
+        decoder: Kind | None = None,
     ) -> None:
         super().__init__(embedding)
         pools = isinstance(self.embedding, VGGEmbedding)
@@ -90,8 +92,8 @@ class Autoencoding(Task[Autoencoder]):
     smaller_is_better = True
     of_head = ("decoder",)
 
-    def network(self, embedding: AudioEmbedding, **arguments: Any) -> Autoencoder:  # noqa: ANN401
-        return Autoencoder(embedding, **arguments)
+    def network(self, embedding: AudioEmbedding, decoder: Kind | None = None) -> Autoencoder:
+        return Autoencoder(embedding, decoder=decoder)
 
     def loss(self, network: Autoencoder, audio: Tensor, target: Tensor) -> Tensor:
         """Return the mean squared error of standardised spectrograms (paper equation 1)."""

@@ -5,53 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor, nn
 from torch.nn import functional
 
 from reference_models.datasets.rendered.instruments import INSTRUMENTS
 from reference_models.evaluation import Score, outputs
-from reference_models.networks import AudioEmbedding, TaskNetwork
+from reference_models.networks import Classifier
 from reference_models.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from torch import Tensor
+
     from reference_models.datasets.examples import Target
     from reference_models.datasets.opencorpus import Entry, Stored
     from reference_models.evaluation import Truth, Windows
+    from reference_models.networks import AudioEmbedding
 
 _CODES = tuple(instrument.code for instrument in INSTRUMENTS)
 
 
-class InstrumentClassifier(TaskNetwork):
-    """IR: logits of 11 instruments from z (section 2.1.3); a softmax makes them probabilities."""
-
-    def __init__(self, embedding: AudioEmbedding | None = None) -> None:
-        super().__init__(embedding)
-        self.head = nn.Linear(self.embedding.width, len(_CODES))
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Return ``float[n, 11]`` of ``float[n, samples]``."""
-        logits: Tensor = self.head(self.embedding.code(self.embedding(audio)))
-        return logits
-
-
-class InstrumentRecognition(Task[InstrumentClassifier]):
-    """Instrument recognition: which of 11 instruments leads."""
+class InstrumentRecognition(Task[Classifier]):
+    """Instrument recognition: which of 11 instruments leads (paper section 2.1.3)."""
 
     name, label, order = "ir", "IR", 20
     colour, colour_on_dark, marker = "#009E73", "#1cc296", "^"
     measure = axis = "accuracy"
     truth = "instrument"
 
-    def network(self, embedding: AudioEmbedding) -> InstrumentClassifier:
-        return InstrumentClassifier(embedding)
+    def network(self, embedding: AudioEmbedding) -> Classifier:
+        return Classifier(embedding, len(_CODES))
 
-    def loss(self, network: InstrumentClassifier, audio: Tensor, target: Tensor) -> Tensor:
+    def loss(self, network: Classifier, audio: Tensor, target: Tensor) -> Tensor:
         """Return the cross-entropy of the instrument (paper equation 5)."""
         return functional.cross_entropy(network(audio), target)
 
-    def score(self, network: InstrumentClassifier, audio: Windows, of_audio: Truth) -> Score:
+    def score(self, network: Classifier, audio: Windows, of_audio: Truth) -> Score:
         """Return the share of the clips whose instrument is found."""
         from sklearn.metrics import accuracy_score
 

@@ -17,11 +17,13 @@ import torch
 from pytest_nnrel import Corpus, Identity, within_consistency
 from reference_models import checkpoint, evaluation
 from reference_models.__main__ import main
+from reference_models.clips import Clips, Crops
 from reference_models.datasets import opencorpus
 from reference_models.datasets.examples import Example
 from reference_models.errors import TrainingError
 from reference_models.features import WINDOW_SAMPLES
-from reference_models.training import Clips, Crops, Recipe, train
+from reference_models.recipe import Recipe
+from reference_models.training import train
 
 SMALL = {"channels": 4, "max_channels": 16}
 #: Six clips in two batches: an epoch takes a moment.
@@ -161,7 +163,7 @@ def test_a_finished_run_is_not_run_again(trained, small_corpus):
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(trained, small_corpus, tmp_path):
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace;"
-        "from reference_models.training import Recipe, train;"
+        "from reference_models.recipe import Recipe; from reference_models.training import train;"
         f"r=Recipe('ir', epochs=2, epoch_clips=6, batch_size=3, arguments={SMALL!r});"
         f"train(r, Path({str(small_corpus)!r}), Path({str(tmp_path)!r}),"
         "accelerator='cpu', workers=0)"

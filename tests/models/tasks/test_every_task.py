@@ -24,11 +24,11 @@ from pytest_nnrel import Identity
 from reference_models import checkpoint, evaluation
 from reference_models import tasks as own
 from reference_models.__main__ import main
+from reference_models.clips import Crops
 from reference_models.datasets import opencorpus
 from reference_models.errors import TaskError
 from reference_models.paper import drawing, results
 from reference_models.task import ENCODERS, Task, build, task_named, tasks
-from reference_models.training import Crops
 
 ALL = tasks()
 
