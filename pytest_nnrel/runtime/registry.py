@@ -163,19 +163,19 @@ def _order_of(cls: type) -> Any:  # noqa: ANN401
     return getattr(cls, "order", 0.0)
 
 
-def undeclared(cls: type, one: str, texts: Mapping[str, str]) -> str:
+def undeclared(defined: type, one: str, texts: Mapping[str, str]) -> str:
     """Return which text a class does not declare; empty where it declares all.
 
     Parameters
     ----------
-    cls : type
+    defined : type
     one : str
         What the message calls one of its kind, with its article.
     texts : mapping of str to str
         Names of attributes, with what they are.
     """
     for attribute, meaning in texts.items():
-        text = getattr(cls, attribute, None)
+        text = getattr(defined, attribute, None)
         if not isinstance(text, str) or not text.strip():
             return f"{one} declares {attribute}: {meaning}, a text, not {text!r}"
     return ""

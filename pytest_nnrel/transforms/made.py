@@ -6,7 +6,7 @@ import inspect
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import FamilyError, TransformError
 from pytest_nnrel.transforms.adapters import FunctionTransform, as_transform, engine_of
@@ -29,7 +29,8 @@ class MadeFamily(Transform):
     Parameters
     ----------
     magnitude : float
-        Named as the first parameter of what makes the effect.
+    **named
+        The same by its name, which is that of the first parameter of what makes the effect.
     """
 
     ladder: ClassVar[tuple[float, ...]] = ()  # of families that are made
@@ -39,11 +40,7 @@ class MadeFamily(Transform):
 
     if TYPE_CHECKING:
 
-        @overload
-        def __init__(self, magnitude: float, /) -> None: ...
-        @overload
-        def __init__(self, **magnitude: float) -> None: ...
-        def __init__(self, *args: float, **named: float) -> None: ...
+        def __init__(self, magnitude: float = ..., /, **named: float) -> None: ...
 
     @staticmethod
     def make(magnitude: float) -> Any:  # noqa: ANN401
