@@ -90,9 +90,8 @@ def within_consistency(
         If corpus, transformation or encoder fail.
     """
     study = study_on(corpus, seed, neighbours)
-    settled = as_transform(transform)
+    asked = question(study, as_transform(transform))
     known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
-    asked = question(study, settled)
     with asked.watch("embedding"):
         listener = recognise(known, study)
     embedded = embed(listener, render(asked))
@@ -102,7 +101,7 @@ def within_consistency(
         measurement.details["map"] = map_of(embedded)
     record_measurement(measurement)
     if reported:
-        rendered = render(question(study, settled))
+        rendered = render(asked.timed_apart)
         record_measurement(audio(rendered, resolve_distance("dtw", "audio")))
         record_audit(study.corpus.fingerprint, audit(study).as_dict())
     return measurement
@@ -234,16 +233,12 @@ def study_on(
 
 def within(embedded: Embedded, distance: Distance) -> Measurement:
     """Measure C_W in latent space."""
-    space = latent_space(embedded, distance)
-    details = facts_of(embedded.rendered, embedded, latent=distance)
-    return _proportion("within", space, details, embedded.rendered)
+    return _in_latent_space("within", embedded, distance)
 
 
 def across(embedded: Embedded, distance: Distance) -> Measurement:
     """Measure C_W of clips as one encoder hears them among originals as another does."""
-    space = latent_space(embedded, distance)
-    details = facts_of(embedded.rendered, embedded, latent=distance)
-    return _proportion("across", space, details, embedded.rendered)
+    return _in_latent_space("across", embedded, distance)
 
 
 def audio(rendered: Rendered, distance: Distance) -> Measurement:
@@ -324,6 +319,12 @@ def map_of(embedded: Embedded) -> Map:
         "transformed": plane.place(embedded.queries[shown]).round(3).tolist(),
         "explained": plane.explained.round(4).tolist(),
     }
+
+
+def _in_latent_space(measure: str, embedded: Embedded, distance: Distance) -> Measurement:
+    space = latent_space(embedded, distance)
+    details = facts_of(embedded.rendered, embedded, latent=distance)
+    return _proportion(measure, space, details, embedded.rendered)
 
 
 def _proportion(measure: str, space: Space, details: Details, rendered: Rendered) -> Measurement:

@@ -8,8 +8,10 @@ from collections import Counter
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from pkgutil import iter_modules
 
 from pytest_nnrel.errors import NNRelError
+from reference_models import tasks
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _add_train(train: argparse.ArgumentParser) -> None:
     """Add the options of ``train``: those of `Recipe` that are not given keep its defaults."""
     train.set_defaults(run=_train)
-    train.add_argument("task", metavar="TASK", help="ae, at, ir or vs")
+    train.add_argument("task", metavar="TASK", help=f"one of {', '.join(_names_of_tasks())}")
     train.add_argument("--data", type=Path, required=True, help="folder of the dataset")
     train.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs (runs)")
     train.add_argument("--dataset", help="open (default), msd, irmas or musdb18")
@@ -88,6 +90,11 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--devices", default="auto", help="how many, or which (auto)")
     train.add_argument("--workers", type=int, default=1, help="processes that read clips (1)")
     train.add_argument("--max-minutes", type=float, help="for each trial")
+
+
+def _names_of_tasks() -> list[str]:
+    """Return the names of the package's own tasks, their files': to import them takes seconds."""
+    return [module.name for module in iter_modules(tasks.__path__)]
 
 
 def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
@@ -136,7 +143,8 @@ def _build(chosen: argparse.Namespace) -> None:
 
 def _train(chosen: argparse.Namespace) -> None:
     from reference_models.allocation import keep_freed_memory
-    from reference_models.training import Recipe, train
+    from reference_models.recipe import Recipe
+    from reference_models.training import train
 
     keep_freed_memory()
     names = {field.name for field in fields(Recipe)}

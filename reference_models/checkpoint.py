@@ -46,12 +46,12 @@ def save(
     Parameters
     ----------
     network : TaskNetwork
-        Built by ``tasks.build(task, encoder, **arguments)``.
+        Built by ``reference_models.task.build(task, encoder, **arguments)``.
     path : Path
         Its suffix is set.
     task, encoder : str
     arguments : mapping
-        Of `tasks.build`, as plain values.
+        Of `reference_models.task.build`, as plain values.
     card : mapping
         What else is to be known of it, as plain values: data, settings, curves, scores.
     precision : {"float32", "float16"}
@@ -119,7 +119,7 @@ def load_network(path: Path, *, task: str | None = None) -> tuple[TaskNetwork, d
     import torch
     from safetensors.torch import load as decode
 
-    from reference_models.tasks import build
+    from reference_models.task import build
 
     card_path = path.with_suffix(".json")
     try:

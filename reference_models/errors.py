@@ -19,3 +19,7 @@ class ReproductionError(NNRelError, ValueError):
 
 class TrainingError(NNRelError, ValueError):
     """A training that cannot be done as asked."""
+
+
+class TaskError(NNRelError, ValueError):
+    """A task that there is not, or that declares something wrongly."""

@@ -1,8 +1,8 @@
-"""The paper's networks: one encoder for every task, and a head for each (section 2, table 1).
+"""What the paper's networks are made of: one encoder for every task (section 2, table 1).
 
 All networks take audio. A network is an *embedding*, audio to z, and a head, z to the task's
-output. ``network.embedding`` alone is what the consistency of an encoder is measured on:
-``pytest_nnrel.as_encoder(network.embedding)``.
+output, which is part of the task (`reference_models.tasks`). ``network.embedding`` alone is what
+the consistency of an encoder is measured on: ``pytest_nnrel.as_encoder(network.embedding)``.
 
 Where the authors' published code says more than the paper, or something else:
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +38,7 @@ from reference_models.features import (
     FrontEnd,
     RunningStatistics,
     Standardise,
-    frame_count,
     mfcc_statistics,
-    resynthesise,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +49,6 @@ CHANNELS = 16
 MAX_CHANNELS = 256
 EMBEDDING = 256
 DROPOUT = 0.5
-#: The 50 most frequent tags of Last.fm (AT), and the instruments of IRMAS (IR).
-TAGS = 50
-INSTRUMENTS = 11
 
 
 class Encoding(NamedTuple):
@@ -380,121 +375,20 @@ class TaskNetwork(nn.Module):
             part.standardise.set(of_part)
 
 
-class Autoencoder(TaskNetwork):
-    """AE: the standardised spectrogram from z (paper section 2.1.1, equations 1 and 2).
+class Classifier(TaskNetwork):
+    """Logits of classes from z, by one linear layer.
 
     Parameters
     ----------
-    embedding : AudioEmbedding, optional
-        The paper's convolutional one where omitted.
-    decoder : {"unpooling", "upsampling"}, optional
-        ``"unpooling"`` puts maxima back where the encoder found them, as the authors do, and so
-        leaks their places past z. ``"upsampling"`` is bilinear and sees nothing but z. Where
-        omitted, the authors': the former, and the latter on MFCCs, which have no maxima.
-
-    Raises
-    ------
-    ValueError
-        If there is no such decoder, or MFCCs are to be unpooled.
+    embedding : AudioEmbedding
+    classes : int
     """
 
-    def __init__(
-        self,
-        embedding: AudioEmbedding | None = None,
-        *,
-        decoder: Literal["unpooling", "upsampling"] | None = None,
-    ) -> None:
+    def __init__(self, embedding: AudioEmbedding, classes: int) -> None:
         super().__init__(embedding)
-        pools = isinstance(self.embedding, VGGEmbedding)
-        kind = decoder or ("unpooling" if pools else "upsampling")
-        if kind not in ("unpooling", "upsampling"):
-            raise ValueError(f'decoder is "unpooling" or "upsampling", not {kind!r}')
-        if kind == "unpooling" and not pools:
-            raise ValueError("there is nothing to unpool with: this embedding has no pooling")
-        self.kind = kind
-        self.decoder = Decoder(
-            self.embedding.width, self.embedding.decoder_widths, frames=self.embedding.frames
-        )
-        if not isinstance(self.embedding, VGGEmbedding):
-            self.target_front_end = FrontEnd()  # VGG's own serves else: one tensor, one name
+        self.head = nn.Linear(self.embedding.width, classes)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Return the reconstruction, ``float[n, 513, frames]``, of ``float[n, samples]``."""
-        encoding = self.embedding.trace(audio)
-        reconstruction: Tensor = self.decoder(
-            self.embedding.code(encoding.z),
-            frame_count(audio.shape[1]),
-            indices=encoding.indices if self.kind == "unpooling" else (),
-        )
-        return reconstruction
-
-    def target(self, audio: Tensor) -> Tensor:
-        """Return what the reconstruction is compared with: the standardised spectrogram."""
-        embedding = self.embedding
-        if isinstance(embedding, VGGEmbedding):
-            spectrogram: Tensor = embedding.front_end(audio)
-        else:
-            spectrogram = self.target_front_end(audio)
-        return spectrogram
-
-
-class Tagger(TaskNetwork):
-    """AT: logits of 50 tags from z (section 2.1.2); a sigmoid makes them probabilities."""
-
-    def __init__(self, embedding: AudioEmbedding | None = None) -> None:
-        super().__init__(embedding)
-        self.head = nn.Linear(self.embedding.width, TAGS)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Return ``float[n, 50]`` of ``float[n, samples]``."""
+        """Return ``float[n, classes]`` of ``float[n, samples]``."""
         logits: Tensor = self.head(self.embedding.code(self.embedding(audio)))
         return logits
-
-
-class InstrumentClassifier(TaskNetwork):
-    """IR: logits of 11 instruments from z (section 2.1.3); a softmax makes them probabilities."""
-
-    def __init__(self, embedding: AudioEmbedding | None = None) -> None:
-        super().__init__(embedding)
-        self.head = nn.Linear(self.embedding.width, INSTRUMENTS)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Return ``float[n, 11]`` of ``float[n, samples]``."""
-        logits: Tensor = self.head(self.embedding.code(self.embedding(audio)))
-        return logits
-
-
-class VoiceSeparator(TaskNetwork):
-    """VS: a mask of the singing voice (paper section 2.1.4, equation 7).
-
-    A U-Net: before each of its blocks the decoder adds the output of the encoder's block of that
-    size, and puts maxima back where the encoder found them. On MFCCs, which have no blocks, it
-    upsamples bilinearly from z alone.
-    """
-
-    def __init__(self, embedding: AudioEmbedding | None = None) -> None:
-        super().__init__(embedding)
-        self.decoder = Decoder(
-            self.embedding.width, self.embedding.decoder_widths, frames=self.embedding.frames
-        )
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Return the mask of a mixture's magnitudes, of ``float[n, samples]``.
-
-        Returns
-        -------
-        float[n, 513, frames]
-            From 0, no voice, to 1, voice only.
-        """
-        encoding = self.embedding.trace(audio)
-        logits: Tensor = self.decoder(
-            self.embedding.code(encoding.z),
-            frame_count(audio.shape[1]),
-            indices=encoding.indices,
-            skips=encoding.outputs,
-        )
-        return logits.sigmoid()
-
-    def separate(self, audio: Tensor) -> Tensor:
-        """Return the voice of mixtures, with the mixture's phase: ``float[n, samples]``."""
-        return resynthesise(audio, self(audio))

@@ -13,246 +13,35 @@ import math
 import signal
 import subprocess
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
 
 from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.runtime.progress import progress
-from pytest_nnrel.runtime.store import digest
 from reference_models import checkpoint, evaluation
+from reference_models.clips import Clips
 from reference_models.datasets import open_data, opencorpus
 from reference_models.errors import TrainingError
-from reference_models.features import WINDOW_SAMPLES, stft
-from reference_models.tasks import build
+from reference_models.task import build, task_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-    from numpy.typing import NDArray
-
-    from reference_models.datasets.examples import TaskData
-    from reference_models.networks import (
-        Autoencoder,
-        InstrumentClassifier,
-        Tagger,
-        TaskNetwork,
-        VoiceSeparator,
-    )
+    from reference_models.networks import TaskNetwork
+    from reference_models.recipe import Recipe
 
     Batch = tuple[Tensor, Tensor]
-    Window = tuple[NDArray[np.float32], NDArray[Any]]
 
 RECIPE = "recipe.json"
 _LAST = "last.ckpt"
-_SCHEDULES = ("constant", "cosine")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides what comes out of a training run.
-
-    The defaults are the paper's (section 4.3), but for `epochs`, whose number depends on the task
-    there.
-
-    Attributes
-    ----------
-    task : {"ae", "at", "ir", "vs"}
-    encoder : {"vgg", "mfcc"}
-    dataset : str
-        By name; see `reference_models.datasets.open_data`.
-    trial : int
-        From 1. Decides, with `seed`, the initial weights, the clips, and their order.
-    seed : int
-    epochs : int
-        At most.
-    epoch_clips : int or None
-        How many clips an epoch draws, each at most once; all of them where None.
-    fraction : float
-        Of the training clips that a trial is given (paper section 4.1: 0.7).
-    batch_size : int
-    learning_rate, weight_decay : float
-        Of Adam with amsgrad, as in the authors' code.
-    schedule : {"constant", "cosine"}
-        Of the learning rate over `epochs`: the paper's, or down to zero.
-    patience : int
-        Epochs without a better validation loss after which training stops.
-    precision : str
-        Of Lightning's trainer.
-    arguments : dict
-        Of `reference_models.tasks.build`.
-    """
-
-    task: str
-    encoder: str = "vgg"
-    dataset: str = "open"
-    trial: int = 1
-    seed: int = 0
-    epochs: int = 200
-    epoch_clips: int | None = None
-    fraction: float = 0.7
-    batch_size: int = 24
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-7
-    schedule: str = "constant"
-    patience: int = 20
-    precision: str = "32-true"
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.schedule not in _SCHEDULES:
-            raise TrainingError(f"the schedule is {' or '.join(_SCHEDULES)}, not {self.schedule!r}")
-        if not 0 < self.fraction <= 1:
-            raise TrainingError(
-                f"a trial gets a fraction above 0 and up to 1 of the clips, not {self.fraction}"
-            )
-        for name in ("trial", "epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be 1 or more, not {getattr(self, name)}")
-
-    @property
-    def name(self) -> str:
-        """What a run of it is called: ``at-vgg-1``."""
-        return f"{self.task}-{self.encoder}-{self.trial}"
-
-    def random(self, *purpose: object) -> np.random.Generator:
-        """Return the generator of one purpose, the same at each call."""
-        key = digest("training", self.seed, self.task, self.encoder, self.trial, *purpose)
-        return np.random.default_rng(int(key[:16], 16))
-
-
-class Crops(Dataset["Window"]):
-    """Windows of 2 s cut from a dataset's clips: at random to learn from, else the centres.
-
-    Parameters
-    ----------
-    data : TaskData
-    indices : sequence of int
-        Which clips, in which order.
-    starts : function, optional
-        From a clip's index and the number of possible starts to one of them; the centre where
-        omitted.
-    """
-
-    def __init__(
-        self,
-        data: TaskData,
-        indices: Sequence[int],
-        starts: Callable[[int, int], int] | None = None,
-    ) -> None:
-        self._data = data
-        self._indices = indices
-        self._starts = starts
-
-    def __len__(self) -> int:
-        """Return how many windows there are."""
-        return len(self._indices)
-
-    def __getitem__(self, place: int) -> Window:
-        """Return a window and its target, of the same stretch where that is audio too."""
-        index = self._indices[place]
-        example = self._data[index]
-        choices = len(example.audio) - WINDOW_SAMPLES + 1
-        if choices < 1:
-            raise TrainingError(
-                f"clip {self._data.ids[index]!r} is shorter than {WINDOW_SAMPLES} samples"
-            )
-        start = self._starts(index, choices) if self._starts else (choices - 1) // 2
-        stretch = slice(start, start + WINDOW_SAMPLES)
-        of_audio = example.target.shape == example.audio.shape
-        return example.audio[stretch], example.target[stretch] if of_audio else example.target
-
-
-@dataclass(frozen=True)
-class _RandomStarts:
-    """Where a clip is cut in one epoch; the same whatever worker cuts it."""
-
-    recipe: Recipe
-    epoch: int
-
-    def __call__(self, index: int, choices: int) -> int:
-        return int(self.recipe.random("crop", self.epoch, index).integers(choices))
-
-
-class Clips(lightning.LightningDataModule):
-    """A dataset's training and validation clips, as one trial sees them."""
-
-    def __init__(self, recipe: Recipe, root: Path, workers: int) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self._workers = workers
-        self.train = open_data(recipe.dataset, root, recipe.task, "train")
-        self.validation = open_data(recipe.dataset, root, recipe.task, "validation")
-        kept = math.ceil(recipe.fraction * len(self.train))
-        order = recipe.random("clips").permutation(len(self.train))
-        self.of_trial = np.sort(order[:kept])
-        if len(self.of_trial) < recipe.batch_size:
-            raise TrainingError(
-                f"{len(self.of_trial)} clips to train on do not fill a batch of"
-                f" {recipe.batch_size}; take more clips or a smaller --batch-size"
-            )
-
-    def epoch(self, number: int) -> Crops:
-        """Return the windows of an epoch."""
-        drawn = self.recipe.random("epoch", number).permutation(self.of_trial)
-        indices = drawn[: self.recipe.epoch_clips].tolist()
-        return Crops(self.train, indices, _RandomStarts(self.recipe, number))
-
-    def every(self) -> DataLoader[Window]:
-        """Return a window of each of the trial's clips, to take statistics of."""
-        starts = _RandomStarts(self.recipe, -1)
-        return self._loader(Crops(self.train, self.of_trial.tolist(), starts), whole=False)
-
-    def train_dataloader(self) -> DataLoader[Window]:
-        """Return the batches of the epoch that begins."""
-        number = self.trainer.current_epoch if self.trainer else 0
-        return self._loader(self.epoch(number), whole=True)
-
-    def val_dataloader(self) -> DataLoader[Window]:
-        """Return the centres of all validation clips."""
-        return self._loader(Crops(self.validation, range(len(self.validation))), whole=False)
-
-    def _loader(self, crops: Crops, *, whole: bool) -> DataLoader[Window]:
-        return DataLoader(crops, self.recipe.batch_size, num_workers=self._workers, drop_last=whole)
-
-
-def reconstruction_loss(network: Autoencoder, audio: Tensor, _: Tensor) -> Tensor:
-    """Return the mean squared error of standardised spectrograms (paper equation 1)."""
-    return functional.mse_loss(network(audio), network.target(audio))
-
-
-def tagging_loss(network: Tagger, audio: Tensor, tags: Tensor) -> Tensor:
-    """Return the binary cross-entropy of the tags (paper equation 3)."""
-    return functional.binary_cross_entropy_with_logits(network(audio), tags)
-
-
-def recognition_loss(network: InstrumentClassifier, audio: Tensor, instrument: Tensor) -> Tensor:
-    """Return the cross-entropy of the instrument (paper equation 5)."""
-    return functional.cross_entropy(network(audio), instrument)
-
-
-def separation_loss(network: VoiceSeparator, audio: Tensor, voice: Tensor) -> Tensor:
-    """Return the mean absolute error of the voice's magnitudes (paper equation 7)."""
-    return functional.l1_loss(network(audio) * stft(audio).abs(), stft(voice).abs())
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "ae": reconstruction_loss,
-    "at": tagging_loss,
-    "ir": recognition_loss,
-    "vs": separation_loss,
-}
 
 
 class TaskTraining(lightning.LightningModule):
@@ -262,6 +51,7 @@ class TaskTraining(lightning.LightningModule):
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.task = task_named(recipe.task)
         self.curves: list[dict[str, float]] = []
 
     def on_train_batch_start(self, _batch: Batch, batch_idx: int) -> None:
@@ -271,13 +61,13 @@ class TaskTraining(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = LOSSES[self.recipe.task](self.network, *batch)
+        loss = self.task.loss(self.network, *batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Note the loss of a batch."""
-        loss = LOSSES[self.recipe.task](self.network, *batch)
+        loss = self.task.loss(self.network, *batch)
         self.log("validation_loss", loss, batch_size=len(batch[0]), prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
@@ -367,7 +157,7 @@ def train(
         If `out` holds a run of another recipe, there is no such accelerator, the clips do not
         fill a batch, or the loss is not finite.
     CheckpointError
-        As in `reference_models.tasks.build`.
+        As in `reference_models.task.build`.
     """
     folder = out / recipe.name
     finished = folder / "checkpoint.safetensors"

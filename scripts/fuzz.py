@@ -24,7 +24,7 @@ import numpy as np
 import soundfile
 
 from pytest_nnrel import Corpus
-from pytest_nnrel.corpus import decoding
+from pytest_nnrel.corpus import decoding, ffmpeg
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.store import SUFFIX, Store
 
@@ -108,7 +108,7 @@ def sound_files(folder: Path) -> Iterator[Path]:
             for start in range(0, len(stereo), 4096):  # libsndfile's Vorbis encoder needs blocks
                 file.write(stereo[start : start + 4096])
         yield path
-    if decoding.reads_extra_formats():
+    if ffmpeg.reads_extra_formats():
         yield written_by_av(folder / "sound.m4a", samples, "aac")
 
 

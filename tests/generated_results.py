@@ -8,11 +8,12 @@ import numpy as np
 
 from pytest_nnrel.transforms import conditions, paper_grid
 from pytest_nnrel.transforms.grids import imperceptible
-from reference_models.paper.analysis import NETWORKS, TASKS, VARIANTS
+from reference_models.paper.analysis import NETWORKS, VARIANTS
 from reference_models.paper.results import (
     AUDIO_DISTANCES,
     ENCODERS,
     ORIGINAL,
+    PAPER_TASKS,
     TRANSFORMATIONS,
     Consistency,
     MapPoint,
@@ -20,6 +21,7 @@ from reference_models.paper.results import (
     Performance,
     Results,
 )
+from reference_models.task import task_named
 
 SAMPLE_RATE = 22_050
 CLIPS = 60
@@ -34,7 +36,6 @@ _WITHIN = {
 _RHO = {"mfcc": 0.88, "at": 0.08, "ir": 0.17, "vs": 0.19, "ae": 0.22}
 #: Of a task's score: what VGG is above MFCC, and how far it falls along a ladder.
 _PERFORMANCE = {"ae": (1.0, 0.1), "at": (0.5, 0.3), "ir": (0.4, 0.3), "vs": (0.1, 0.5)}
-_MEASURES = {"ae": "MSE", "at": "AUC_C", "ir": "accuracy", "vs": "SDR"}
 _SCATTER = 0.004
 
 
@@ -100,7 +101,8 @@ def _consistencies(condition, trials, rng):
 def _performances(condition, trials, rng):
     family, magnitude, severity, smallest, place = condition
     rows = []
-    for task in TASKS:
+    for task in PAPER_TASKS:
+        of_task = task_named(task)
         above, fall = _PERFORMANCE[task]
         for network in NETWORKS:
             for trial in range(trials):
@@ -113,7 +115,7 @@ def _performances(condition, trials, rng):
                 rows.append(
                     Performance(
                         task, network, trial, family, magnitude, severity, smallest,
-                        _MEASURES[task], 2.0 - value if task == "ae" else value, CLIPS,
+                        of_task.measure, 2.0 - value if of_task.smaller_is_better else value, CLIPS,
                     )
                 )  # fmt: skip
     return rows

@@ -7,7 +7,7 @@ import re
 import tempfile
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_nnrel.baselines import trainings
 from pytest_nnrel.baselines.entries import Clips, Entry, Key, namesakes
@@ -19,9 +19,11 @@ from pytest_nnrel.runtime.settings import default_cache_dir
 from pytest_nnrel.runtime.store import Store, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_nnrel.recording import Results
+
+Kept = TypeVar("Kept", Entry, Training, Index)
 
 FORMAT = "pytest-nnrel baseline"
 #: Merges two versions of a baseline, condition by condition.
@@ -102,34 +104,19 @@ class Records:
     def of_baseline(cls, plain: dict[str, Any]) -> Records:
         """Return the content of a baseline file."""
         corpora = {k: Clips.of(listing) for k, listing in plain["corpora"].items()}
-        entries: dict[Key, Entry] = {}
-        for one in plain["entries"]:
-            entry = Entry.from_dict(one, corpora[one["corpus"]].ids)
-            if entry.key in entries:  # which of them counted would hang on their order
-                raise BaselineError(
-                    f"two entries for {entry.key}, as a merge by lines leaves them: take out the"
-                    f" one that is wrong, or merge both sides anew with {MERGE}"
-                )
-            entries[entry.key] = entry
-        found: Trainings = {}
-        for one in plain.get("trainings", ()):
-            training = Training.from_dict(one, corpora[one["corpus"]].ids)
-            if training.key in found:
-                raise BaselineError(
-                    f"{training.key} stands there twice, as a merge by lines leaves it: take out"
-                    f" one of the two, or merge both sides anew with {MERGE}"
-                )
-            found[training.key] = training
-        indexes: dict[IndexKey, Index] = {}
-        for one in plain.get("indexes", ()):
-            index = Index.from_dict(one, corpora[one["corpus"]].ids)
-            if index.key in indexes:
-                raise BaselineError(
-                    f"the {index.key} stands there twice, as a merge by lines leaves it: take out"
-                    f" one of the two, or merge both sides anew with {MERGE}"
-                )
-            indexes[index.key] = index
-        return cls(entries, corpora, found, indexes)
+
+        def listed(
+            stated: Iterable[dict[str, Any]],
+            of_kind: Callable[[dict[str, Any], Sequence[str]], Kept],
+        ) -> list[Kept]:
+            return [of_kind(one, corpora[one["corpus"]].ids) for one in stated]
+
+        return cls(
+            _by_key(listed(plain["entries"], Entry.from_dict)),
+            corpora,
+            _by_key(listed(plain.get("trainings", ()), Training.from_dict)),
+            _by_key(listed(plain.get("indexes", ()), Index.from_dict)),
+        )
 
     @classmethod
     def of_results(cls, plain: Results) -> Records:
@@ -156,6 +143,19 @@ class Records:
     def text(self) -> str:
         """Return the text of a baseline file."""
         return json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _by_key(things: Iterable[Kept]) -> dict[Any, Kept]:
+    """Return things by their keys; which of two with one key counted would hang on their order."""
+    found: dict[Any, Kept] = {}
+    for thing in things:
+        if thing.key in found:
+            raise BaselineError(
+                f"{thing.key} stands there twice, as a merge by lines leaves it: take out the one"
+                f" that is wrong, or merge both sides anew with {MERGE}"
+            )
+        found[thing.key] = thing
+    return found
 
 
 def _measured(plain: Results) -> tuple[dict[str, Clips], list[Entry]]:

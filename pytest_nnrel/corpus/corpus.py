@@ -7,7 +7,6 @@ asked for; building a corpus reads file headers, and samples only to pass over s
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -74,12 +73,7 @@ class Corpus:
         self.source_seconds = gathered.geometry.source_seconds
         self.window_seconds = gathered.geometry.window_seconds
         self._sources = tuple(sorted(gathered.sources, key=lambda source: source.id))
-        repeated = [id_ for id_, n in Counter(s.id for s in self._sources).items() if n > 1]
-        if repeated:
-            raise CorpusError(
-                f"corpus {self.name!r}: clip ids must be unique; repeated: {repeated[:5]}; give"
-                " each its own"
-            )
+        raise_all(self.name, soundness.name_problems(self._sources))
         raise_all(self.name, soundness.length_problems(self._sources, self.window_seconds))
         raise_all(self.name, soundness.twin_problems(self._sources))
         self._clips = DecodedClips(self._sources, self.sample_rate, self.expression)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.corpus import decoding, files
+from pytest_nnrel.corpus import audiofile, ffmpeg, files
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PassedOver:
         parts = []
         if self.unread:
             endings = ", ".join(f"{n} {ending}" for ending, n in sorted(self.unread.items()))
-            parts.append(f"{endings} ({decoding.EXTRA} reads them)")
+            parts.append(f"{endings} ({audiofile.EXTRA} reads them)")
         hidden = [path for path in self.hidden if not path.name.startswith(_APPLE_DOUBLE)]
         for kind, paths in (
             ("hidden", hidden),
@@ -198,17 +198,17 @@ def _take(
 
 
 def _is_audio_name(path: Path) -> bool:
-    return path.suffix.lower() in decoding.SUFFIXES | decoding.EXTRA_SUFFIXES
+    return path.suffix.lower() in audiofile.SUFFIXES | audiofile.EXTRA_SUFFIXES
 
 
 def _is_read(ending: str) -> bool:
-    return ending in decoding.SUFFIXES or decoding.reads_extra_formats()
+    return ending in audiofile.SUFFIXES or ffmpeg.reads_extra_formats()
 
 
 def _nothing_in(root: Path, passed: PassedOver) -> str:
     over = passed.warning()
     return (
         f"corpus folder {root} holds no audio file"
-        f" ({', '.join(sorted(s[1:] for s in decoding.SUFFIXES))}); name one above the audio"
+        f" ({', '.join(sorted(s[1:] for s in audiofile.SUFFIXES))}); name one above the audio"
         + (f"; passed over: {over}" if over else "")
     )

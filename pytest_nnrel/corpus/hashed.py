@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache, cached
 
 from pytest_nnrel.corpus import decoding
-from pytest_nnrel.corpus.decoding import Stamp
+from pytest_nnrel.corpus.audiofile import Stamp
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.store import digest_of_file
 

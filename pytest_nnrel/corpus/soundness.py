@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import audio
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 _OPPOSITE = "the channels cancel in the mono mix (opposite phase)"
 _ONE_CHANNEL = "take one channel of them (soundfile.read(path)[0][:, 0], Corpus.from_arrays)"
+
+
+def name_problems(sources: Sequence[Source]) -> list[str]:
+    """Name the ids that several clips have."""
+    repeated = [id_ for id_, n in Counter(source.id for source in sources).items() if n > 1]
+    if not repeated:
+        return []
+    return [f"clip ids must be unique; repeated: {repeated[:NAMED]}; give each its own"]
 
 
 def length_problems(sources: Sequence[Source], window_seconds: float) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from pytest_nnrel.errors import DistanceError
-from pytest_nnrel.runtime.registry import Registry, home_of
+from pytest_nnrel.runtime.registry import Registry, home_of, is_abstract, undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,8 +69,7 @@ class Distance(ABC):
 
     def __init_subclass__(cls, *, registered: bool = True, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
-        abstract = getattr(cls.between, "__isabstractmethod__", False)
-        if registered and not abstract:  # else shared by distances
+        if registered and not is_abstract(cls):  # else shared by distances
             _register(cls)
 
     @abstractmethod
@@ -206,12 +205,9 @@ def register_distance(
 
 def _register(cls: type[Distance]) -> None:
     where = f"{cls.__module__}.{cls.__qualname__}"
-    for attribute, meaning in (
-        ("name", "what calls name it by, a text"),
-        ("space", "'audio' or 'latent'"),
-    ):
-        if not hasattr(cls, attribute):
-            raise DistanceError(f"{where}: a distance declares {attribute}: {meaning}")
+    texts = {"name": "what calls name it by", "space": "'audio' or 'latent'"}
+    if problem := undeclared(cls, "a distance", texts):
+        raise DistanceError(f"{where}: {problem}")
     try:
         distance = cls()
     except TypeError as error:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pytest_nnrel.encoders.protocol import Encoder
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.runtime.registry import Registry, order_problem
+from pytest_nnrel.runtime.registry import ClassRegistry
 
 
 class Adapter(Encoder):
@@ -40,8 +40,7 @@ class Adapter(Encoder):
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
-        if not any(getattr(getattr(cls, part), "__isabstractmethod__", False) for part in _PARTS):
-            _register(cls)  # else shared by adapters
+        ADAPTERS.define(cls)
 
     def __init__(self, obj: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**(options if self.moves else {**options, "device": None}))
@@ -101,9 +100,14 @@ class Adapter(Encoder):
         return str(getattr(obj, "__name__", type(obj).__name__))
 
 
-_PARTS = ("adapts", "forward")
-
-ADAPTERS: Registry[type[Adapter]] = Registry("adapters", "pytest_nnrel.encoders", EncoderError)
+ADAPTERS: ClassRegistry[Adapter] = ClassRegistry(
+    "an adapter",
+    "adapters",
+    "pytest_nnrel.encoders",
+    EncoderError,
+    texts={"takes": "the objects that it adapts"},
+    named_by="__name__",
+)
 
 
 def adapters() -> dict[str, type[Adapter]]:
@@ -114,25 +118,4 @@ def adapters() -> dict[str, type[Adapter]]:
     EncoderError
         If an installed package declares adapters that cannot be loaded.
     """
-    known = sorted(ADAPTERS.all().items(), key=lambda named: (named[1].order, named[0]))
-    return dict(known)
-
-
-def _register(adapter: type[Adapter]) -> None:
-    if problem := _problem_of(adapter):
-        raise EncoderError(f"{adapter.__module__}.{adapter.__qualname__}: {problem}")
-    ADAPTERS.add(adapter.__name__, adapter)
-
-
-def _problem_of(adapter: type[Adapter]) -> str:
-    takes = getattr(adapter, "takes", None)
-    if not isinstance(takes, str) or not takes.strip():
-        return f"an adapter declares takes: the objects that it adapts, a text, not {takes!r}"
-    if problem := order_problem(adapter.order):
-        return problem
-    if holder := ADAPTERS.holder(adapter.__name__, adapter):
-        return (
-            f"there is an adapter {adapter.__name__!r} in {holder}, and names tell adapters apart;"
-            " give this one another"
-        )
-    return ""
+    return ADAPTERS.in_order()

@@ -41,6 +41,7 @@ KEYS: dict[str, frozenset[str]] = {
 NOT_IN_KEYS = (
     "__init__.py",
     "__main__.py",
+    "commands/*.py",
     "assertions.py",
     "audit.py",
     "baselines/*.py",
@@ -71,7 +72,7 @@ NOT_IN_KEYS = (
     "statistics/displacements.py",
     "statistics/rotation.py",
     "statistics/trainings.py",
-    "strategies.py",
+    "strategies/*.py",
     "verification.py",
 )
 

@@ -172,6 +172,11 @@ class Question:
     watch: Stopwatch
 
     @property
+    def timed_apart(self) -> Question:
+        """The same as another measurement asks it: what it takes is told there."""
+        return replace(self, watch=Stopwatch())
+
+    @property
     def of_originals(self) -> Question:
         """The same of clips as they are."""
         known = _known(ORIGINAL)

@@ -15,6 +15,6 @@ global random generators, and modules that are found by a computed name. What ca
 behaviour unknown.
 """
 
-from pytest_nnrel.identity.walk import Behaviour, behaviour_of
+from pytest_nnrel.identity.behaviour import Behaviour, behaviour_of
 
 __all__ = ["Behaviour", "behaviour_of"]

@@ -1,40 +1,16 @@
-"""The walk through objects, by which a behaviour is told."""
+"""The walk through all that an object refers to."""
 
 from __future__ import annotations
 
-import copyreg
 import functools
 import hashlib
-import logging
 import sys
-import threading
-import weakref
-from collections import OrderedDict, defaultdict, deque
-from dataclasses import dataclass
 from pathlib import PurePath
-from types import (
-    BuiltinFunctionType,
-    CellType,
-    ClassMethodDescriptorType,
-    CodeType,
-    FunctionType,
-    GetSetDescriptorType,
-    MappingProxyType,
-    MemberDescriptorType,
-    MethodDescriptorType,
-    MethodType,
-    MethodWrapperType,
-    ModuleType,
-    WrapperDescriptorType,
-)
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    #: Whether an attribute of an object is no part of what it does.
-    PassedOver = Callable[[object, str], bool]
 from pytest_nnrel.identity.code import code_digest, names_of
+from pytest_nnrel.identity.instances import attributes_of, hides_state
 from pytest_nnrel.identity.project import (
     file_of,
     is_projects,
@@ -43,7 +19,17 @@ from pytest_nnrel.identity.project import (
     top_level,
     version_of,
 )
-from pytest_nnrel.identity.tensors import octets_of, torch_is_set_to
+from pytest_nnrel.identity.tensors import octets_of
+
+if TYPE_CHECKING:
+    import weakref
+    from collections import defaultdict
+    from collections.abc import Callable, Iterable, Mapping
+    from types import CellType, CodeType, FunctionType, MethodType
+
+    #: Whether an attribute of an object is no part of what it does.
+    PassedOver = Callable[[object, str], bool]
+    Visitor = Callable[["Walk", Any], None]
 
 #: Objects after which one is called unknown: beyond, looking costs more than computing anew.
 MOST_OBJECTS = 200_000
@@ -51,15 +37,14 @@ MOST_OBJECTS = 200_000
 _PLAIN = frozenset(
     {type(None), bool, int, float, complex, str, bytes, bytearray, type(...), range, slice}
 )
-#: Types whose instances decide nothing.
-_INERT = (
-    logging.Logger,
-    logging.LoggerAdapter,
-    type(threading.Lock()),
-    type(threading.RLock()),
-    threading.Condition,
-    threading.Event,
-)
+#: Of a wrapper of Python's own, what it wraps.
+WRAPPED: dict[type, tuple[str, ...]] = {
+    property: ("fget", "fset", "fdel"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    functools.partial: ("func", "args", "keywords"),
+}
+PLAIN_BASES = (str, bytes, bytearray, bool, int, float, complex)
 #: Of a class: Python's bookkeeping, and what dataclasses have made methods of.
 _BOOKKEEPING = frozenset(
     {
@@ -72,55 +57,26 @@ _BOOKKEEPING = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """What an object does, as far as it can be looked into.
+class Visitors(NamedTuple):
+    """How values are visited.
 
-    Parameters
+    Attributes
     ----------
-    digest : str
-        Another one wherever code or state is another.
-    unknown : tuple of str
-        The parts that could not be looked into.
+    of : callable
+        From a type to how its values are.
+    of_content : callable
+        From a type to how what its values hold besides attributes is; None where that is nothing.
     """
 
-    digest: str
-    unknown: tuple[str, ...] = ()
-
-    @property
-    def known(self) -> bool:
-        """Whether all was looked into, so that what has the same digest does the same."""
-        return not self.unknown
+    of: Callable[[type], Visitor]
+    of_content: Callable[[type], Visitor | None]
 
 
-def behaviour_of(
-    *objects: object, state: bool = True, passing_over: PassedOver | None = None
-) -> Behaviour:
-    """Return what objects do.
-
-    Parameters
-    ----------
-    *objects : object
-    state : bool
-        False tells the code alone: what instances, lists and arrays hold is left to whoever
-        vouches for it with a fingerprint or a version.
-    passing_over : callable, optional
-        ``passing_over(owner, attribute) -> bool``: attributes to leave out.
-    """
-    walk = _Walk(state, passing_over)
-    try:
-        walk.visit(objects)
-    except Exception as error:  # whatever foreign objects raise, they are not told
-        walk.unknown[f"something that raises {type(error).__name__}"] = None
-    if walk.met_torch and "torch" in sys.modules:
-        walk.tell(*torch_is_set_to())
-    return Behaviour(walk.digest(), tuple(walk.unknown))
-
-
-class _Walk:
+class Walk:
     """A walk through all that an object refers to, each thing once."""
 
-    def __init__(self, state: bool, passing_over: PassedOver | None) -> None:
+    def __init__(self, visitors: Visitors, state: bool, passing_over: PassedOver | None) -> None:
+        self._visitors = visitors
         self._hash = hashlib.blake2b(digest_size=16)
         self._passing_over = passing_over
         self._state = state
@@ -158,7 +114,7 @@ class _Walk:
             if len(self._visited) > MOST_OBJECTS:
                 self.unknown[f"more than {MOST_OBJECTS} objects"] = None
                 return
-            _visitor_of(kind)(self, value)
+            self._visitors.of(kind)(self, value)
 
     def _again(self, key: object, kept: object) -> bool:
         """Tell when something was visited before; remember it where it was not."""
@@ -201,7 +157,7 @@ class _Walk:
         """Visit the items of a set, each by a walk of its own, since their order is of no use."""
         told = []
         for item in list(value):
-            walk = _Walk(self._state, self._passing_over)
+            walk = Walk(self._visitors, self._state, self._passing_over)
             walk._held = self._held + 1
             walk._visited = dict(self._visited)
             walk.visit(item)
@@ -211,7 +167,7 @@ class _Walk:
         if self._counts():
             self.tell("set", *sorted(told))
         else:  # how many hold nothing but state does not count
-            self.tell(*sorted(set(told) - {_Walk(self._state, None).digest()}))
+            self.tell(*sorted(set(told) - {Walk(self._visitors, self._state, None).digest()}))
 
     # -- code
 
@@ -292,7 +248,7 @@ class _Walk:
 
     def parts(self, value: Any) -> None:  # noqa: ANN401
         """Visit a wrapper of Python's own: what it wraps."""
-        found = [getattr(value, name, None) for name in _WRAPPED[type(value)]]
+        found = [getattr(value, name, None) for name in WRAPPED[type(value)]]
         self._items(type(value).__name__, found)
 
     def wrapped(self, value: Any) -> None:  # noqa: ANN401
@@ -407,13 +363,13 @@ class _Walk:
         kind = type(value)
         self.visit(kind)
         self._held += 1
-        base = next((base for base in _BASES if issubclass(kind, base)), None)
-        if base is None and _hides_state(kind):
+        held = self._visitors.of_content(kind)
+        if held is None and hides_state(kind):
             self._by_its_pickle(value)
         else:
-            if base is not None:
-                _BASES[base](self, value)
-            for name, item in _attributes(value):
+            if held is not None:
+                held(self, value)
+            for name, item in attributes_of(value):
                 if self._passing_over is None or not self._passing_over(value, name):
                     if self._state:
                         self.tell(name)
@@ -423,7 +379,7 @@ class _Walk:
     def text(self, value: Any) -> None:  # noqa: ANN401
         """Tell an instance of a subclass of str, int and the like."""
         if self._state:
-            base = next(base for base in _PLAIN_BASES if isinstance(value, base))
+            base = next(base for base in PLAIN_BASES if isinstance(value, base))
             self.tell(base.__repr__(value))
 
     def _by_its_pickle(self, value: Any) -> None:  # noqa: ANN401
@@ -442,131 +398,3 @@ class _Walk:
             return
         for part in parts:
             self.visit(list(part) if hasattr(type(part), "__next__") else part)
-
-
-# ---------------------------------------------------------------------------------------------
-# What is visited how
-
-_WRAPPED: dict[type, tuple[str, ...]] = {
-    property: ("fget", "fset", "fdel"),
-    staticmethod: ("__func__",),
-    classmethod: ("__func__",),
-    functools.partial: ("func", "args", "keywords"),
-}
-_PLAIN_BASES = (str, bytes, bytearray, bool, int, float, complex)
-#: What an instance of a subclass holds besides its attributes.
-_BASES: dict[type, Callable[[_Walk, Any], None]] = {
-    dict: _Walk.mapping,
-    list: _Walk.sequence,
-    tuple: _Walk.sequence,
-    deque: _Walk.sequence,
-    set: _Walk.unordered,
-    frozenset: _Walk.unordered,
-    **dict.fromkeys(_PLAIN_BASES, _Walk.text),
-}
-_VISITORS: dict[type, Callable[[_Walk, Any], None]] = {
-    list: _Walk.sequence,
-    deque: _Walk.sequence,
-    dict: _Walk.mapping,
-    OrderedDict: _Walk.mapping,
-    MappingProxyType: _Walk.mapping,
-    defaultdict: _Walk.defaults,
-    set: _Walk.unordered,
-    frozenset: _Walk.unordered,
-    FunctionType: _Walk.function,
-    MethodType: _Walk.method,
-    BuiltinFunctionType: _Walk.builtin,
-    MethodWrapperType: _Walk.builtin,
-    CellType: _Walk.cell,
-    CodeType: _Walk.code,
-    weakref.ref: _Walk.reference,
-    functools._lru_cache_wrapper: _Walk.wrapped,
-    **dict.fromkeys(_WRAPPED, _Walk.parts),
-    **dict.fromkeys(
-        (
-            WrapperDescriptorType,
-            MethodDescriptorType,
-            GetSetDescriptorType,
-            MemberDescriptorType,
-            ClassMethodDescriptorType,
-        ),
-        _Walk.descriptor,
-    ),
-}
-
-
-#: By type; a type is not kept alive, as its methods may hold a model.
-_VISITOR_OF: weakref.WeakKeyDictionary[type, Callable[[_Walk, Any], None]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _visitor_of(kind: type) -> Callable[[_Walk, Any], None]:
-    """Return how values of a type are visited."""
-    visitor = _VISITOR_OF.get(kind)
-    if visitor is None:
-        _VISITOR_OF[kind] = visitor = _VISITORS.get(kind) or _new_visitor(kind)
-    return visitor
-
-
-def _new_visitor(kind: type) -> Callable[[_Walk, Any], None]:
-    if issubclass(kind, type):
-        return _Walk.class_
-    if issubclass(kind, ModuleType):
-        return _Walk.module
-    if issubclass(kind, _INERT):
-        return _Walk.inert
-    if "numpy" in sys.modules:
-        import numpy as np
-
-        if issubclass(kind, np.ndarray | np.generic):
-            return _Walk.array
-        if issubclass(kind, np.dtype):
-            return _Walk.named
-        if issubclass(kind, np.ufunc):
-            return _Walk.ufunc
-    if "torch" in sys.modules:
-        import torch
-
-        if issubclass(kind, torch.Tensor):
-            return _Walk.tensor
-        if issubclass(kind, torch.dtype | torch.device | torch.layout | torch.memory_format):
-            return _Walk.named
-        if any(base.__module__.startswith("torch.jit") for base in kind.__mro__):
-            return _Walk.unreadable
-        if kind.__module__.startswith("torch._dynamo") and issubclass(kind, torch.nn.Module):
-            return _Walk.compiled_module
-    if top_level(kind.__module__) == "numba" and "py_func" in dir(kind):
-        return _compiled_by_numba
-    return _Walk.instance
-
-
-def _compiled_by_numba(walk: _Walk, value: Any) -> None:  # noqa: ANN401
-    walk.visit(value.py_func)
-
-
-def _attributes(value: object) -> Iterator[tuple[str, object]]:
-    """Yield an instance's attributes, those in slots as well; no property is asked."""
-    try:
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        own = {}
-    yield from sorted(own.items(), key=lambda pair: str(pair[0]))
-    for name in _slots(type(value)):
-        try:
-            yield name, object.__getattribute__(value, name)
-        except AttributeError:  # never assigned
-            continue
-
-
-def _slots(kind: type) -> list[str]:
-    return list(copyreg._slotnames(kind))  # type: ignore[attr-defined]  # pickle's own
-
-
-def _hides_state(kind: type) -> bool:
-    """Tell whether instances hold more than attributes, as `object.__reduce_ex__` finds out."""
-    pointers = (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0) + len(_slots(kind))
-    return kind.__basicsize__ > object.__basicsize__ + pointers * _POINTER_BYTES
-
-
-_POINTER_BYTES = tuple.__itemsize__

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import SanityCheckError
-from pytest_nnrel.runtime.registry import Registry, order_problem
+from pytest_nnrel.runtime.registry import ClassRegistry
 
 if TYPE_CHECKING:
     from pytest_nnrel.sanity.symptom import Symptom
@@ -38,8 +38,7 @@ class SanityCheck(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
-        if not getattr(cls.look, "__isabstractmethod__", False):  # else shared by checks
-            _register(cls)
+        CHECKS.define(cls)
 
     @abstractmethod
     def look(self, tested: EncoderUnderTest) -> Symptom | None:
@@ -59,8 +58,16 @@ class SanityCheck(ABC):
         """
 
 
-CHECKS: Registry[type[SanityCheck]] = Registry(
-    "sanity checks", "pytest_nnrel.checks", SanityCheckError
+CHECKS: ClassRegistry[SanityCheck] = ClassRegistry(
+    "a sanity check",
+    "sanity checks",
+    "pytest_nnrel.checks",
+    SanityCheckError,
+    texts={
+        "name": "what it is chosen by",
+        "title": "what it compares",
+        "cause": "the usual cause of a symptom",
+    },
 )
 
 
@@ -72,33 +79,4 @@ def sanity_checks() -> dict[str, type[SanityCheck]]:
     SanityCheckError
         If an installed package declares checks that cannot be loaded.
     """
-    # By name within a place, so that the order in which modules are imported does not matter.
-    known = sorted(CHECKS.all().items(), key=lambda named: (named[1].order, named[0]))
-    return dict(known)
-
-
-def _register(check: type[SanityCheck]) -> None:
-    if problem := _problem_of(check):
-        raise SanityCheckError(f"{check.__module__}.{check.__qualname__}: {problem}")
-    CHECKS.add(check.name, check)
-
-
-def _problem_of(check: type[SanityCheck]) -> str:
-    for attribute, meaning in (
-        ("name", "what it is chosen by"),
-        ("title", "what it compares"),
-        ("cause", "the usual cause of a symptom"),
-    ):
-        text = getattr(check, attribute, None)
-        if not isinstance(text, str) or not text.strip():
-            return f"a sanity check declares {attribute}: {meaning}, a text, not {text!r}"
-    if not check.name.isidentifier():
-        return f"name must be one word of letters, digits and underscores, not {check.name!r}"
-    if problem := order_problem(check.order):
-        return problem
-    if holder := CHECKS.holder(check.name, check):
-        return (
-            f"there is a sanity check {check.name!r} in {holder}, and names tell checks apart;"
-            " give this one another"
-        )
-    return ""
+    return CHECKS.in_order()

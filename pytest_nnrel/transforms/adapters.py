@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
-    from pytest_nnrel.transforms.protocol import Checks, TransformLike
+    from pytest_nnrel.transforms.output import Checks
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 _REINSTALL = "install another version of av"
 
@@ -38,7 +38,8 @@ class LossyCodec(Transform):
 
     @classmethod
     def missing(cls) -> str:
-        from pytest_nnrel.corpus.decoding import EXTRA, reads_extra_formats
+        from pytest_nnrel.corpus.audiofile import EXTRA
+        from pytest_nnrel.corpus.ffmpeg import reads_extra_formats
 
         return "" if reads_extra_formats() else f"{cls.__name__} needs PyAV: {EXTRA}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
@@ -28,34 +29,51 @@ STATE_LOCK = threading.RLock()
 
 
 @dataclass(frozen=True)
-class Board(Adapter):
-    """A pedalboard effect or board, reset before each clip."""
+class Effect(Adapter):
+    """An effect of another library, told by its settings where these can be read off."""
 
-    board: Any = field(repr=False)
+    effect: Any = field(repr=False)
     name: str
     magnitude: float
     unit: str
     restores_loudness: bool = True
     correct_latency: bool = True
 
-    symbol: ClassVar[str] = "PB"
+    @abstractmethod
+    def settings(self) -> dict[str, object]:
+        """Return all that decides its output, the library's version among it.
+
+        Raises
+        ------
+        IndescribableError
+            If that cannot be told.
+        """
 
     def recipe(self) -> dict[str, object] | None:
         try:
-            board = _plugin(self.board)
+            settings = self.settings()
         except IndescribableError:
             return None
         return {
             "transform": self.name,
-            "pedalboard": library_version("pedalboard"),
-            "board": board,
+            **settings,
             "restores_loudness": self.restores_loudness,
             "correct_latency": self.correct_latency,
         }
 
+
+@dataclass(frozen=True)
+class Board(Effect):
+    """A pedalboard effect or board, reset before each clip."""
+
+    symbol: ClassVar[str] = "PB"
+
+    def settings(self) -> dict[str, object]:
+        return {"pedalboard": library_version("pedalboard"), "board": _plugin(self.effect)}
+
     def process(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         with STATE_LOCK:
-            return self.board(samples[None], float(sample_rate), reset=True)[0]  # type: ignore[no-any-return]
+            return self.effect(samples[None], float(sample_rate), reset=True)[0]  # type: ignore[no-any-return]
 
 
 def _plugin(plugin: Any) -> object:  # noqa: ANN401
@@ -82,22 +100,15 @@ def _plugin(plugin: Any) -> object:  # noqa: ANN401
 
 
 @dataclass(frozen=True)
-class Audiomentation(Adapter):
+class Audiomentation(Effect):
     """An audiomentations transform, its random choices seeded per clip."""
-
-    augment: Any = field(repr=False)
-    name: str
-    magnitude: float
-    unit: str
-    restores_loudness: bool = True
-    correct_latency: bool = True
 
     symbol: ClassVar[str] = "AM"
 
     def __post_init__(self) -> None:
         at_random = [
             f"{type(part).__name__}(p={part.p:g})"
-            for part in _parts_of(self.augment)
+            for part in _parts_of(self.effect)
             if getattr(part, "p", 1.0) < 1.0
         ]
         if at_random:
@@ -107,18 +118,8 @@ class Audiomentation(Adapter):
                 " 0.5)"
             )
 
-    def recipe(self) -> dict[str, object] | None:
-        try:
-            augment = _augmentation(self.augment)
-        except IndescribableError:
-            return None
-        return {
-            "transform": self.name,
-            "versions": _versions("audiomentations"),
-            "augment": augment,
-            "restores_loudness": self.restores_loudness,
-            "correct_latency": self.correct_latency,
-        }
+    def settings(self) -> dict[str, object]:
+        return {"versions": _versions("audiomentations"), "augment": _augmentation(self.effect)}
 
     def behaviour(self) -> Behaviour:
         from pytest_nnrel.identity import behaviour_of
@@ -136,7 +137,7 @@ class Audiomentation(Adapter):
             random.seed(seed)
             np.random.seed(seed)
             try:
-                return self.augment(samples=samples, sample_rate=sample_rate)  # type: ignore[no-any-return]
+                return self.effect(samples=samples, sample_rate=sample_rate)  # type: ignore[no-any-return]
             finally:
                 random.setstate(python_state)
                 np.random.set_state(numpy_state)

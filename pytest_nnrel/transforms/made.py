@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 
 class MadeFamily(Transform):
@@ -30,21 +29,23 @@ class MadeFamily(Transform):
     Parameters
     ----------
     magnitude : float
-        Named as the first parameter of what makes the effect.
+    **named
+        The same by its name, which is that of the first parameter of what makes the effect.
     """
 
+    ladder: ClassVar[tuple[float, ...]] = ()  # of families that are made
     #: Whether the output must be as long as the input, and `as_transform`'s.
     keeps_length: ClassVar[bool]
     correct_latency: ClassVar[bool | None]
 
     if TYPE_CHECKING:
 
-        def __init__(self, magnitude: float, /) -> None: ...
+        def __init__(self, magnitude: float = ..., /, **named: float) -> None: ...
 
     @staticmethod
-    @abstractmethod
     def make(magnitude: float) -> Any:  # noqa: ANN401
         """Return an effect, an augmentation or a function of (samples, sample_rate)."""
+        raise NotImplementedError
 
     def effect(self) -> Transform:
         """Return the effect of this magnitude, made anew."""
@@ -268,5 +269,5 @@ def _field(parameter: inspect.Parameter) -> str:
 
 
 #: What a family declares that no class above it has.
-_DECLARED = ("unit", "make")
+_DECLARED = ("unit",)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 #: Bitrates of Layer III in kb/s, by MPEG version (ISO 11172-3, 13818-3). LAME stops at 64 in 2.5.
 _MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.corpus.hashed import HashedFile
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 #: The ladder of severities goes down from here, half a decibel a rung.
 INAUDIBLE_SNR_DB = 60.0

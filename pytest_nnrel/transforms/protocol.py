@@ -6,7 +6,6 @@ Standard library only at import, so that a test run can be collected without num
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
 from pytest_nnrel.runtime.printing import AsItsRepr
+from pytest_nnrel.runtime.registry import is_abstract
 from pytest_nnrel.transforms.ladders import severity_of
+from pytest_nnrel.transforms.output import check_length, restore_loudness, signal_of
 from pytest_nnrel.transforms.registry import register, tell_unversioned
 
 if TYPE_CHECKING:
@@ -24,17 +25,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
-
-    #: What a transformation verified about its own output: lengths in samples, levels in dB.
-    Checks = dict[str, float]
-
-#: Deviation of the restored loudness that is still called restored, in LU (EBU Tech 3341: ±0.1).
-LOUDNESS_TOLERANCE = 0.1
-#: Deviation at which no further gain is tried, and gains that are.
-_LOUDNESS_REACHED = 1e-9
-_GAIN_STEPS = 16
-#: Shortest output, of a clip that is longer: the step by which loudness is measured.
-_LEAST_SECONDS = 0.1
+    from pytest_nnrel.transforms.output import Checks
 
 
 @dataclass(frozen=True)
@@ -116,7 +107,7 @@ class Transform(ABC):
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
         # What has an abstract method left is shared by families; an empty ladder is a single point.
-        if not _is_abstract(cls) and getattr(cls, "ladder", None) != ():
+        if not is_abstract(cls) and getattr(cls, "ladder", None) != ():
             register(cls)
 
     def __post_init__(self) -> None:
@@ -301,7 +292,7 @@ class Transform(ABC):
         try:
             samples, checks = self._rendered(clip, rng)
             if self.restores_loudness:
-                samples, gain = _restore_loudness(samples, clip)
+                samples, gain = restore_loudness(samples, clip)
                 checks = {**checks, **gain}
         except TransformError as error:
             raise type(error)(f"{self.name} on clip {clip.id!r}: {error}") from error
@@ -325,15 +316,8 @@ class Transform(ABC):
             checks = {"length": float(len(samples)), **checks}
         elif len(samples) != expected:
             raise TransformError(f"the output has {len(samples)} samples instead of {expected}")
-        _check_length(samples, clip)
+        check_length(samples, clip)
         return samples, checks
-
-
-def _is_abstract(kind: type[Transform]) -> bool:
-    """Tell whether a method is left to be defined; ABCs know it only once the class is made."""
-    return any(
-        getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind)
-    )
 
 
 def _magnitude_field(family: type[Transform]) -> str:
@@ -351,68 +335,6 @@ def _magnitude_field(family: type[Transform]) -> str:
             f" first field is the magnitude in {family.unit}"
         )
     return dataclasses.fields(family)[0].name  # type: ignore[arg-type]
-
-
-def signal_of(out: Any) -> Samples:  # noqa: ANN401
-    """Return what a transformation gives as float32[m].
-
-    Raises
-    ------
-    TransformError
-        If it is no mono signal of finite floats.
-    """
-    import numpy as np
-
-    samples = np.asarray(out)
-    if samples.ndim != 1 or samples.dtype.kind != "f" or len(samples) == 0:
-        raise TransformError(
-            "the output must be a mono float array of shape (n,), not"
-            f" {samples.dtype}{list(samples.shape)}"
-        )
-    with np.errstate(over="ignore"):  # becomes infinite, which is told next
-        samples = samples.astype(np.float32, copy=False)
-    if not np.isfinite(samples).all():
-        raise TransformError("the output holds NaN or infinite samples; return finite ones")
-    return samples
-
-
-def _check_length(samples: Samples, clip: Clip) -> None:
-    if len(samples) < _LEAST_SECONDS * clip.sample_rate <= len(clip.samples):
-        raise TransformError(
-            f"the output has {len(samples)} samples of {len(clip.samples)}, less than"
-            f" {_LEAST_SECONDS} s; return the whole clip"
-        )
-
-
-def _restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
-    """Bring `samples` to the integrated loudness of `clip`; a silent clip is left as it is."""
-    import numpy as np
-
-    from pytest_nnrel.corpus.audio import block_powers, integrated_loudness
-
-    target = clip.loudness
-    if not math.isfinite(target):
-        return samples, {"loudness_gain_db": 0.0}
-    powers = block_powers(samples, clip.sample_rate)
-    gain, deviation = 0.0, integrated_loudness(powers) - target
-    if not math.isfinite(deviation):
-        raise TransformError(
-            "the output is silent (nothing above -70 LUFS), so that its loudness cannot be"
-            " restored; use a milder magnitude, or leave the clip out"
-        )
-    # Which blocks pass the absolute gate depends on the gain, so that one step may miss.
-    for _ in range(_GAIN_STEPS):
-        gain -= deviation
-        deviation = integrated_loudness(powers * 10.0 ** (gain / 10.0)) - target
-        if abs(deviation) <= _LOUDNESS_REACHED:
-            break
-    if not abs(deviation) <= LOUDNESS_TOLERANCE:
-        raise TransformError(
-            f"loudness could not be restored: it is off by {deviation:.2f} LU, as parts of the clip"
-            " are near silence; leave the clip out"
-        )
-    restored = np.multiply(samples, 10.0 ** (gain / 20.0), dtype=np.float64).astype(np.float32)
-    return restored, {"loudness_gain_db": gain, "loudness_deviation_lu": deviation}
 
 
 @dataclass(frozen=True)

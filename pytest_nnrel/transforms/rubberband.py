@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 #: ``rubberband``: the library inside pedalboard (GPLv3), its R2 engine with the command line
 #: tool's options and 16-bit rounding. ``pyrubberband``: the paper's call, which runs the command

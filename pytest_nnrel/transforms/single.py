@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 
 class SinglePoint(Transform):

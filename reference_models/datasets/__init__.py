@@ -30,8 +30,8 @@ def open_data(name: str, root: Path, task: str, part: str, **options: Any) -> Ta
     name : {"open", "msd", "irmas", "musdb18"}
     root : Path
         Where the dataset lies.
-    task : {"ae", "at", "ir", "vs"}
-        One that the dataset serves.
+    task : str
+        By name; one that the dataset serves.
     part : {"train", "validation", "test"}
     **options
         Of the dataset's ``load``.
@@ -41,6 +41,8 @@ def open_data(name: str, root: Path, task: str, part: str, **options: Any) -> Ta
     DatasetError
         If there is no such dataset, part or option, the dataset does not serve the task, or its
         files are missing or damaged.
+    TaskError
+        If there is no such task.
     """
     if name not in DATASETS:
         raise DatasetError(f"there is no dataset {name!r}; there are {', '.join(DATASETS)}")

@@ -13,6 +13,7 @@ from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.store import digest
 from reference_models.datasets.examples import PARTS, Example
 from reference_models.errors import DatasetError
+from reference_models.task import task_named, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,30 +29,34 @@ class Provenance:
     Attributes
     ----------
     name : str
-    tasks : tuple of str
-        That it serves.
+    truths : tuple of str
+        What it tells of its clips, as `reference_models.task.Task.truth`: ``"audio"`` (itself),
+        ``"tags"``, ``"instrument"``, ``"voice"``.
     source : str
         Where it is to be had.
     """
 
     name: str
-    tasks: tuple[str, ...]
+    truths: tuple[str, ...]
     source: str
 
-    def check_request(self, task: str, part: str) -> None:
-        """Check that the dataset has such a part, and serves the task.
+    def truth_for(self, task: str, part: str) -> str:
+        """Return which of its truths a task asks for, of a part that it has.
 
         Raises
         ------
         DatasetError
-            If it does not.
+            If it has no such part, or nothing that the task asks for.
+        TaskError
+            If there is no such task.
         """
-        if task not in self.tasks:
-            raise DatasetError(
-                f"{self.name} serves {' and '.join(map(repr, self.tasks))}, not task {task!r}"
-            )
+        truth = task_named(task).truth
+        if truth not in self.truths:
+            served = [repr(name) for name, known in tasks().items() if known.truth in self.truths]
+            raise DatasetError(f"{self.name} serves {' and '.join(served)}, not task {task!r}")
         if part not in PARTS:
             raise DatasetError(f"there is no part {part!r}; there are {', '.join(PARTS)}")
+        return truth
 
     def check_files(
         self, root: Path, missing: Sequence[str], expected: int, *, complete: bool

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Target = NDArray[np.float32] | NDArray[np.int64]
+
 #: Which clips: to learn from, to choose a checkpoint by, to score it with.
 PARTS = ("train", "validation", "test")
 
@@ -24,12 +26,13 @@ class Example:
     audio : float32[samples]
         Mono, at 22,050 Hz, 2 s or more.
     target : NDArray
-        Of AE: empty, the clip is its own. Of AT: float32[50], 1 for tags that it has. Of IR: an
-        int64 scalar, the instrument's number. Of VS: float32[samples], the voice in it.
+        Of classes that exclude each other, an int64 scalar, the number of the clip's; of others,
+        float32[classes], 1 for those that it has; of a part of the audio, float32[samples]; empty
+        where the clip is its own target.
     """
 
     audio: NDArray[np.float32]
-    target: NDArray[np.float32] | NDArray[np.int64]
+    target: Target
 
 
 class TaskData(Protocol):
@@ -47,7 +50,7 @@ class TaskData(Protocol):
 
     @property
     def labels(self) -> Sequence[str]:
-        """Names of tags (AT) or instruments (IR) in the order of targets; none for AE and VS."""
+        """Names of classes in the order of targets; none where there are no classes."""
         ...
 
     @property

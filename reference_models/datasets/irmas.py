@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reference_models.datasets.examples import TaskData
 
-IRMAS = Provenance("IRMAS", ("ir",), "https://doi.org/10.5281/zenodo.1290750")
+IRMAS = Provenance("IRMAS", ("instrument",), "https://doi.org/10.5281/zenodo.1290750")
 #: Of the excerpts; the paper does not give its own.
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -34,7 +34,8 @@ def load(root: Path, task: str, part: str, *, complete: bool = True) -> TaskData
     ----------
     root : Path
         The folder that holds ``IRMAS-TrainingData``, as mirdata lays it out.
-    task : {"ir"}
+    task : str
+        By name; one that asks for the instrument.
     part : {"train", "validation", "test"}
     complete : bool
         Whether all excerpts of the part must be there. The others do not change their part.
@@ -45,7 +46,7 @@ def load(root: Path, task: str, part: str, *, complete: bool = True) -> TaskData
         If mirdata or its index of IRMAS is not installed, files are missing, or IRMAS does not
         have such a part or serve such a task.
     """
-    IRMAS.check_request(task, part)
+    IRMAS.truth_for(task, part)
     instruments, tracks = _training_tracks(root)
     song_of = {id_: id_.rpartition("__")[0] for id_ in tracks}
     played = [track.predominant_instrument for track in tracks.values()]

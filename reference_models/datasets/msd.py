@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.corpus.decoding import SUFFIXES
+from pytest_nnrel.corpus.audiofile import SUFFIXES
 from pytest_nnrel.runtime.progress import progress
 from reference_models.datasets.audiofiles import ClipFiles, Provenance
 from reference_models.errors import DatasetError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from reference_models.datasets.examples import TaskData
 
-MSD = Provenance("MSD", ("ae", "at"), "http://millionsongdataset.com")
+MSD = Provenance("MSD", ("audio", "tags"), "http://millionsongdataset.com")
 TAG_DATABASE = "lastfm_tags.db"
 TAG_SOURCE = "http://millionsongdataset.com/lastfm"
 #: Tags that are told of a track (paper section 4.3).
@@ -60,7 +60,8 @@ def load(
     root : Path
         Holds the audio, named by track (``A/B/C/TRABCDE128F0000000.mp3``, or all in one folder),
         itself or in a folder ``audio``; for tagging, also Last.fm's ``lastfm_tags.db``.
-    task : {"ae", "at"}
+    task : str
+        By name; one that asks for tags, or for no more than the audio.
     part : {"train", "validation", "test"}
     split : Path, optional
         The published split: ``msd_splits.tsv`` (Won et al. 2021), an ``*_track_split.json`` (Doh et
@@ -81,10 +82,10 @@ def load(
         If files are missing or damaged, there is no split or more than one, a track is in two
         parts, there are fewer than 50 tags, or MSD does not have such a part or serve such a task.
     """
-    MSD.check_request(task, part)
+    truth = MSD.truth_for(task, part)
     parts = _read_split(_find_split(root) if split is None else split)
     ids, labels, tagged = parts[part], list[str](), dict[str, list[int]]()
-    if task == "at":
+    if truth == "tags":
         with _tag_database(root / TAG_DATABASE) as database:
             labels = (
                 _most_frequent(database, parts["train"], least_value)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from reference_models.datasets.examples import TaskData
 
-MUSDB18 = Provenance("MUSDB18", ("vs",), "https://doi.org/10.5281/zenodo.1117372")
+MUSDB18 = Provenance("MUSDB18", ("voice",), "https://doi.org/10.5281/zenodo.1117372")
 #: Songs by the subset, which is also the folder, that they are in.
 SONGS = {"train": 100, "test": 50}
 #: Of the songs of the subset "train" (paper section 4.3).
@@ -186,7 +186,8 @@ def load(
     root : Path
         The folder that holds ``train`` and ``test``, with either a file ``NAME.stem.mp4`` or a
         folder of WAV files for each song.
-    task : {"vs"}
+    task : str
+        By name; one that asks for the voice.
     part : {"train", "validation", "test"}
     clips_per_song : int
         They are spread evenly over a song and never overlap; a short song has fewer.
@@ -200,7 +201,7 @@ def load(
         If files are missing or damaged, MUSDB18 does not have such a part or serve such a task, or
         there are stem files and PyAV is not installed.
     """
-    MUSDB18.check_request(task, part)
+    MUSDB18.truth_for(task, part)
     if clips_per_song < 1:
         raise DatasetError(f"clips_per_song is 1 or more, not {clips_per_song}")
     subset = "test" if part == "test" else "train"

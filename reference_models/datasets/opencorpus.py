@@ -18,9 +18,8 @@ from pytest_nnrel.runtime.store import digest
 from reference_models.datasets.examples import Example
 from reference_models.datasets.recorded import sha256
 from reference_models.datasets.rendered import clips
-from reference_models.datasets.rendered.instruments import INSTRUMENTS
-from reference_models.datasets.rendered.tags import TAGS
 from reference_models.errors import DatasetError
+from reference_models.task import task_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +27,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from reference_models.task import Task
+
 FORMAT = "pytest-nnrel open corpus"
 MANIFEST = "manifest.json"
 #: Folder of what is there of a corpus that is being built.
 UNFINISHED = ".unfinished"
 PARTS = clips.PARTS
-TASKS = ("ae", "at", "ir", "vs")
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,8 @@ def load(root: Path, task: str, part: str, *, verify: bool = False) -> OpenData:
     Parameters
     ----------
     root : Path
-    task : {"ae", "at", "ir", "vs"}
-        Auto-encoding has recorded and rendered music, tagging and instruments rendered music, and
-        separation the clips that are sung.
+    task : str
+        By name. Its clips are those that it serves, see `reference_models.task.Task.serves`.
     part : {"train", "validation", "test", "test-font"}
         The last is rendered through a SoundFont that no other part has heard; a corpus that was
         made with one SoundFont has none.
@@ -113,13 +112,14 @@ def load(root: Path, task: str, part: str, *, verify: bool = False) -> OpenData:
     Raises
     ------
     DatasetError
-        If there is no such task or part, no corpus in `root`, or files are missing or were changed.
+        If there is no such part, no corpus in `root`, or files are missing or were changed.
+    TaskError
+        If there is no such task.
     """
-    if task not in TASKS:
-        raise DatasetError(f"the open corpus serves {', '.join(TASKS)}, not task {task!r}")
+    of_task = task_named(task)
     if part not in PARTS:
         raise DatasetError(f"there is no part {part!r}; there are {', '.join(PARTS)}")
-    entries = [e for e in stored_entries(root) if e.part == part and _serves(e, task)]
+    entries = [e for e in stored_entries(root) if e.part == part and of_task.serves(e)]
     if not entries and part not in test_parts(root) and part == clips.HELD_OUT_PART:
         raise DatasetError(
             f"the open corpus of {root} has no part {part!r}: it was made with one SoundFont; build"
@@ -135,7 +135,7 @@ def load(root: Path, task: str, part: str, *, verify: bool = False) -> OpenData:
             f" {damaged[0]}; delete those that were changed and run data build as before: it makes"
             " what is missing"
         )
-    return OpenData(root, task, entries)
+    return OpenData(root, of_task, entries)
 
 
 class OpenData:
@@ -145,20 +145,21 @@ class OpenData:
     ----------
     ids, groups, labels, fingerprint
         As in `TaskData`.
+    rendered : list of bool
+        Of each clip, whether it was rendered from a score; else it was recorded.
     """
 
-    def __init__(self, root: Path, task: str, entries: Sequence[Entry]) -> None:
+    def __init__(self, root: Path, task: Task[Any], entries: Sequence[Entry]) -> None:
         self._root = root
         self._task = task
         self._entries = entries
         self.ids = [entry.id for entry in entries]
         self.groups = [entry.group for entry in entries]
-        self.labels: list[str] = {
-            "at": list(TAGS), "ir": [instrument.code for instrument in INSTRUMENTS],
-        }.get(task, [])  # fmt: skip
+        self.rendered = [entry.instrument is not None for entry in entries]
+        self.labels = list(task.labels())
         self.fingerprint = digest(
             FORMAT,
-            task,
+            task.name,
             self.labels,
             [[e.id, [file.sha256 for file in e.files], e.instrument, e.tags] for e in entries],
         )
@@ -168,16 +169,7 @@ class OpenData:
 
     def __getitem__(self, index: int) -> Example:
         entry = self._entries[index]
-        return Example(self._read(entry.audio), self._target(entry))
-
-    def _target(self, entry: Entry) -> NDArray[np.float32] | NDArray[np.int64]:
-        if self._task == "at":
-            return np.isin(self.labels, entry.tags).astype(np.float32)
-        if self._task == "ir":
-            return np.array(self.labels.index(entry.instrument or ""), dtype=np.int64)
-        if self._task == "vs" and entry.voice is not None:
-            return self._read(entry.voice)
-        return np.empty(0, dtype=np.float32)
+        return Example(self._read(entry.audio), self._task.target(entry, self._read))
 
     def _read(self, file: Stored) -> NDArray[np.float32]:
         import soundfile
@@ -190,13 +182,6 @@ class OpenData:
                 " as before: it makes what is missing"
             ) from error
         return np.asarray(samples, dtype=np.float32)
-
-
-def _serves(entry: Entry, task: str) -> bool:
-    """Whether a clip is of use to a task."""
-    if task == "vs":
-        return entry.voice is not None
-    return task == "ae" or entry.instrument is not None
 
 
 def test_parts(root: Path) -> tuple[str, ...]:

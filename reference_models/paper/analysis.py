@@ -21,11 +21,13 @@ from reference_models.paper.results import (
     ENCODERS,
     LATENT_DISTANCES,
     ORIGINAL,
+    PAPER_TASKS,
     TRANSFORMATIONS,
     Consistency,
     Performance,
 )
 from reference_models.paper.targets import NAMES, PERFORMANCE, Variant
+from reference_models.task import task_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +50,6 @@ VARIANTS = {
         for measure in ("accuracy", "rho")
     },
 }
-TASKS = ("at", "ir", "vs", "ae")
 NETWORKS = ("mfcc", "vgg")
 
 Cell = str | float | None
@@ -158,7 +159,7 @@ def standardised_performance(results: Results) -> list[Performance]:
         raise ReproductionError("no task performance was measured; run reproduce with it")
     by_task: defaultdict[str, list[Performance]] = defaultdict(list)
     for row in results.performance:
-        better = -row.value if row.measure == "MSE" else row.value
+        better = -row.value if task_named(row.task).smaller_is_better else row.value
         by_task[row.task].append(replace(row, measure="standardised", value=better))
     standardised = []
     for task, rows in by_task.items():
@@ -264,7 +265,7 @@ def _performance_means(models: _Models) -> Table:
     ]
     rows += [
         (NAMES[name], NAMES[task], None, None, *models.means(PERFORMANCE, encoder=name, task=task))
-        for task in TASKS
+        for task in PAPER_TASKS
         for name in NETWORKS
     ]
     text = f"In standard deviations within each task, MSE reversed. {_ON_GRID}"

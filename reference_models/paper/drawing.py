@@ -20,6 +20,7 @@ from matplotlib.ticker import NullLocator
 
 from pytest_nnrel.transforms.grids import PAPER_FAMILIES
 from reference_models.paper.results import Consistency
+from reference_models.task import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,12 +40,14 @@ GREY = "#8c8c8c"
 COLOURS = {
     "mfcc": INK,
     "vgg": "#56B4E9",  # all of them
-    "at": "#0072B2",
-    "ir": "#009E73",
-    "vs": "#CC79A7",
-    "ae": "#D55E00",
+    **{name: task.colour for name, task in tasks().items()},
 }
-MARKERS = {"mfcc": "s", "vgg": "o", "at": "o", "ir": "^", "vs": "D", "ae": "v"}
+#: As `COLOURS`, on dark ground.
+COLOURS_ON_DARK = {
+    "vgg": "#8fd0f5",
+    **{name: task.colour_on_dark for name, task in tasks().items()},
+}
+MARKERS = {"mfcc": "s", "vgg": "o", **{name: task.marker for name, task in tasks().items()}}
 #: Colours alone do not tell the audio distances apart: both are grey.
 STYLES = {"dtw": "--", "simple": ":"}
 TRANSFORMATION_LABELS = {

@@ -13,6 +13,7 @@ from reference_models.checkpoint import BASELINE
 from reference_models.errors import ReproductionError
 from reference_models.paper import analysis, figures
 from reference_models.paper.claims import CLAIMS
+from reference_models.paper.drawing import COLOURS_ON_DARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +110,7 @@ def render(results: Results, claims: Sequence[Judged], tables: Sequence[Table]) 
         figures=figures.draw(results),
         cards=[_card(name, card) for name, card in sorted(results.encoders.items())],
         results=results,
+        colours_on_dark=COLOURS_ON_DARK,
     )
 
 

@@ -50,6 +50,7 @@ from reference_models.paper.results import (
     Performance,
     Results,
 )
+from reference_models.task import task_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from pytest_nnrel import Encoder, Measurement, Transform
     from reference_models.datasets.opencorpus import OpenData
     from reference_models.networks import TaskNetwork
+    from reference_models.task import Task
 
 #: The paper's abbreviations of the families (section 3.3).
 FAMILIES: dict[type[Transform], str] = {
@@ -88,7 +90,7 @@ class Scale:
     clips : int
         That consistency is measured on, where there are as many.
     task_clips, separated_clips : int
-        That task performance is measured on; of VS, whose stems are transformed, too.
+        That task performance is measured on; the latter where the truth is transformed, too.
     """
 
     grid: str
@@ -167,8 +169,7 @@ def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
     if clips <= len(bundled) or data is None:
         return bundled.subset(min(clips, len(bundled)))
     test = opencorpus.load(data, "ae", "test")
-    rendered = set(opencorpus.load(data, "ir", "test").ids)
-    recorded = [i for i, id_ in enumerate(test.ids) if id_ not in rendered]
+    recorded = [i for i, rendered in enumerate(test.rendered) if not rendered]
     if not recorded:
         return bundled
     # The first clip of each track, then the second of each, and so on: as many tracks as can be.
@@ -349,36 +350,36 @@ def _originals(
 def _performances(
     networks: Sequence[Trained], data: Path, size: Scale, steps: Sequence[_Step]
 ) -> Iterator[Performance]:
-    tasks = sorted({t.task for t in networks})
-    test = {task: _test_clips(data, task, size) for task in tasks}
+    trained_for = [task_named(name) for name in sorted({t.task for t in networks})]
+    test = {task: _test_clips(data, task, size) for task in trained_for}
     every = [_AS_IT_IS, *steps]
     for step in progress(every, len(every), "task performance", "condition"):
         heard: dict[tuple[str, ...], NDArray[np.float32]] = {}
-        for task in tasks:
+        for task in trained_for:
             clips, indices = test[task]
             ids = tuple(clips.ids[i] for i in indices)
             if ids not in heard:
                 heard[ids] = _windows(clips, step.transform, indices)
-            true = evaluation.truth(task, clips, step.transform, indices)
-            for trained in (t for t in networks if t.task == task):
-                score = evaluation.score(trained.network, task, heard[ids], true)
+            true = task.true_of(clips, step.transform, indices)
+            for trained in (t for t in networks if t.task == task.name):
+                score = task.score(trained.network, heard[ids], true)
                 yield Performance(
-                    task, trained.encoder, trained.trial, measure=score.measure,
+                    task.name, trained.encoder, trained.trial, measure=score.measure,
                     value=score.value, clips=score.clips, **step.place,
                 )  # fmt: skip
 
 
-def _test_clips(data: Path, task: str, size: Scale) -> tuple[OpenData, list[int]]:
-    """Return a task's test clips and which are taken; AE has those of the others, rendered."""
-    clips = opencorpus.load(data, "ir" if task == "ae" else task, "test")
-    return clips, _evenly(clips, size.separated_clips if task == "vs" else size.task_clips)
+def _test_clips(data: Path, task: Task[Any], size: Scale) -> tuple[OpenData, list[int]]:
+    """Return a task's test clips and which of the rendered ones are taken, as of all tasks."""
+    clips = opencorpus.load(data, task.name, "test")
+    rendered = [i for i, is_rendered in enumerate(clips.rendered) if is_rendered]
+    number = size.separated_clips if task.transforms_truth else size.task_clips
+    return clips, [rendered[i] for i in _evenly(len(rendered), number)]
 
 
-def _evenly(data: OpenData, clips: int) -> list[int]:
+def _evenly(there: int, clips: int) -> list[int]:
     """Return which clips are taken: evenly spaced ones."""
-    places: list[int] = (
-        np.linspace(0, len(data) - 1, min(clips, len(data))).round().astype(int).tolist()
-    )
+    places: list[int] = np.linspace(0, there - 1, min(clips, there)).round().astype(int).tolist()
     return places
 
 
@@ -416,9 +417,9 @@ def _vocal_maps(networks: Sequence[Trained], data: Path, clips: int) -> Iterator
     if not separators:
         return
     test = opencorpus.load(data, "vs", "test")
-    indices = _evenly(test, clips)
+    indices = _evenly(len(test), clips)
     audio = _windows(test, Identity(), indices)
-    voices = evaluation.truth("vs", test, Identity(), indices).targets
+    voices = task_named("vs").true_of(test, Identity(), indices).targets
     level = [20 * math.log10(max(rms(voice), 1e-5)) for voice in voices]
     for trained in separators:
         z = evaluation.outputs(trained.network.embedding, audio).numpy()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from reference_models.task import tasks
+
 
 class Variant(NamedTuple):
     """What a model of the paper is fitted to: a measure, with the distances it compares.
@@ -37,7 +39,8 @@ NAMES = {
     "simple": "SiMPle",
     "euclidean": "Euclidean",
     "cosine": "cosine",
-    **{name: name.upper() for name in ("mfcc", "vgg", "at", "ir", "vs", "ae")},
+    **{name: name.upper() for name in ("mfcc", "vgg")},
+    **{name: task.label for name, task in tasks().items()},
 }
 
 PERFORMANCE = Variant("performance")

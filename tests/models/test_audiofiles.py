@@ -62,7 +62,7 @@ def test_audio_that_cannot_be_used_is_named(tmp_path):
     "arguments, options, message",
     [
         (("mtat", "at", "train"), {}, "no dataset 'mtat'; there are open, msd, irmas, musdb18"),
-        (("msd", "ir", "train"), {}, "MSD serves 'ae' and 'at', not task 'ir'"),
+        (("msd", "ir", "train"), {}, "MSD serves 'at' and 'ae', not task 'ir'"),
         (("irmas", "vs", "train"), {}, "IRMAS serves 'ir', not task 'vs'"),
         (("musdb18", "ae", "train"), {}, "MUSDB18 serves 'vs', not task 'ae'"),
         (("msd", "at", "valid"), {}, "no part 'valid'; there are train, validation, test"),

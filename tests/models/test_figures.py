@@ -13,6 +13,7 @@ pytest.importorskip("statsmodels", reason="needs statsmodels")
 
 from reference_models.paper import drawing, figures
 from reference_models.paper.drawing import Point
+from reference_models.paper.figures import curves, maps, values
 from reference_models.paper.results import ENCODERS, ORIGINAL, Results
 
 NUMBERS = ["4", "5", "6", "7", "8", "9", "10", "10", "11", "12", "13", "14"]
@@ -97,7 +98,7 @@ def test_a_curve_is_the_mean_over_trials():
 
 def test_curves_have_the_values_of_their_rows(world):
     with drawing.style():
-        drawn, _ = figures._latent_consistency(world)
+        drawn, _ = curves.latent_consistency(world)
     rows = [
         r
         for r in world.consistency
@@ -105,7 +106,7 @@ def test_curves_have_the_values_of_their_rows(world):
         == ("vs", "PS", "cosine", "")
     ]
     axes = next(a for a in drawn.axes[5:] if a.get_xlabel().startswith("pitch"))
-    curves = {
+    drawn_curves = {
         tuple(line.get_xdata()): tuple(line.get_ydata())
         for line in axes.lines
         if line.get_color() == drawing.COLOURS["vs"] and line.get_marker() == drawing.MARKERS["vs"]
@@ -115,7 +116,7 @@ def test_curves_have_the_values_of_their_rows(world):
         sum(r.value for r in rows if r.magnitude == m) / sum(r.magnitude == m for r in rows)
         for m in magnitudes
     ]
-    assert curves == {tuple(magnitudes): pytest.approx(tuple(means))}
+    assert drawn_curves == {tuple(magnitudes): pytest.approx(tuple(means))}
     thin = [line for line in axes.lines if line.get_color() == drawing.COLOURS["vs"]]
     assert len(thin) == 1 + 2  # the mean, and two trainings
 
@@ -127,7 +128,7 @@ def test_how_trainings_are_drawn_is_said(drawn):
 
 def test_the_papers_means_are_beside_ours(world):
     with drawing.style():
-        drawn, _ = figures._within_means(world)
+        drawn, _ = values.within_means(world)
     euclidean, cosine = drawn.axes
     hollow = [
         line.get_ydata()[0] for line in euclidean.lines if line.get_markerfacecolor() == "none"
@@ -138,7 +139,7 @@ def test_the_papers_means_are_beside_ours(world):
 
 def test_a_map_has_a_dot_for_each_clip(world):
     with drawing.style():
-        drawn, _ = figures._transformed_map(world)
+        drawn, _ = maps.transformed_map(world)
     originals, transformed = drawn.axes[0].patches
     expected = [
         (p.x, p.y) for p in world.maps if (p.encoder, p.transformation) == ("mfcc", ORIGINAL)
@@ -157,7 +158,7 @@ def test_a_map_of_many_clips_stays_small():
 def test_a_voice_of_unknown_level_is_grey(world):
     points = [replace(p, vocal_db=None) if i < 7 else p for i, p in enumerate(world.vocal_maps)]
     with drawing.style():
-        drawn, _ = figures._vocal_map(replace(world, vocal_maps=points))
+        drawn, _ = maps.vocal_map(replace(world, vocal_maps=points))
     axes = drawn.axes[0]
     assert len(axes.patches[0].get_path().vertices) == 2 * 7
     assert len(axes.collections[0].get_offsets()) == len(points) - 7

@@ -16,24 +16,24 @@ from pytest_nnrel.runtime.settings import Settings
 torch = pytest.importorskip("torch")
 from reference_models import features  # noqa: E402
 from reference_models.networks import (  # noqa: E402
-    Autoencoder,
+    Classifier,
     Decoder,
-    InstrumentClassifier,
     MFCCEmbedding,
-    Tagger,
     VGGEmbedding,
     VGGEncoder,
-    VoiceSeparator,
     block_widths,
 )
+from reference_models.task import task_named  # noqa: E402
+from reference_models.tasks.ae import Autoencoder  # noqa: E402
+from reference_models.tasks.vs import VoiceSeparator  # noqa: E402
 
 #: Of the paper's encoder: 16 channels, doubled up to 256.
 WIDTHS = (16, 32, 64, 128, 256, 256, 256)
 TASKS = {
     "ae": Autoencoder,
     "ae upsampling": lambda embedding: Autoencoder(embedding, decoder="upsampling"),
-    "at": Tagger,
-    "ir": InstrumentClassifier,
+    "at": task_named("at").network,
+    "ir": task_named("ir").network,
     "vs": VoiceSeparator,
 }
 EMBEDDINGS = {"vgg": VGGEmbedding, "mfcc": MFCCEmbedding}
@@ -61,7 +61,7 @@ def narrow():
 def trained_like(music):
     """Return the paper's VGG embedding with statistics of audio, in evaluation mode."""
     torch.manual_seed(4)
-    network = Tagger()
+    network = Classifier(VGGEmbedding(), 50)
     network.fit_statistics([music])
     with torch.no_grad():
         network(music)  # moves the statistics of batch normalisation
@@ -382,13 +382,13 @@ def test_embeddings_do_not_depend_on_the_batch(trained_like, music):
 
 def test_an_embedding_is_the_one_of_its_network(music):
     torch.manual_seed(7)
-    network = Tagger().eval()
+    network = Classifier(VGGEmbedding(), 50).eval()
     with torch.no_grad():
         assert torch.equal(network.head(network.embedding(music)), network(music))
 
 
 def test_the_embedding_of_mfccs_is_the_mfcc_encoders(music):
-    network = Tagger(MFCCEmbedding())
+    network = Classifier(MFCCEmbedding(), 50)
     network.fit_statistics([music])
     found = as_encoder(network.embedding).encode(music.numpy(), 22_050)
     expected = MFCCEncoder().encode(music.numpy(), 22_050)

@@ -17,7 +17,7 @@ from reference_models.datasets import opencorpus, opencorpus_build, recorded
 from reference_models.datasets.opencorpus import MANIFEST, PARTS, UNFINISHED
 from reference_models.datasets.rendered import parts, voices
 from reference_models.datasets.rendered.tags import TAGS
-from reference_models.errors import DatasetError
+from reference_models.errors import DatasetError, TaskError
 
 ALL_FONTS = (*parts.SOUNDFONTS, parts.HELD_OUT)
 WHEELS = parts.find("wheels")
@@ -214,7 +214,6 @@ def test_numbers_that_make_no_corpus_are_refused(tmp_path, arguments):
 @pytest.mark.parametrize(
     ("task", "part", "message"),
     [
-        ("asr", "train", "not task 'asr'"),
         ("ae", "training", "no part 'training'"),
         ("ae", "train", "data build --out"),
     ],
@@ -222,6 +221,11 @@ def test_numbers_that_make_no_corpus_are_refused(tmp_path, arguments):
 def test_what_is_not_there_is_told(tmp_path, task, part, message):
     with pytest.raises(DatasetError, match=message):
         opencorpus.load(tmp_path, task, part)
+
+
+def test_a_task_that_there_is_not_is_told(tmp_path):
+    with pytest.raises(TaskError, match="there is no task 'asr'"):
+        opencorpus.load(tmp_path, "asr", "train")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"settings": {"format": "another"}, "clips": []}'])

@@ -25,7 +25,7 @@ from reference_models.errors import ReproductionError
 from reference_models.paper import reproduction
 from reference_models.paper.reproduction import EXCERPT, Scale, consistency_corpus, reproduce
 from reference_models.paper.results import Results, load
-from reference_models.tasks import build
+from reference_models.task import build, task_named
 
 SMALL = {"channels": 4, "max_channels": 16}
 NETWORKS = [("at", "vgg", 1), ("at", "vgg", 2), ("vs", "vgg", 1), ("at", "mfcc", 1)]
@@ -124,9 +124,8 @@ def test_performance_is_what_evaluation_scores(results, checkpoints):
     indices = np.linspace(0, len(data) - 1, 4).round().astype(int).tolist()
     for transform, name in ((Identity(), "OG"), (PitchShift(0.25), "PS")):
         audio = evaluation.windows(data, transform, indices)
-        score = evaluation.score(
-            network, "at", audio, evaluation.truth("at", data, transform, indices)
-        )
+        tagging = task_named("at")
+        score = tagging.score(network, audio, tagging.true_of(data, transform, indices))
         found = row(
             results.performance, encoder="mfcc", transformation=name,
             magnitude=float(transform.magnitude),
@@ -147,7 +146,8 @@ def test_maps_show_the_originals_and_their_smallest_transformations(results):
     assert {p.clip for p in results.vocal_maps} <= set(sung.ids)
     assert len(results.vocal_maps) == min(CLIPS, len(sung))
     first = results.vocal_maps[0]
-    voice = evaluation.truth("vs", sung, Identity(), [sung.ids.index(first.clip)]).targets
+    place = sung.ids.index(first.clip)
+    voice = task_named("vs").true_of(sung, Identity(), [place]).targets
     assert first.vocal_db == pytest.approx(10 * np.log10(np.mean(np.square(voice, dtype=float))))
 
 

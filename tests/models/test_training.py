@@ -18,12 +18,13 @@ from patience import PATIENCE
 from pytest_nnrel import Corpus, Identity, within_consistency
 from reference_models import checkpoint, evaluation
 from reference_models.__main__ import main
+from reference_models.clips import Clips, Crops
 from reference_models.datasets import opencorpus
 from reference_models.datasets.examples import Example
 from reference_models.errors import TrainingError
-from reference_models.features import WINDOW_SAMPLES, stft
-from reference_models.tasks import build
-from reference_models.training import LOSSES, Clips, Crops, Recipe, train
+from reference_models.features import WINDOW_SAMPLES
+from reference_models.recipe import Recipe
+from reference_models.training import train
 
 SMALL = {"channels": 4, "max_channels": 16}
 #: Six clips in two batches: an epoch takes a moment.
@@ -108,61 +109,7 @@ def test_an_epoch_draws_no_clip_twice(small_corpus):
     assert sorted(drawn._indices) == sorted(clips.of_trial)
 
 
-# -- losses, against plain arithmetic
-
-
-def test_losses(small_corpus):
-    generator = torch.Generator().manual_seed(0)
-    audio = torch.randn(3, WINDOW_SAMPLES, generator=generator) * 0.1
-    voice = audio * 0.5
-    with torch.inference_mode():
-        for task in ("ae", "at", "ir", "vs"):
-            torch.manual_seed(0)
-            network = build(task, **SMALL).eval()
-            network.fit_statistics([audio])
-            output = network(audio)
-            if task == "ae":
-                target, expected = audio, (output - network.target(audio)).square().mean()
-            elif task == "at":
-                target = (torch.rand(3, 50, generator=generator) < 0.2).float()
-                p = output.sigmoid()
-                expected = -(target * p.log() + (1 - target) * (1 - p).log()).mean()
-            elif task == "ir":
-                target = torch.tensor([0, 5, 10])
-                expected = -output.softmax(1)[range(3), target].log().mean()
-            else:
-                target = voice
-                difference = output * stft(audio).abs() - stft(voice).abs()
-                expected = difference.abs().mean()
-            torch.testing.assert_close(LOSSES[task](network, audio, target), expected)
-
-
 # -- runs
-
-
-@pytest.mark.parametrize("task", ["ae", "at", "ir", "vs"])
-@pytest.mark.parametrize("encoder", ["vgg", "mfcc"])
-def test_every_network_learns_what_it_is_shown_again_and_again(task, encoder, small_corpus):
-    """Overfitting a batch is the least that a network and its loss must be able to do."""
-    data = opencorpus.load(small_corpus, task, "train")
-    crops = [Crops(data, range(2))[i] for i in range(2)]
-    audio = torch.from_numpy(np.stack([a for a, _ in crops]))
-    target = torch.from_numpy(np.stack([t for _, t in crops]))
-    torch.manual_seed(0)
-    network = build(task, encoder, **SMALL)
-    network.fit_statistics([audio])
-    for part in network.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.0
-    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    losses = []
-    for _ in range(16):
-        optimiser.zero_grad()
-        loss = LOSSES[task](network, audio, target)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_a_run_leaves_a_checkpoint_that_tells_what_it_is(trained, small_corpus):
@@ -217,7 +164,7 @@ def test_a_finished_run_is_not_run_again(trained, small_corpus):
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(trained, small_corpus, tmp_path):
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace;"
-        "from reference_models.training import Recipe, train;"
+        "from reference_models.recipe import Recipe; from reference_models.training import train;"
         f"r=Recipe('ir', epochs=2, epoch_clips=6, batch_size=3, arguments={SMALL!r});"
         f"train(r, Path({str(small_corpus)!r}), Path({str(tmp_path)!r}),"
         "accelerator='cpu', workers=0)"

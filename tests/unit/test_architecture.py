@@ -42,6 +42,7 @@ LAYERS = (
     ),
     ("report",),
     ("inspection", "verification"),
+    ("commands",),
     ("plugin", "__main__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -53,6 +54,13 @@ LIGHT = (
 )  # fmt: skip
 #: What statistics, pure maths, may know of this package.
 OF_STATISTICS = ("pytest_nnrel.errors", "pytest_nnrel.runtime.tasks", "pytest_nnrel.kernels")
+
+
+#: Longer, a module has more than one subject.
+MOST_LINES = 450
+#: Numba's cache on disk looks at the file of a function only, and would go on using code built with
+#: what another file held before: all that is compiled into one another lies in one.
+LONG = ("pytest_nnrel/kernels/lanes.py",)
 
 
 def modules():
@@ -142,6 +150,17 @@ def test_every_public_name_is_imported_lazily_and_for_type_checkers_alike():
     for name in pytest_nnrel.__all__:
         assert getattr(pytest_nnrel, name) is not None
     assert dir(pytest_nnrel) == pytest_nnrel.__all__
+
+
+@pytest.mark.parametrize("package", ["pytest_nnrel", "reference_models"])
+def test_no_module_is_long(package):
+    root = ROOT.parent
+    lines = {
+        path.relative_to(root).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (root / package).rglob("*.py")
+    }
+    long = {name: number for name, number in lines.items() if number > MOST_LINES}
+    assert set(long) == {name for name in LONG if name.startswith(package)}, long
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -328,8 +328,8 @@ def test_two_entries_of_one_condition_are_refused_by_name(tmp_path, swapped):
     with pytest.raises(BaselineError) as caught:
         load_records(path)
     assert str(caught.value).startswith(
-        f"{path}: two entries for PinkNoise(snr_db=0) of mine (within, euclidean, corpus cafe,"
-        " seed 0), as a merge by lines leaves them"
+        f"{path}: PinkNoise(snr_db=0) of mine (within, euclidean, corpus cafe, seed 0) stands"
+        " there twice, as a merge by lines leaves it"
     )
     assert "python -m pytest_nnrel baseline merge" in str(caught.value)
 

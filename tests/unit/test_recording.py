@@ -522,3 +522,23 @@ def test_the_audio_bound_comes_along_where_it_is_asked_for(corpus, run):
     finally:
         settings.deactivate(token)
     assert [m["measure"] for m in opened.measurements.values()] == ["within", "audio"]
+
+
+def test_the_audio_bound_is_of_the_same_transformed_clips(corpus, run):
+    calls = []
+
+    def counted(samples, sample_rate):
+        calls.append(len(samples))  # so that it is another function each time it is looked at
+        return samples[::-1].copy()
+
+    token = settings.activate(replace(run, audio_bound=True))
+    try:
+        with sink() as opened:
+            within_consistency(bands, FunctionTransform("reversed", counted), corpus=corpus)
+    finally:
+        settings.deactivate(token)
+    assert [m["measure"] for m in opened.measurements.values()] == ["within", "audio"]
+    assert len(calls) == len(corpus)
+    seconds = [m["timings"].keys() for m in opened.measurements.values()]
+    assert "embedding" in seconds[0]
+    assert "embedding" not in seconds[1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms.protocol import Checks
+    from pytest_nnrel.transforms.output import Checks
 
 #: Sample rate and band of telephony, in Hz (ITU-T G.711, G.712).
 _RATE = 8_000

@@ -260,7 +260,7 @@ def declared(**changes):
     [
         ({"name": None}, "a distance declares name: what calls name it by"),
         ({"space": None}, "a distance declares space: 'audio' or 'latent'"),
-        ({"name": " "}, "the name of a distance must be a text, not ' '"),
+        ({"name": " "}, "a distance declares name: what calls name it by, a text, not ' '"),
         ({"space": "visual"}, "space must be 'audio' or 'latent', not 'visual'"),
         ({"name": "dtw"}, "a distance named 'dtw' is registered already, in audio space"),
         ({"companions": ("dtw",)}, "companions must list 'mine' itself"),
