@@ -216,6 +216,37 @@ def test_a_verdict_and_its_conditions_do_not_contradict_each_other():
     assert found.changes[0].adjusted <= 0.05
     assert not any(line.endswith("; worse") for line in found.lines())
 
+    assert not found.as_dict()["changes"][0]["worse"]
+    before, after = pair(40, lost=10, won=1)
+    (change,) = compare([before], [after], clips(40)).as_dict()["changes"]
+    assert change["worse"]
+
+
+def test_one_flip_and_one_condition_are_told_as_one():
+    headline, *rest = compare(*zip(pair(40, lost=1, won=0)), clips(40)).lines()
+    assert "(40 clips, 1 condition): 1 flip to wrong, 0 to right; all together: flips" in headline
+    assert rest[-1] == (
+        "  smallest drop that 40 clips can show: 12.5% (5 clips); to name the condition it takes 5"
+    )
+    pairs = [pair(40, 1, 0, f"PinkNoise(snr_db={i})") for i in range(9)]
+    headline, *rest = compare(*zip(*pairs), clips(40)).lines()
+    assert "(40 clips, 9 conditions): 9 flips to wrong, 0 to right" in headline
+    assert "  and 1 more condition that fell" in rest
+    assert "to name one of 9 conditions it takes 8" in rest[-1]
+
+
+def test_of_two_tests_the_corrected_p_values_are_told():
+    """Five of five flips are p = 1/32 alone, and 1/16 of two tests: no verdict at 4 %."""
+    before, after = pair(40, lost=5, won=0)
+    same = rho_entry(np.full(100, 0.5))
+    found = compare([before, same], [after, same], clips(40))
+    assert found.verdict == "same"
+    assert found.headline.endswith(
+        "5 flips to wrong, 0 to right; all together: flips p = 0.0312 (0.0625 after Holm), rho p ="
+        " 1 (1 after Holm)"
+    )
+    assert compare([before], [after], clips(40)).verdict == "worse"
+
 
 def test_the_order_of_conditions_does_not_matter():
     rng = np.random.default_rng(3)

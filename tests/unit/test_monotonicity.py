@@ -125,8 +125,9 @@ def test_too_few_clips_to_tell_are_told():
     (measured,) = monotonicity(encoder, PinkNoise, corpus=short_corpus())
     low, high = measured.ci
     assert low < 0.3 < high
-    with sink() as recorded, pytest.raises(AssertionError, match=r"too few clips \(n = 3\)"):
+    with sink() as recorded, pytest.raises(AssertionError, match=r"too few clips \(n = 3\)") as no:
         assert_monotone(encoder, PinkNoise, min=0.3, confident=True, corpus=short_corpus())
+    assert str(no.value).startswith("measured: whether graver is further cannot be decided: mean")
     assert recorded.verdicts[0]["outcome"] == "undecided"
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import t
 
 from pytest_nnrel import BaselineError, TrainingComparison, compare_trainings
 from pytest_nnrel.statistics import trainings
@@ -112,11 +113,26 @@ def test_the_smallest_drop_is_where_the_verdict_turns(sides):
     assert found.interval[0] < found.drop < found.interval[1]
     assert (found.drop >= found.smallest_drop) == (found.verdict == "worse")
     assert (found.verdict == "worse") == (found.p <= trainings.SIGNIFICANCE)
-    assert (found.interval[0] >= 0) == (found.p <= (1 - trainings.CONFIDENCE) / 2)
     for condition in found.conditions:
         assert condition.p <= condition.adjusted
         significant = condition.p <= trainings.SIGNIFICANCE
         assert (condition.drop >= condition.smallest_drop) == significant
+
+
+@given(both_sides())
+def test_the_interval_leaves_out_0_where_the_verdict_is_worse(sides):
+    """Its ends are the drops that one-sided tests at 5 % just do not reject."""
+    found = compare_trainings(*sides)
+    low, high = found.interval
+    assert (low >= 0) == (found.verdict == "worse")
+    error = found.spread * (1 / found.before + 1 / found.after) ** 0.5
+    degrees = trainings.reference().mean.degrees + found.before + found.after - 2
+    for limit, tail in ((low, t.sf), (high, t.cdf)):
+        assert tail((found.drop - limit) / error, degrees) == pytest.approx(0.05)
+    for condition in found.conditions:
+        assert (condition.interval[0] >= 0) == (condition.p <= 0.05)
+        assert condition.interval[0] >= 0 or not condition.worse
+        assert sum(condition.interval) / 2 == pytest.approx(condition.drop)
 
 
 def test_one_new_training_may_lack_its_axis():
