@@ -164,9 +164,15 @@ def judge(before: Sequence[Training], after: Sequence[Training], clips: Clips) -
     Raises
     ------
     BaselineError
-        As in `compare_trainings`.
+        As in `compare_trainings`, and if new trainings are of different conditions.
     """
     transforms = tuple(after[0].entries)
+    for training in after:
+        if training.entries.keys() != after[0].entries.keys():
+            raise BaselineError(
+                f"{training} was measured on other transformations than {after[0]}; measure new"
+                " trainings of a recipe on one grid"
+            )
     grouped = clips.group_count < len(clips.ids)
     found = compare_trainings(
         _outcomes(before, transforms),

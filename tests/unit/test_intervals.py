@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
 
 from pytest_nnrel.errors import UndefinedMeasureError
 from pytest_nnrel.statistics import intervals
@@ -192,7 +193,12 @@ def test_the_interval_of_a_correlation_is_that_of_fishers_z():
     expected = np.tanh(np.arctanh(rho) + np.array([-1.96, 1.96]) / np.sqrt(n - 3))
     assert found == pytest.approx(tuple(expected), abs=0.01)
     few = intervals.correlation_interval(rho, np.tanh(z), 5)
-    assert few[1] - few[0] > 1.3 * (found[1] - found[0])
+    half = student_t.ppf(0.975, 4) * np.std(z)
+    assert few == pytest.approx((np.tanh(z0 := np.arctanh(rho) - half), np.tanh(z0 + 2 * half)))
+
+
+def test_the_interval_of_one_replicate_is_that_replicate():
+    assert intervals.percentile_interval(np.array([np.nan, 0.25])) == (0.25, 0.25)
 
 
 @pytest.mark.parametrize("value", [-1.0, 1.0, 0.3])

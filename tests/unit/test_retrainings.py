@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -315,7 +315,7 @@ def test_a_condition_is_called_worse_where_the_recipe_is():
 
 @pytest.mark.parametrize(
     "conditions, more",
-    [(8, None), (9, "1 more condition"), (11, "3 more conditions")],
+    [(8, None), (9, "1 more condition"), (17, "9 more conditions")],
 )
 def test_the_first_eight_conditions_that_fell_are_named_and_the_others_counted(conditions, more):
     noises = [f"PinkNoise(snr_db={i})" for i in range(conditions)]
@@ -350,6 +350,39 @@ def test_new_trainings_are_several_of_one_recipe():
         same_recipe([training(0), training(1, encoder="other")])
     with pytest.raises(SettingError, match="training training-00 of mine is given twice"):
         same_recipe([training(0), training(1), training(0)])
+    with pytest.raises(SettingError, match="training training-01 of mine is given twice"):
+        same_recipe([training(0), training(1), training(1)])
+    same_recipe([training(0), training(1)])
+
+
+def test_conditions_come_in_the_order_of_the_first_new_training():
+    backward = Training.of([entry({1}, noise, fingerprint="backward") for noise in NOISES[::-1]])
+    found = judge([training(2), training(3)], [training(0), backward], CLIPS)
+    assert found.transforms == NOISES
+    assert judge([training(2), training(3)], [backward], CLIPS).transforms == NOISES[::-1]
+
+
+def test_new_trainings_of_other_conditions_are_refused():
+    part = Training.of([entry({1}, NOISES[0], fingerprint="part")])
+    for after in ([training(0), part], [part, training(0)]):
+        with pytest.raises(BaselineError, match="on other transformations than training"):
+            judge([training(2), training(3)], after, CLIPS)
+
+
+def test_of_conditions_that_are_as_sure_those_that_fell_most_come_first():
+    lost = {"PinkNoise(snr_db=1)": {0}, "PinkNoise(snr_db=2)": {0, 1}, "PinkNoise(snr_db=3)": {}}
+
+    before = [
+        Training.of([entry({k}, noise, fingerprint=f"old {k}") for noise in lost]) for k in range(8)
+    ]
+    new = Training.of([entry(gone, noise, fingerprint="new") for noise, gone in lost.items()])
+    found = judge(before, [new], CLIPS)
+    assert len({condition.adjusted for condition in found.found.conditions}) < 3
+    named = [line.split(" C_W")[0].strip() for line in found.lines() if " C_W euclidean" in line]
+    assert named[0] == "PinkNoise(snr_db=2)"
+    assert "PinkNoise(snr_db=3)" not in named
+    with pytest.raises(FrozenInstanceError):
+        found.encoder = "another"
 
 
 # -- the fixture's check

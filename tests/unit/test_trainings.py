@@ -164,6 +164,52 @@ def test_clips_that_flip_together_count_as_one():
     )
 
 
+def test_flips_that_cancel_each_other_count_as_one_outcome():
+    """Each training loses the one clip in another condition: means differ nowhere."""
+    whole = np.ones((4, 4, 5), dtype=bool)
+    whole[range(4), range(4), 2] = False
+    prior = trainings.reference().mean
+    found = compare_trainings(whole[:3], whole[3])
+    assert (found.drop, found.p) == pytest.approx((0.0, 0.5), abs=1e-12)
+    # An outcome of 20, and two degrees of freedom at which nothing was seen.
+    share = prior.degrees / (prior.degrees + 2)
+    assert found.spread == pytest.approx((share * prior.ratio) ** 0.5 / 20)
+
+
+def test_a_condition_in_which_nothing_flips_counts_as_if_one_clip_had():
+    whole = drawn(6, 4, conditions=2, n=20, hard=0.2)
+    whole[:, 1] = True
+    prior = trainings.reference().condition
+    flat = compare_trainings(whole[:3], whole[3]).conditions[1]
+    degrees = prior.degrees + 2
+    error = (prior.degrees / degrees * prior.ratio * (1 / 3 + 1)) ** 0.5 / 20
+    assert (flat.drop, flat.p) == pytest.approx((0.0, 0.5), abs=1e-12)
+    assert flat.smallest_drop == pytest.approx(t.isf(0.05, degrees) * error)
+
+
+@pytest.mark.parametrize("number", [3, 50])
+def test_the_ratio_is_of_variances_seen_and_expected(number):
+    outcomes = drawn(7, number, conditions=2, n=9).astype(float)
+    clips = outcomes.shape[2]
+
+    def variance(values):
+        return sum((v - sum(values) / len(values)) ** 2 for v in values) / (len(values) - 1)
+
+    def alone(of_clips):
+        """Of the mean of clips, if each flipped on its own."""
+        return sum(variance(list(of_clip)) for of_clip in of_clips.T) / clips**2
+
+    over = outcomes.mean(axis=1)
+    assert trainings.variance_ratio(outcomes.astype(bool), "mean") == pytest.approx(
+        variance(list(over.mean(axis=1))) / alone(over)
+    )
+    seen = [variance(list(outcomes[:, c].mean(axis=1))) for c in range(2)]
+    expected = [alone(outcomes[:, c]) for c in range(2)]
+    assert trainings.variance_ratio(outcomes.astype(bool), "condition") == pytest.approx(
+        sum(seen) / sum(expected)
+    )
+
+
 def test_a_loss_in_one_condition_is_named():
     whole = drawn(4, 7, conditions=4, n=100)
     after = whole[6].copy()
@@ -201,6 +247,18 @@ def test_one_training_before_is_undecided_unless_the_drop_is_beyond_all_referenc
     after[:, :, : int(100 * known.largest_drop) + 1] = False
     assert compare_trainings(before, after).verdict == "worse"
     assert compare_trainings(before, after).p <= trainings.SIGNIFICANCE
+
+
+@pytest.mark.parametrize("new", [1, 4])
+def test_with_one_training_before_p_and_interval_are_of_the_reference_encoders(new):
+    known = trainings.reference()
+    whole = drawn(8, 1 + new, n=30)
+    found = compare_trainings(whole[:1], whole[1:])
+    error = known.spread * (1 + 1 / new) ** 0.5
+    assert found.drop == pytest.approx(whole[0].mean() - whole[1:].mean())
+    assert found.p == pytest.approx(t.sf(found.drop / error, known.degrees))
+    half = t.isf(0.05, known.degrees) * error
+    assert found.interval == pytest.approx((found.drop - half, found.drop + half))
 
 
 # -- bad input
