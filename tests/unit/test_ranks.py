@@ -125,9 +125,7 @@ def test_a_disk_without_room_for_ranks_is_named(monkeypatch, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))  # no file may hold more bytes
     try:
-        with pytest.raises(
-            StorageError, match=r"4 pairs need 0\.0 GiB in .*--nnrel-cache=DIR"
-        ):
+        with pytest.raises(StorageError, match=r"4 pairs need 0\.0 GiB in .*--nnrel-cache=DIR"):
             ranks.rank_pairs(np.arange(4.0).reshape(2, 2), folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
