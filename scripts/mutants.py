@@ -194,7 +194,12 @@ class Trials:
             importlib.import_module(library)
         for module in self.modules:
             files = [ROOT / "tests" / name for name in module["tests"]]
-            items = [item for item in session.items if item.path in files]
+            slow = module.get("without", ())
+            items = [
+                item
+                for item in session.items
+                if item.path in files and getattr(item, "originalname", None) not in slow
+            ]
             # A fast test that fails is enough.
             items.sort(key=lambda i: (getattr(i.obj, "is_hypothesis_test", False),
                                       files.index(i.path)))  # fmt: skip
