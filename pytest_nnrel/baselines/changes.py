@@ -123,7 +123,7 @@ class Comparison:
 
     @property
     def _adjusted(self) -> list[float]:
-        return comparison.holm(list(self.p_values.values())).tolist()
+        return [float(p) for p in comparison.holm(list(self.p_values.values()))]
 
     @property
     def undecided(self) -> bool:
