@@ -301,6 +301,8 @@ def _facts(
     facts = {"index": f"originals by {index}", "apart": far}
     if not all(required.met_by(m.value) for m in known):
         facts["alone"] = f"C_W {told}: one falls short by itself, see assert_within_consistency"
+    elif required.met_by(measurement.value):
+        facts["alone"] = f"C_W {told}: consistent"
     else:
         facts["alone"] = f"C_W {told}: consistent, but their spaces do not fit"
         if turned is not None:

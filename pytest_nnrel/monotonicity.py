@@ -200,16 +200,18 @@ def _failure_message(measurement: Measurement, minimum: float, outcome: recordin
     details = measurement.details
     low, high = measurement.ci
     audio = details["audio"]
-    compared = (
-        f", but its 95 % CI [{low:.3f}, {high:.3f}] holds {minimum:g}:"
-        f" {too_few_clips(measurement, minimum)}"
+    said, compared = (
+        ("whether graver is further cannot be decided",
+         f", but its 95 % CI [{low:.3f}, {high:.3f}] holds {minimum:g}:"
+         f" {too_few_clips(measurement, minimum)}")
         if outcome == "undecided"
-        else f" < {minimum:g} (95 % CI [{low:.3f}, {high:.3f}], n = {measurement.n})"
-    )
+        else ("graver is not further",
+              f" < {minimum:g} (95 % CI [{low:.3f}, {high:.3f}], n = {measurement.n})")
+    )  # fmt: skip
     width = max(len(clip["id"]) for clip in details["least"])
     return "\n".join(
         [
-            f"{details['encoder']['name']}: graver is not further: mean rho of severity and"
+            f"{details['encoder']['name']}: {said}: mean rho of severity and"
             f" distance = {measurement.value:.3f} {details['transform']['name']}{compared}",
             "",
             f"  audio      {audio['value']:.3f} [{audio['ci'][0]:.3f}, {audio['ci'][1]:.3f}] in"

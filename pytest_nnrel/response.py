@@ -344,10 +344,18 @@ def _measurement(
     return Measurement(measure, value, ci, len(ids), (), (), details, watch.seconds)
 
 
-#: What a measure says, and what its clips are listed by.
+#: What a measure says where it is too low, and where it is undecided; what clips are listed by.
 _SAID = {
-    "sensitivity": ("how much clips were transformed is not told", "least told clips", "R2"),
-    "equivariance": ("the same severity moves clips unlike", "clips least like others", "share"),
+    "sensitivity": (
+        "how much clips were transformed is not told",
+        "whether it is told how much clips were transformed",
+        "least told clips", "R2",
+    ),
+    "equivariance": (
+        "the same severity moves clips unlike",
+        "whether the same severity moves clips alike",
+        "clips least like others", "share",
+    ),
 }  # fmt: skip
 
 
@@ -355,7 +363,8 @@ def _failure_message(
     measurement: Measurement, required: Requirement, outcome: recording.Outcome, reproduction: str
 ) -> str:
     details = measurement.details
-    said, title, column = _SAID[measurement.measure]
+    failing, unclear, title, column = _SAID[measurement.measure]
+    said = failing if outcome == "fails" else f"{unclear} cannot be decided"
     symbol = MEASURES[measurement.measure].symbol
     interval = f"95 % CI [{measurement.ci[0]:.3f}, {measurement.ci[1]:.3f}]"
     bound = required.at_issue(measurement)

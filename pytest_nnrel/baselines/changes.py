@@ -16,6 +16,7 @@ from pytest_nnrel.baselines.entries import (
     Clips,
     Entry,
     Key,
+    counted,
     listed,
 )
 from pytest_nnrel.errors import SettingError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.baselines.records import Records
-    from pytest_nnrel.statistics.consistency import Flags, Matrix
+    from pytest_nnrel.statistics.consistency import Matrix
 
 #: What two values of the file may differ by for rounding.
 _ROUNDING = 10.0**-VALUE_DECIMALS
@@ -76,8 +77,8 @@ class Change:
         """Whether this condition on its own is significantly worse, or fell by too much."""
         return self.adjusted <= comparison.SIGNIFICANCE or self.exceeds
 
-    def as_dict(self, clips: Sequence[str]) -> dict[str, Any]:
-        """Return the change as builtins; clips that flipped by their ids."""
+    def as_dict(self, clips: Sequence[str], *, named: bool) -> dict[str, Any]:
+        """Return the change as builtins, named as worse where the verdict is; clips by ids."""
         key = self.after.key
         both = list(zip(clips, self.before.outcomes, self.after.outcomes))
         return {
@@ -91,7 +92,7 @@ class Change:
             "p": self.p,
             "adjusted": self.adjusted,
             "allowed": self.allowed,
-            "worse": self.worse,
+            "worse": self.worse and named,
         }
 
 
@@ -121,6 +122,10 @@ class Comparison:
     p_better: float | None
 
     @property
+    def _adjusted(self) -> list[float]:
+        return [float(p) for p in comparison.holm(list(self.p_values.values()))]
+
+    @property
     def undecided(self) -> bool:
         """Whether clips were lost, and there are too few groups of clips for any verdict."""
         lost = any(change.negative for change in self.changes)
@@ -130,8 +135,7 @@ class Comparison:
     @property
     def worse(self) -> bool:
         """The verdict: significantly worse over all conditions, or one fell by too much."""
-        adjusted = comparison.holm(list(self.p_values.values()))
-        significant = bool((adjusted <= comparison.VERDICT_LEVEL).any())
+        significant = any(p <= comparison.VERDICT_LEVEL for p in self._adjusted)
         return significant or any(change.exceeds for change in self.changes)
 
     @property
@@ -150,7 +154,11 @@ class Comparison:
         n, k = len(self.corpus.ids), len(self.changes)
         lost = sum(change.negative for change in self.changes)
         won = sum(change.positive for change in self.changes)
-        tests = ", ".join(f"{name} p = {p:.3g}" for name, p in self.p_values.items())
+        tests = ", ".join(
+            f"{name} p = {p:.3g}"
+            + (f" ({adjusted:.3g} after Holm)" if len(self.p_values) > 1 else "")
+            for (name, p), adjusted in zip(self.p_values.items(), self._adjusted)
+        )
         words = {
             "worse": "is worse than",
             "undecided": "cannot be told from",
@@ -159,8 +167,8 @@ class Comparison:
         }
         return (
             f"{self.encoder} {words[self.verdict]} its baseline on {self.corpus.name}"
-            f" ({n} clips, {k} condition{'s' * (k != 1)}): {lost} flips to wrong, {won} to right;"
-            f" all together: {tests}"
+            f" ({n} clips, {counted(k, 'condition')}): {counted(lost, 'flip')} to wrong, {won} to"
+            f" right; all together: {tests}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -173,7 +181,7 @@ class Comparison:
             "headline": self.headline,
             "p_values": dict(self.p_values),
             "p_margins": self.p_margins,
-            "changes": [change.as_dict(self.corpus.ids) for change in self.changes],
+            "changes": [c.as_dict(self.corpus.ids, named=self.worse) for c in self.changes],
         }
 
     def lines(self) -> list[str]:
@@ -190,7 +198,7 @@ class Comparison:
         named = [change for change in ranked if change.worse or change.drop > 0.0]
         found += [f"  {_describe(change, self.corpus, self.worse)}" for change in named[:LISTED]]
         if len(named) > LISTED:
-            found.append(f"  and {len(named) - LISTED} more conditions that fell")
+            found.append(f"  and {counted(len(named) - LISTED, 'more condition')} that fell")
         if self.verdict in ("worse", "undecided"):
             found.append(
                 "  asked: is it still the same training, clip by clip? Of an encoder that was"
@@ -198,8 +206,9 @@ class Comparison:
             )
         drop = comparison.describe_drop(n, self.corpus.group_count)
         found.append(
-            f"  smallest drop that {n} clips can show: {drop}; to"
-            f" name one of {k} conditions it takes {comparison.smallest_named_loss(k)}"
+            f"  smallest drop that {n} clips can show: {drop}; to name"
+            f" {f'one of {k} conditions' if k > 1 else 'the condition'} it takes"
+            f" {comparison.smallest_named_loss(k)}"
         )
         unversioned = {
             c.after.key.transform
@@ -263,7 +272,7 @@ def compare(
     p_margins = p_better = None
     raw: dict[Key, tuple[int, int, float]] = {}
     if within:
-        was, is_now = _flags(old for old, _ in within), _flags(new for _, new in within)
+        was, is_now = (np.array([entry.outcomes for entry in side]) for side in zip(*within))
         negative, positive = comparison.flips(was, is_now)
         for (_, new), lost, won in zip(within, negative.tolist(), positive.tolist()):
             raw[new.key] = lost, won, comparison.mcnemar(lost, won)
@@ -289,10 +298,6 @@ def compare(
         for (old, new), p in zip(pairs, adjusted)
     )
     return Comparison(pairs[0][1].key.encoder, corpus, changes, p_values, p_margins, p_better)
-
-
-def _flags(entries: Iterable[Entry]) -> Flags:
-    return np.array([entry.outcomes for entry in entries], dtype=bool)
 
 
 def _sign_flips(losses: npt.NDArray[np.float64], corpus: Clips) -> float:

@@ -188,6 +188,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:LISTED])}{more}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as ``1 training`` and ``2 trainings``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def namesakes(key: Key) -> str:
     """Return that two things that differ share a name, and what to do."""
     return (

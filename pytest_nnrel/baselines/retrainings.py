@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.baselines.changes import other_recipe
-from pytest_nnrel.baselines.entries import LISTED, listed
+from pytest_nnrel.baselines.entries import LISTED, counted, listed
 from pytest_nnrel.baselines.records import Records, load_trainings
 from pytest_nnrel.errors import BaselineError, SettingError
-from pytest_nnrel.statistics.trainings import compare_trainings, reference
+from pytest_nnrel.statistics.trainings import FEWEST, compare_trainings, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,17 +65,27 @@ class Retraining:
         found = self.found
         words = {
             "worse": "is worse than",
-            "undecided": "cannot be told from",
+            "undecided": "cannot be told from what",
             "no worse": "is no worse than",
         }
         k, m, c, n = found.before, found.after, len(self.transforms), len(self.corpus.ids)
-        low, high = found.interval
         return (
             f"the recipe of {self.encoder} {words[self.verdict]} it was on {self.corpus.name}"
-            f" ({_counted(m, 'new training')} against {k}, {n} clips,"
-            f" {_counted(c, 'condition')}): drop of mean C_W {found.drop:.3f}"
-            f" ({low:.3f} to {high:.3f}), p = {found.p:.3g}"
+            f" ({counted(m, 'new training')} against {k}, {n} clips,"
+            f" {counted(c, 'condition')}): drop of mean C_W {found.drop:.3f}{self._evidence()}"
         )
+
+    def _evidence(self) -> str:
+        """Return what the verdict on the drop rests on."""
+        found = self.found
+        if found.before < FEWEST:
+            beyond = "more" if self.worse else "no more"
+            return (
+                f", {beyond} than two trainings of a reference encoder differ by (up to"
+                f" {found.smallest_drop:.3f})"
+            )
+        low, high = found.interval
+        return f" ({low:.3f} to {high:.3f} at 90 %), one-sided p = {found.p:.3g}"
 
     def lines(self) -> list[str]:
         """Return what was found, for people."""
@@ -85,19 +95,19 @@ class Retraining:
             known = reference()
             lines.append(
                 f"  seeds alone move C_W by about {known.spread:.3f} (the reference encoders'"
-                f" figure, s.d.), and two of their trainings by up to {known.largest_drop:.3f}; of"
-                f" {self.encoder} one training says nothing: add trainings with"
-                " --nnrel-add-training, three or more"
+                f" figure, s.d.); what they do to {self.encoder} one training does not say: add"
+                " trainings with --nnrel-add-training, three or more"
             )
         both = list(zip(self.transforms, found.conditions))
         ranked = sorted(both, key=lambda one: (not one[1].worse, one[1].adjusted, -one[1].drop))
         named = [one for one in ranked if one[1].worse or one[1].drop > 0.0]
         lines += [f"  {self._describe(*one)}" for one in named[:LISTED]]
         if len(named) > LISTED:
-            lines.append(f"  and {len(named) - LISTED} more conditions that fell")
+            lines.append(f"  and {counted(len(named) - LISTED, 'more condition')} that fell")
+        spread = f"one training differs from another by {found.spread:.3f} (s.d. of mean C_W); "
         lines.append(
-            f"  one training differs from another by {found.spread:.3f} (s.d. of mean C_W);"
-            f" smallest drop that {_counted(found.after, 'new training')} against {found.before}"
+            f"  {spread if found.before >= FEWEST else ''}smallest drop that"
+            f" {counted(found.after, 'new training')} against {found.before}"
             f" can show: {found.smallest_drop:.3f}"
         )
         lines.append(
@@ -135,15 +145,11 @@ class Retraining:
                     "p": condition.p,
                     "adjusted": condition.adjusted,
                     "allowed": None,
-                    "worse": condition.worse,
+                    "worse": condition.worse and self.worse,
                 }
                 for transform, condition in zip(self.transforms, self.found.conditions)
             ],
         }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def judge(before: Sequence[Training], after: Sequence[Training], clips: Clips) -> Retraining:
@@ -158,9 +164,15 @@ def judge(before: Sequence[Training], after: Sequence[Training], clips: Clips) -
     Raises
     ------
     BaselineError
-        As in `compare_trainings`.
+        As in `compare_trainings`, and if new trainings are of different conditions.
     """
     transforms = tuple(after[0].entries)
+    for training in after:
+        if training.entries.keys() != after[0].entries.keys():
+            raise BaselineError(
+                f"{training} was measured on other transformations than {after[0]}; measure new"
+                " trainings of a recipe on one grid"
+            )
     grouped = clips.group_count < len(clips.ids)
     found = compare_trainings(
         _outcomes(before, transforms),
@@ -228,7 +240,7 @@ def population(
         else:
             unused[why].append(training)
     notes = [
-        f"{_counted(len(those), 'training')} of {after[0].key.encoder} in {place} left out"
+        f"{counted(len(those), 'training')} of {after[0].key.encoder} in {place} left out"
         f" ({listed([str(t) for t in those])}): {why}"
         for why, those in unused.items()
     ]

@@ -152,7 +152,7 @@ def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
         are spread less. The number of groups where all are equal, which says nothing of how alike
         groups are.
     """
-    from scipy.special import stdtrit
+    from scipy.special import ndtri, stdtrit
 
     values = np.asarray(outcomes, dtype=np.float64)
     n = len(values)
@@ -173,7 +173,9 @@ def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
         kurtosis = count * float(np.sum(moved**4)) / total**2
         degrees = min(max(2.0 * count / max(kurtosis - 1.0, 1e-9), 1.0), degrees)
     tail = 0.5 + CONFIDENCE / 2.0
-    sure = float(stdtrit(n - 1, tail) / stdtrit(degrees, tail)) ** 2
+    # The variance of outcomes follows from their share; that of chances is but seen, in few clips.
+    certain = stdtrit(n - 1, tail) if plain else ndtri(tail)
+    sure = float(certain / stdtrit(degrees, tail)) ** 2
     if between > independent or not (plain or total == 0.0):
         sure *= independent / between
     return max(1.0, n * sure)

@@ -5,7 +5,9 @@ Conventions
 Outcomes are bool[trainings, conditions, n]: whether the own original is nearest, of the same clips
 in the same order in all trainings. What is compared is C_W, the mean of outcomes over clips, and
 *mean* C_W, its mean over conditions. A drop is positive where the new trainings are worse. Tests
-are one-sided: only getting worse counts.
+are one-sided at 5 %: only getting worse counts. So intervals are two one-sided bounds of 95 %, an
+interval of 90 %: its lower end is above 0 just where the test finds a loss, and its upper end is
+what drop cannot be excluded where it finds none.
 
 Which variance counts
 ---------------------
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
 
 Verdict: TypeAlias = Literal["worse", "no worse", "undecided"]
 
-#: Coverage of intervals.
-CONFIDENCE = 0.95
 #: Trainings before that a verdict takes: one alone says nothing of what seeds do.
 FEWEST = 2
 
@@ -119,11 +119,11 @@ class ConditionComparison:
         Means over trainings.
     drop : float
     interval : (float, float)
-        Of the drop, at 95 %.
+        Of the drop at 90 %, one-sided at 95 % each: 0 or above where `p` is significant on its own.
     p : float
         One-sided.
     adjusted : float
-        `p` after Holm's correction for all conditions.
+        `p` after Holm's correction for all conditions, which decides.
     smallest_drop : float
         From which on `p` is significant on its own.
     """
@@ -152,11 +152,14 @@ class TrainingComparison:
         "undecided" where one training before is all there is, and the drop is not beyond what
         reference recipes show between two trainings.
     p : float
-        One-sided, of mean C_W over the conditions.
+        One-sided, of mean C_W over the conditions. With one training before, by the spread of the
+        reference encoders in the place of what is not known of this one; so is `interval`. Neither
+        decides then.
     drop : float
         Of mean C_W.
     interval : (float, float)
-        Of the drop between the recipes, at 95 %.
+        Of the drop between the recipes at 90 %, one-sided at 95 % each: with several trainings
+        before, it excludes 0 from below just where the verdict is "worse".
     smallest_drop : float
         Smallest drop of mean C_W that so many trainings can show: from which on it is "worse".
     spread : float
@@ -412,18 +415,15 @@ class Drops:
 
     @property
     def interval(self) -> tuple[Matrix, Matrix]:
-        half = self._quantile((1.0 - CONFIDENCE) / 2)
-        return self.drop - half, self.drop + half
+        """Of one-sided bounds, each at the level of the test."""
+        return self.drop - self.smallest, self.drop + self.smallest
 
     @property
     def smallest(self) -> Matrix:
         """Smallest drops that are significant."""
-        return self._quantile(SIGNIFICANCE)
-
-    def _quantile(self, level: float) -> Matrix:
         from scipy.stats import t
 
-        return np.asarray(t.isf(level, self.degrees) * self.error)
+        return np.asarray(t.isf(SIGNIFICANCE, self.degrees) * self.error)
 
     def conditions(self) -> tuple[ConditionComparison, ...]:
         """Return the drops as those of conditions that are tested together."""

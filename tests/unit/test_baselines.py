@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ from pytest_nnrel.baselines import (
     merge,
     write_baseline,
 )
+from pytest_nnrel.baselines.changes import drops, other_recipe
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics.intervals import correlation_interval
@@ -215,6 +216,76 @@ def test_a_verdict_and_its_conditions_do_not_contradict_each_other():
     assert found.p_values["flips"] > 0.04
     assert found.changes[0].adjusted <= 0.05
     assert not any(line.endswith("; worse") for line in found.lines())
+
+    assert not found.as_dict()["changes"][0]["worse"]
+    before, after = pair(40, lost=10, won=1)
+    (change,) = compare([before], [after], clips(40)).as_dict()["changes"]
+    assert change["worse"]
+
+
+def test_a_drop_is_what_the_value_lost():
+    for lost, won, drop in ((28, 0, 0.7), (0, 8, -0.2), (2, 2, 0.0)):
+        found = compare(*zip(pair(40, lost, won)), clips(40))
+        assert found.changes[0].drop == pytest.approx(drop)
+    with pytest.raises(FrozenInstanceError):
+        found.encoder = "another"
+
+
+def test_a_clip_lost_among_many_is_decided():
+    for n in (5, 6, 40):
+        assert compare(*zip(pair(n, 1, 0)), clips(n)).verdict == "same"
+    assert compare(*zip(pair(4, 1, 0)), clips(4)).verdict == "undecided"
+    assert compare(*zip(pair(5, 5, 0)), clips(5)).verdict == "worse"
+
+
+@pytest.mark.parametrize("allowed", [0, 0.0, 0.5, 2.0])
+def test_drops_from_0_to_2_can_be_allowed(allowed):
+    assert drops(allowed) == allowed
+    assert drops({PinkNoise(0): allowed}) == {"PinkNoise(snr_db=0)": allowed}
+
+
+@pytest.mark.parametrize("refused", [-1e-9, 2 + 1e-9, float("nan"), True, "0.1"])
+def test_other_drops_cannot(refused):
+    with pytest.raises(SettingError, match="max_drop takes drops of a value, 0 to 1"):
+        drops(refused)
+
+
+def test_only_what_differs_of_two_recipes_is_told():
+    then, now = {"engine": "".join("10"), "v": 1}, {"engine": "".join("10"), "v": 2}
+    assert other_recipe(then, now) == "its clips were transformed otherwise (v 1 then, 2 now)"
+
+
+def test_a_file_without_entries_is_compared_with_nothing():
+    comparisons, notes, complete = compare_records(Records(), records(entry([1, 0])))
+    assert (comparisons, complete) == ([], True)
+    assert "the old file holds no C_W of an encoder" in notes
+
+
+def test_one_flip_and_one_condition_are_told_as_one():
+    headline, *rest = compare(*zip(pair(40, lost=1, won=0)), clips(40)).lines()
+    assert "(40 clips, 1 condition): 1 flip to wrong, 0 to right; all together: flips" in headline
+    assert rest[-1] == (
+        "  smallest drop that 40 clips can show: 12.5% (5 clips); to name the condition it takes 5"
+    )
+    for k, more, named in ((9, "1 more condition", 8), (17, "9 more conditions", 9)):
+        pairs = [pair(40, 1, 0, f"PinkNoise(snr_db={i})") for i in range(k)]
+        headline, *rest = compare(*zip(*pairs), clips(40)).lines()
+        assert f"(40 clips, {k} conditions): {k} flips to wrong, 0 to right" in headline
+        assert f"  and {more} that fell" in rest
+        assert f"to name one of {k} conditions it takes {named}" in rest[-1]
+
+
+def test_of_two_tests_the_corrected_p_values_are_told():
+    """Five of five flips are p = 1/32 alone, and 1/16 of two tests: no verdict at 4 %."""
+    before, after = pair(40, lost=5, won=0)
+    same = rho_entry(np.full(100, 0.5))
+    found = compare([before, same], [after, same], clips(40))
+    assert found.verdict == "same"
+    assert found.headline.endswith(
+        "5 flips to wrong, 0 to right; all together: flips p = 0.0312 (0.0625 after Holm), rho p ="
+        " 1 (1 after Holm)"
+    )
+    assert compare([before], [after], clips(40)).verdict == "worse"
 
 
 def test_the_order_of_conditions_does_not_matter():

@@ -281,6 +281,11 @@ def test_embeddings_that_are_all_alike_or_one_dimensional_have_a_plane():
     assert line.place(np.array([[3.0]])).tolist() == [[1.0, 0.0]]
 
 
+def test_rho_of_severity_and_distance_takes_three_rungs():
+    with pytest.raises(DistanceError, match="takes 3 rungs or more, not 2"):
+        consistency.monotonicity(np.array([[1.0], [2.0]]))
+
+
 def test_rho_of_severity_and_distance_is_spearmans():
     rising, falling, back = [1.0, 2.0, 3.0, 9.0], [9.0, 3.0, 2.0, 1.0], [0.0, 2.0, 5.0, 1.0]
     alike, infinite = [1.0] * 4, [0.0, 1.0, 2.0, np.inf]

@@ -124,6 +124,14 @@ def test_the_message_says_what_would_mend_it(run, corpus):
         assert_interchangeable(OLD, other, min=0.9, corpus=corpus)
 
 
+def test_what_is_undecided_is_not_called_unfit(run, corpus):
+    with pytest.raises(AssertionError, match=r"holds 0\.95: too few clips") as undecided:
+        assert_interchangeable(OLD, Spectrum("again"), min=0.95, corpus=corpus, confident=True)
+    assert "alone      C_W again 1.000, spectrum 1.000: consistent\n" in str(undecided.value)
+    assert "do not fit" not in str(undecided.value)
+    assert "mend" not in str(undecided.value)
+
+
 def test_few_clips_do_not_determine_a_rotation(run, corpus):
     turned = Spectrum("turned", lambda z: z @ orthogonal(1))
     few = corpus.subset(10)

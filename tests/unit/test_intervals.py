@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
 
 from pytest_nnrel.errors import UndefinedMeasureError
 from pytest_nnrel.statistics import intervals
@@ -105,6 +106,30 @@ def test_chances_are_worth_more_than_outcomes_and_outcomes_among_them_as_much():
         assert found == intervals.wilson_interval(chance, 30)
 
 
+def test_the_variance_of_few_chances_is_but_seen():
+    """Wilson's interval of that many is about Student's of their mean."""
+    chances = np.array([0.3, 0.4, 0.5, 0.6, 0.7])
+    error = np.std(chances, ddof=1) / 5**0.5
+    ratio = 1.959964 / student_t.ppf(0.975, 4)
+    worth = intervals.effective_clips(chances, list("abcde"))
+    assert worth == pytest.approx(0.25 / error**2 * ratio**2)
+    low, high = intervals.proportion_interval(chances, list("abcde"))
+    assert high - low == pytest.approx(2 * student_t.ppf(0.975, 4) * error, rel=0.1)
+
+
+@pytest.mark.parametrize("clips", [5, 10, 20])
+def test_means_over_conditions_of_few_clips_are_covered(clips):
+    """Each clip has a rate of its own, of which ten conditions are seen."""
+    rng = np.random.default_rng(clips)
+    alone = [str(i) for i in range(clips)]
+    hits = 0
+    for _ in range(500):
+        seen = rng.binomial(10, rng.beta(4.0, 1.0, clips)) / 10
+        low, high = intervals.proportion_interval(seen, alone)
+        hits += low <= 0.8 <= high
+    assert hits >= 0.93 * 500
+
+
 def test_it_covers_what_it_says_where_clips_of_a_track_fare_alike():
     """Beta-binomial outcomes of 20 tracks: see `benchmarks/interval_coverage.py`."""
     rng = np.random.default_rng(1)
@@ -192,7 +217,12 @@ def test_the_interval_of_a_correlation_is_that_of_fishers_z():
     expected = np.tanh(np.arctanh(rho) + np.array([-1.96, 1.96]) / np.sqrt(n - 3))
     assert found == pytest.approx(tuple(expected), abs=0.01)
     few = intervals.correlation_interval(rho, np.tanh(z), 5)
-    assert few[1] - few[0] > 1.3 * (found[1] - found[0])
+    half = student_t.ppf(0.975, 4) * np.std(z)
+    assert few == pytest.approx((np.tanh(z0 := np.arctanh(rho) - half), np.tanh(z0 + 2 * half)))
+
+
+def test_the_interval_of_one_replicate_is_that_replicate():
+    assert intervals.percentile_interval(np.array([np.nan, 0.25])) == (0.25, 0.25)
 
 
 @pytest.mark.parametrize("value", [-1.0, 1.0, 0.3])

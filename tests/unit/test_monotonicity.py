@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,8 +22,9 @@ from pytest_nnrel import (
     assert_monotone,
 )
 from pytest_nnrel.errors import DistanceError
-from pytest_nnrel.monotonicity import monotonicity
+from pytest_nnrel.monotonicity import _failure_message, monotonicity
 from pytest_nnrel.recording import sink
+from pytest_nnrel.runtime import progress, settings
 from pytest_nnrel.statistics import consistency
 
 pytestmark = pytest.mark.usefixtures("stored")
@@ -77,6 +81,7 @@ def test_graver_is_further_in_both_spaces():
     assert measured.details["per_clip"] == [1.0, 1.0, 1.0]
     assert measured.details["transform"]["asked"] == measured.details["transform"]["name"]
     assert measured.details["audio"]["value"] == pytest.approx(1.0, abs=0.02)
+    assert measured.details["chance"] == 0.0
     assert measured.details["identity"]["rungs"][0] == "Identity()"
     assert len(measured.details["identity"]["rungs"]) == 9
 
@@ -105,6 +110,9 @@ def test_an_encoder_that_gives_one_embedding_is_not_monotone():
     assert measured.value == 0.0
     with pytest.raises(AssertionError):
         assert_monotone(collapsed, MP3, corpus=short_corpus())
+    measured.details["audio"] = {"value": 0.5, "ci": [0.25, 0.75]}
+    told = _failure_message(measured, 0.9, "fails")
+    assert "  audio      0.500 [0.250, 0.750] in audio space: what can be expected" in told
 
 
 def test_every_direction_has_a_verdict():
@@ -125,9 +133,22 @@ def test_too_few_clips_to_tell_are_told():
     (measured,) = monotonicity(encoder, PinkNoise, corpus=short_corpus())
     low, high = measured.ci
     assert low < 0.3 < high
-    with sink() as recorded, pytest.raises(AssertionError, match=r"too few clips \(n = 3\)"):
+    with sink() as recorded, pytest.raises(AssertionError, match=r"too few clips \(n = 3\)") as no:
         assert_monotone(encoder, PinkNoise, min=0.3, confident=True, corpus=short_corpus())
+    assert str(no.value).startswith("measured: whether graver is further cannot be decided: mean")
     assert recorded.verdicts[0]["outcome"] == "undecided"
+    assert measured.value >= 0.3
+    assert_monotone(encoder, PinkNoise, min=0.3, corpus=short_corpus())
+    assert_monotone(encoder, PinkNoise, min=-0.5, corpus=short_corpus())
+
+
+def test_progress_tells_how_far_it_goes(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "_DELAY_SECONDS", 0.0)
+    token = settings.activate(replace(settings.active(), progress=stream))
+    monotonicity(rising, PinkNoise(58.5), corpus=short_corpus())
+    settings.deactivate(token)
+    assert "measured up to PinkNoise(snr_db=58.5)" in stream.getvalue()
 
 
 @pytest.mark.parametrize("steps", [1, 0, 2.5, True])
@@ -147,5 +168,8 @@ def test_what_cannot_be_measured_is_recorded_as_an_error():
 def test_a_short_ladder_has_fewer_rungs():
     (measured,) = monotonicity(rising, PinkNoise(58.5), corpus=short_corpus())
     assert len(measured.details["identity"]["rungs"]) == 4
-    with pytest.raises(MagnitudeError, match=r"there are 2 rungs with the identity"):
+    (measured,) = monotonicity(rising, PinkNoise(58.5), corpus=short_corpus(), steps=2)
+    assert measured.details["identity"]["rungs"][::2] == ["Identity()", "PinkNoise(snr_db=58.5)"]
+    told = r"up to PinkNoise\(snr_db=59\.5\) there are 2 rungs with the identity"
+    with pytest.raises(MagnitudeError, match=told):
         monotonicity(rising, PinkNoise(59.5), corpus=short_corpus())

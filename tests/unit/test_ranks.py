@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_consistency import RowBlocks
 
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
+from pytest_nnrel.kernels.lanes import LANES
 from pytest_nnrel.statistics import intervals, ranks
 
 
@@ -62,6 +63,26 @@ def test_few_pairs_are_resampled_exactly(pairs, grouped):
         assert replicate == pytest.approx(expected, abs=1e-6)  # ranks are held in float32
 
 
+@pytest.mark.parametrize(("n", "pairs"), [(12, "all"), (12, "distinct"), (150, "own")])
+def test_ranks_of_more_pairs_than_half_a_type_of_integers_holds(n, pairs):
+    """Twice the rank of 144 pairs, or of 150 own ones, takes more than eight bits."""
+    audio, latent = np.random.default_rng(n).normal(size=(2, n, n))
+    assert rho(audio, latent, pairs) == pytest.approx(naive.rho(audio, latent, pairs))
+
+
+def test_ranks_and_samples_come_in_blocks_of_the_sizes_that_are_told(monkeypatch):
+    monkeypatch.setattr(ranks, "_BLOCK", 35)
+    ranked = ranks.rank_pairs(np.arange(100.0).reshape(10, 10))
+    assert not isinstance(ranked.doubled, np.memmap)  # few are held in memory
+    assert [(first, len(block)) for first, block in ranked.blocks()] == [
+        (0, 3), (3, 3), (6, 3), (9, 1)
+    ]  # fmt: skip
+    drawn = np.ones((2 * LANES + 1, 10), np.int32)
+    resampled = ranks.resample(ranked, drawn)
+    assert resampled.weights.shape == (3, 10, LANES)
+    assert resampled.samples == len(drawn)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pairs", ["all", "distinct"])
 @pytest.mark.parametrize("ties", [False, True])
@@ -104,7 +125,7 @@ def test_a_disk_without_room_for_ranks_is_named(monkeypatch, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))  # no file may hold more bytes
     try:
-        with pytest.raises(StorageError, match=r"ranks of 4 pairs need .*--nnrel-cache=DIR"):
+        with pytest.raises(StorageError, match=r"4 pairs need 0\.0 GiB in .*--nnrel-cache=DIR"):
             ranks.rank_pairs(np.arange(4.0).reshape(2, 2), folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

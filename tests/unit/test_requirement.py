@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,6 +57,38 @@ def test_bounds_themselves_hold():
     measured = of_clips(5, 10)
     for required in (Requirement(low=0.5), Requirement(high=0.5), Requirement(0.2, 0.5)):
         assert required.outcome(measured, confident=False) == "holds"
+
+
+BAND = Requirement(0.25, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("value", "spare", "bound"),
+    [(0.125, -0.125, 0.25), (0.375, 0.125, 0.25), (0.625, 0.125, 0.75), (1.0, -0.25, 0.75)],
+)
+def test_what_a_value_has_to_spare_and_which_bound_is_at_issue(value, spare, bound):
+    assert BAND.spare(value) == spare
+    assert BAND.at_issue(of_clips(value * 8, 8)) == bound
+    assert Requirement(low=0.5).spare(value) == value - 0.5
+    assert Requirement(high=0.5).spare(value) == 0.5 - value
+    assert Requirement(low=0.5).at_issue(of_clips(value * 8, 8)) == 0.5
+    assert Requirement(high=0.5).at_issue(of_clips(value * 8, 8)) == 0.5
+
+
+def test_what_is_asked_and_missed_in_words():
+    assert (BAND.missed_by(0.125), BAND.missed_by(1.0)) == ("< 0.25", "> 0.75")
+    assert Requirement(low=0.5).missed_by(0.125) == "< 0.5"
+    assert Requirement(high=0.5).missed_by(1.0) == "> 0.5"
+    asked = (BAND, Requirement(low=0.5), Requirement(high=0.5), Requirement())
+    assert [r.text for r in asked] == ["0.25 to 0.75", "0.5", "at most 0.5", ""]
+
+
+def test_an_interval_that_chance_reaches_in_more_than_one_of_twenty_decides_nothing():
+    measured = Measurement("sensitivity", 0.9, (0.8, 1.0), 9, (), (), {})
+    for p, outcome in ((0.0, "holds"), (0.05, "holds"), (0.051, "undecided")):
+        by_chance = replace(measured, details={"p": p})
+        assert Requirement(low=0.5).outcome(by_chance, confident=True) == outcome
+        assert Requirement(low=0.5).outcome(by_chance, confident=False) == "holds"
 
 
 @pytest.mark.parametrize(

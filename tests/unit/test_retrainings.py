@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ from pytest_nnrel.baselines.retrainings import (
     same_recipe,
 )
 from pytest_nnrel.recording import sink
+from pytest_nnrel.statistics.trainings import reference
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -229,7 +230,93 @@ def test_more_conditions_than_are_asked_for_do_no_harm():
 # -- what is refused
 
 
-@pytest.mark.parametrize("conditions, more", [(8, None), (9, "1 more"), (11, "3 more")])
+def told(before, lost):
+    """Return the verdict on a training that loses some clips, and its message."""
+    found = judge([training(i) for i in range(before)], [training(90, lost=lost)], CLIPS)
+    return found, found.lines()
+
+
+def test_a_worse_recipe_is_told_with_an_interval_above_0():
+    # 11 of 12 clips before, 5 now, by a test at 5 % that takes .1 (s.d. .1 or less).
+    found, (headline, *conditions, smallest, asked) = told(4, set(range(7)))
+    low, high = found.found.interval
+    assert low > 0
+    assert headline == (
+        "the recipe of mine is worse than it was on made (1 new training against 4, 12 clips, 2"
+        f" conditions): drop of mean C_W 0.500 ({low:.3f} to {high:.3f} at 90 %), one-sided p ="
+        f" {found.found.p:.3g}"
+    )
+    assert [line.split(",")[0] for line in conditions] == [
+        f"  {noise} C_W euclidean: 0.917 -> 0.417" for noise in NOISES
+    ]
+    assert all(line.endswith(" after Holm); worse") for line in conditions)
+    assert smallest == (
+        f"  one training differs from another by {found.found.spread:.3f} (s.d. of mean C_W);"
+        f" smallest drop that 1 new training against 4 can show: {found.found.smallest_drop:.3f}"
+    )
+    assert asked.startswith("  asked: is the recipe worse, whatever the seed?")
+    assert found.as_dict()["verdict"] == "worse"
+    assert all(change["worse"] for change in found.as_dict()["changes"])
+
+
+def test_a_recipe_that_is_no_worse_is_told_with_an_interval_that_holds_0():
+    found, (headline, *rest) = told(3, {7, 8})
+    assert found.found.interval[0] < 0
+    assert (
+        "the recipe of mine is no worse than it was on made (1 new training against 3" in headline
+    )
+    assert f": drop of mean C_W 0.083 ({found.found.interval[0]:.3f} to " in headline
+    assert not any("worse" in line for line in rest[:-1])
+    assert not any(change["worse"] for change in found.as_dict()["changes"])
+
+
+def test_one_training_is_told_without_a_test():
+    known = reference()
+    found, (headline, why, *conditions, smallest, _) = told(1, {7, 8})
+    assert headline == (
+        "the recipe of mine cannot be told from what it was on made (1 new training against 1, 12"
+        " clips, 2 conditions): drop of mean C_W 0.083, no more than two trainings of a reference"
+        f" encoder differ by (up to {known.largest_drop:.3f})"
+    )
+    assert why == (
+        f"  seeds alone move C_W by about {known.spread:.3f} (the reference encoders' figure,"
+        " s.d.); what they do to mine one training does not say: add trainings with"
+        " --nnrel-add-training, three or more"
+    )
+    assert len(conditions) == 2
+    assert smallest == (
+        f"  smallest drop that 1 new training against 1 can show: {known.largest_drop:.3f}"
+    )
+    found, (headline, *rest) = told(1, {7, 8, 9})
+    assert found.worse
+    assert headline.endswith(
+        "is worse than it was on made (1 new training against 1, 12 clips, 2 conditions): drop of"
+        " mean C_W 0.167, more than two trainings of a reference encoder differ by (up to"
+        f" {known.largest_drop:.3f})"
+    )
+    assert not any("seeds alone" in line for line in rest)
+
+
+def test_a_condition_is_called_worse_where_the_recipe_is():
+    """One condition of twelve falls by a third, the others rise: their mean is no worse."""
+    noises = [f"PinkNoise(snr_db={i})" for i in range(12)]
+    before = [
+        Training.of([entry({k}, noise, fingerprint=f"old {k}") for noise in noises])
+        for k in range(8)
+    ]
+    lost = [range(10), *[{}] * 11]
+    new = Training.of([entry(gone, noise, fingerprint="new") for gone, noise in zip(lost, noises)])
+    found = judge(before, [new], CLIPS)
+    assert [condition.worse for condition in found.found.conditions] == [True] + [False] * 11
+    assert found.verdict == "no worse"
+    assert not any("; worse" in line for line in found.lines())
+    assert not any(change["worse"] for change in found.as_dict()["changes"])
+
+
+@pytest.mark.parametrize(
+    "conditions, more",
+    [(8, None), (9, "1 more condition"), (17, "9 more conditions")],
+)
 def test_the_first_eight_conditions_that_fell_are_named_and_the_others_counted(conditions, more):
     noises = [f"PinkNoise(snr_db={i})" for i in range(conditions)]
     before = [
@@ -239,8 +326,8 @@ def test_the_first_eight_conditions_that_fell_are_named_and_the_others_counted(c
     after = [Training.of([entry(range(6), noise, fingerprint="new") for noise in noises])]
     lines = judge(before, after, CLIPS).lines()
     assert sum(" C_W euclidean: 0.917 -> 0.500" in line for line in lines) == 8
-    assert [line for line in lines if "more conditions" in line] == (
-        [f"  and {more} conditions that fell"] if more else []
+    assert [line for line in lines if "more condition" in line] == (
+        [f"  and {more} that fell"] if more else []
     )
 
 
@@ -263,6 +350,39 @@ def test_new_trainings_are_several_of_one_recipe():
         same_recipe([training(0), training(1, encoder="other")])
     with pytest.raises(SettingError, match="training training-00 of mine is given twice"):
         same_recipe([training(0), training(1), training(0)])
+    with pytest.raises(SettingError, match="training training-01 of mine is given twice"):
+        same_recipe([training(0), training(1), training(1)])
+    same_recipe([training(0), training(1)])
+
+
+def test_conditions_come_in_the_order_of_the_first_new_training():
+    backward = Training.of([entry({1}, noise, fingerprint="backward") for noise in NOISES[::-1]])
+    found = judge([training(2), training(3)], [training(0), backward], CLIPS)
+    assert found.transforms == NOISES
+    assert judge([training(2), training(3)], [backward], CLIPS).transforms == NOISES[::-1]
+
+
+def test_new_trainings_of_other_conditions_are_refused():
+    part = Training.of([entry({1}, NOISES[0], fingerprint="part")])
+    for after in ([training(0), part], [part, training(0)]):
+        with pytest.raises(BaselineError, match="on other transformations than training"):
+            judge([training(2), training(3)], after, CLIPS)
+
+
+def test_of_conditions_that_are_as_sure_those_that_fell_most_come_first():
+    lost = {"PinkNoise(snr_db=1)": {0}, "PinkNoise(snr_db=2)": {0, 1}, "PinkNoise(snr_db=3)": {}}
+
+    before = [
+        Training.of([entry({k}, noise, fingerprint=f"old {k}") for noise in lost]) for k in range(8)
+    ]
+    new = Training.of([entry(gone, noise, fingerprint="new") for noise, gone in lost.items()])
+    found = judge(before, [new], CLIPS)
+    assert len({condition.adjusted for condition in found.found.conditions}) < 3
+    named = [line.split(" C_W")[0].strip() for line in found.lines() if " C_W euclidean" in line]
+    assert named[0] == "PinkNoise(snr_db=2)"
+    assert "PinkNoise(snr_db=3)" not in named
+    with pytest.raises(FrozenInstanceError):
+        found.encoder = "another"
 
 
 # -- the fixture's check

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -32,6 +34,7 @@ from pytest_nnrel.breaks import interval_of_break
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
 from pytest_nnrel.requirement import Requirement
+from pytest_nnrel.runtime import progress
 from pytest_nnrel.runtime import settings as run_settings
 from pytest_nnrel.search import GRID_STEPS
 from pytest_nnrel.transforms import ladder
@@ -188,7 +191,8 @@ def test_nothing_breaks():
     assert found.severity is found.magnitude is None
     assert found.ci == (None, math.inf)  # all of three clips hold: of others one in a few may not
     assert search(PinkNoise, set(), min=0.4).ci == (None, None)
-    assert all(clip.fails_at is None and not clip.heals for clip in found.per_clip)
+    for clip in found.per_clip:
+        assert (clip.holds_at, clip.fails_at, clip.heals) == (PinkNoise(-15), None, False)
     assert "up to PinkNoise(snr_db=-15)" in str(found)
 
 
@@ -205,6 +209,25 @@ def test_an_encoder_broken_without_transformation_is_told_so():
 
 def test_only_the_gravest_rung_breaks():
     assert search(PinkNoise, {150}).severity == 150
+
+
+@pytest.mark.parametrize("first", [1, 2, 41, 42, 63, 100])
+def test_clips_break_at_the_first_rung_and_hold_at_that_before_it(first):
+    found = search(PinkNoise, set(range(first, 151)))
+    rungs = found.directions[1].rungs
+    assert found.severity == first
+    for clip in found.per_clip:
+        assert (clip.holds_at, clip.fails_at) == (rungs[first - 1], rungs[first])
+        assert not clip.heals
+
+
+def test_progress_tells_how_far_it_goes(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "_DELAY_SECONDS", 0.0)
+    token = run_settings.activate(replace(run_settings.active(), progress=stream))
+    search(PinkNoise, set())
+    run_settings.deactivate(token)
+    assert "known up to PinkNoise(snr_db=-15)" in stream.getvalue()
 
 
 def test_clips_break_between_neighbouring_rungs_that_were_measured():

@@ -144,8 +144,13 @@ def test_what_chance_reaches_as_well_is_undecided(rungs, corpus, monkeypatch):
     )
     encoder = Moving(rungs, by_severity)
     assert_sensitive(encoder, ENDS, min=0.5, corpus=corpus, steps=2)
-    with pytest.raises(AssertionError, match=r"permuted severities reach that with p = 0\.300"):
+    with pytest.raises(
+        AssertionError, match=r"permuted severities reach that with p = 0\.300"
+    ) as no:
         assert_sensitive(encoder, ENDS, min=0.5, corpus=corpus, steps=2, confident=True)
+    assert "whether it is told how much clips were transformed cannot be decided: R2" in str(
+        no.value
+    )
 
 
 def test_rungs_are_even_and_of_both_directions():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import t
 
 from pytest_nnrel import BaselineError, TrainingComparison, compare_trainings
 from pytest_nnrel.statistics import trainings
@@ -112,11 +113,26 @@ def test_the_smallest_drop_is_where_the_verdict_turns(sides):
     assert found.interval[0] < found.drop < found.interval[1]
     assert (found.drop >= found.smallest_drop) == (found.verdict == "worse")
     assert (found.verdict == "worse") == (found.p <= trainings.SIGNIFICANCE)
-    assert (found.interval[0] >= 0) == (found.p <= (1 - trainings.CONFIDENCE) / 2)
     for condition in found.conditions:
         assert condition.p <= condition.adjusted
         significant = condition.p <= trainings.SIGNIFICANCE
         assert (condition.drop >= condition.smallest_drop) == significant
+
+
+@given(both_sides())
+def test_the_interval_leaves_out_0_where_the_verdict_is_worse(sides):
+    """Its ends are the drops that one-sided tests at 5 % just do not reject."""
+    found = compare_trainings(*sides)
+    low, high = found.interval
+    assert (low >= 0) == (found.verdict == "worse")
+    error = found.spread * (1 / found.before + 1 / found.after) ** 0.5
+    degrees = trainings.reference().mean.degrees + found.before + found.after - 2
+    for limit, tail in ((low, t.sf), (high, t.cdf)):
+        assert tail((found.drop - limit) / error, degrees) == pytest.approx(0.05)
+    for condition in found.conditions:
+        assert (condition.interval[0] >= 0) == (condition.p <= 0.05)
+        assert condition.interval[0] >= 0 or not condition.worse
+        assert sum(condition.interval) / 2 == pytest.approx(condition.drop)
 
 
 def test_one_new_training_may_lack_its_axis():
@@ -145,6 +161,52 @@ def test_clips_that_flip_together_count_as_one():
     assert all(
         one.smallest_drop > other.smallest_drop
         for one, other in zip(grouped.conditions, alone.conditions)
+    )
+
+
+def test_flips_that_cancel_each_other_count_as_one_outcome():
+    """Each training loses the one clip in another condition: means differ nowhere."""
+    whole = np.ones((4, 4, 5), dtype=bool)
+    whole[range(4), range(4), 2] = False
+    prior = trainings.reference().mean
+    found = compare_trainings(whole[:3], whole[3])
+    assert (found.drop, found.p) == pytest.approx((0.0, 0.5), abs=1e-12)
+    # An outcome of 20, and two degrees of freedom at which nothing was seen.
+    share = prior.degrees / (prior.degrees + 2)
+    assert found.spread == pytest.approx((share * prior.ratio) ** 0.5 / 20)
+
+
+def test_a_condition_in_which_nothing_flips_counts_as_if_one_clip_had():
+    whole = drawn(6, 4, conditions=2, n=20, hard=0.2)
+    whole[:, 1] = True
+    prior = trainings.reference().condition
+    flat = compare_trainings(whole[:3], whole[3]).conditions[1]
+    degrees = prior.degrees + 2
+    error = (prior.degrees / degrees * prior.ratio * (1 / 3 + 1)) ** 0.5 / 20
+    assert (flat.drop, flat.p) == pytest.approx((0.0, 0.5), abs=1e-12)
+    assert flat.smallest_drop == pytest.approx(t.isf(0.05, degrees) * error)
+
+
+@pytest.mark.parametrize("number", [3, 50])
+def test_the_ratio_is_of_variances_seen_and_expected(number):
+    outcomes = drawn(7, number, conditions=2, n=9).astype(float)
+    clips = outcomes.shape[2]
+
+    def variance(values):
+        return sum((v - sum(values) / len(values)) ** 2 for v in values) / (len(values) - 1)
+
+    def alone(of_clips):
+        """Of the mean of clips, if each flipped on its own."""
+        return sum(variance(list(of_clip)) for of_clip in of_clips.T) / clips**2
+
+    over = outcomes.mean(axis=1)
+    assert trainings.variance_ratio(outcomes.astype(bool), "mean") == pytest.approx(
+        variance(list(over.mean(axis=1))) / alone(over)
+    )
+    seen = [variance(list(outcomes[:, c].mean(axis=1))) for c in range(2)]
+    expected = [alone(outcomes[:, c]) for c in range(2)]
+    assert trainings.variance_ratio(outcomes.astype(bool), "condition") == pytest.approx(
+        sum(seen) / sum(expected)
     )
 
 
@@ -185,6 +247,18 @@ def test_one_training_before_is_undecided_unless_the_drop_is_beyond_all_referenc
     after[:, :, : int(100 * known.largest_drop) + 1] = False
     assert compare_trainings(before, after).verdict == "worse"
     assert compare_trainings(before, after).p <= trainings.SIGNIFICANCE
+
+
+@pytest.mark.parametrize("new", [1, 4])
+def test_with_one_training_before_p_and_interval_are_of_the_reference_encoders(new):
+    known = trainings.reference()
+    whole = drawn(8, 1 + new, n=30)
+    found = compare_trainings(whole[:1], whole[1:])
+    error = known.spread * (1 + 1 / new) ** 0.5
+    assert found.drop == pytest.approx(whole[0].mean() - whole[1:].mean())
+    assert found.p == pytest.approx(t.sf(found.drop / error, known.degrees))
+    half = t.isf(0.05, known.degrees) * error
+    assert found.interval == pytest.approx((found.drop - half, found.drop + half))
 
 
 # -- bad input
