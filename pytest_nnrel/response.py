@@ -84,7 +84,8 @@ def sensitivity(
     Measurement
         `value` is R2 of severities that were told, at most 1; 0 is what their mean would tell.
         `ci` is drawn over clips or groups, with what was learnt as it is. ``details["p"]`` is how
-        often permuted severities are told as well, ``details["per_clip"]`` R2 of each clip.
+        often permuted severities are told as well, or such as are turned round in half of the
+        clips (see `predict_severity`); ``details["per_clip"]`` is R2 of each clip.
 
     Raises
     ------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Folds of the cross-validation, over clips or groups.
 FOLDS = 5
-#: Permutations of severities.
+#: Permutations of severities, and as many choices of the groups that they are turned round in.
 PERMUTATIONS = 199
 #: Penalties that ridge regression chooses from, as shares of the sum of all squares: from next to
 #: nothing to what tells nothing but the mean.
@@ -39,7 +39,8 @@ class Predicted:
         Share of the variance of severity that is told, of each clip; below 0 where the mean
         severity would tell more.
     p : float
-        How often severities that are permuted within groups are told as well, or better.
+        How often severities that are permuted within groups are told as well, or better, or such
+        as are turned round in half of the groups, whichever is more often.
     """
 
     r2: Matrix
@@ -57,7 +58,9 @@ def predict_severity(
     Groups are cut into folds. Of each, all clips at all severities are told by a regression on the
     clips of the others (Hoerl and Kennard 1970), whose penalty is the one that is best among those,
     told fold by fold too. The same is done of severities that are permuted, alike for all clips of
-    a group: what says nothing of severity does not tell them apart.
+    a group: what says nothing of severity does not tell them apart. And of severities whose sign is
+    turned in groups at random: where each clip moves its own way, they are told as well, though the
+    order of a clip's own ones is plain from its displacements.
 
     Parameters
     ----------
@@ -93,9 +96,11 @@ def predict_severity(
     wanted = np.asarray(severities, dtype=np.float64)
     wanted = (wanted - wanted.mean()) / wanted.std()
     in_order = np.tile(np.arange(rungs), (count, 1))
-    orders = [rng.permuted(in_order, axis=1) for _ in range(PERMUTATIONS)]
-    # [n, rungs, 1 + permutations], so that all of a clip are neighbours in what follows
-    targets = np.stack([wanted[order[member]] for order in (in_order, *orders)], axis=2)
+    permuted = [wanted[rng.permuted(in_order, axis=1)] for _ in range(PERMUTATIONS)]
+    signs = rng.choice((-1.0, 1.0), (PERMUTATIONS, count, 1))
+    of_groups = [wanted[in_order], *permuted, *(signs * wanted)]
+    # [n, rungs, 1 + permutations + signs]: all of a clip are neighbours in what follows
+    targets = np.stack([one[member] for one in of_groups], axis=2)
     moved = np.swapaxes(displacements, 0, 1).astype(np.float64)
     folds = min(FOLDS, count)
     fold_of = (rng.permutation(count) % folds)[member]
@@ -112,8 +117,9 @@ def predict_severity(
         errors[held] = of_penalties[best, :, np.arange(len(best))].T
     r2 = 1.0 - errors
     means = r2.mean(axis=0)
-    as_good = int(np.sum(means[1:] >= means[0]))
-    return Predicted(r2[:, 0], (1 + as_good) / (1 + PERMUTATIONS))
+    # All signs turned are told exactly as none, up to rounding.
+    as_good = means[1:].reshape(2, PERMUTATIONS) >= means[0] - 1e-9
+    return Predicted(r2[:, 0], (1 + int(as_good.sum(axis=1).max())) / (1 + PERMUTATIONS))
 
 
 def _missed(moved: Matrix, targets: Matrix, learnt: Flags, told: Flags) -> Matrix:
