@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_nnrel.encoders.protocol import Encoder
+    from pytest_nnrel.runtime.settings import Scale
     from pytest_nnrel.transforms import Transform
 
 STORED = Path(pytest_nnrel.__file__).parent / "data" / "reference_profiles.json"
@@ -99,7 +100,7 @@ def heard(stored: dict[str, Any]) -> None:
 
 
 def _listen(
-    stored: dict[str, Any], transforms: Iterable[Transform], into: dict[str, Any], scale: Any
+    stored: dict[str, Any], transforms: Iterable[Transform], into: dict[str, Any], scale: Scale
 ) -> None:
     study = study_on(Corpus.bundled())
     for transform in transforms:
