@@ -57,6 +57,7 @@ def load(name: str) -> Encoder:
     """Return an encoder by its name in `LABELS`."""
     if name == "untrained":
         import torch
+
         from reference_models.networks import VGGEmbedding
 
         torch.manual_seed(0)
