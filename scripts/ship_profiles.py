@@ -32,13 +32,12 @@ from pytest_nnrel.measures import study_on
 from pytest_nnrel.runtime.files import replace_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pytest_nnrel.encoders.protocol import Encoder
     from pytest_nnrel.runtime.settings import Scale
     from pytest_nnrel.transforms import Transform
 
-STORED = Path(pytest_nnrel.__file__).parent / "data" / "reference_profiles.json"
+DATA = Path(pytest_nnrel.__file__).parent / "data"
+STORED, NOISE = DATA / "reference_profiles.json", DATA / "noise_damage.json"
 #: By name: how reports call them.
 LABELS = {
     "mfcc": "MFCC",
@@ -67,8 +66,9 @@ def load(name: str) -> Encoder:
     return as_encoder(reference_models.load(name))
 
 
-def encoders(stored: dict[str, Any]) -> None:
+def encoders() -> None:
     """Measure ranks, encoder by encoder."""
+    stored = read(STORED, {"conditions": {}, "encoders": {}})
     for name, label in LABELS.items():
         known = stored["encoders"].setdefault(name, {"label": label, "ranks": {}})
         encoder = load(name)
@@ -85,53 +85,55 @@ def encoders(stored: dict[str, Any]) -> None:
                 "damage": {"audio": details["damage"]["audio"]["median"]},
             } | stored["conditions"].get(transform.name, {})
             known["ranks"][transform.name] = " ".join(map(str, measured.ranks))
-            write(stored)
+            write(stored, STORED)
             print(name, transform.name, f"{measured.value:.3f}", flush=True)
 
 
-def noise(stored: dict[str, Any]) -> None:
+def noise() -> None:
     """Measure how much pink noise changes the audio."""
-    _listen(stored, map(PinkNoise, RATIOS), stored["noise"], "audio")
+    table = read(NOISE, {"conditions": []})
+    known = {one["snr_db"] for one in table["conditions"]}
+    table["conditions"] += [{"snr_db": r, "damage": {}} for r in RATIOS if r not in known]
+    for one in table["conditions"]:
+        _listen(PinkNoise(one["snr_db"]), one["damage"], "audio", table, NOISE)
 
 
-def heard(stored: dict[str, Any]) -> None:
+def heard() -> None:
     """Measure what is heard of pink noise, then of all other conditions."""
-    _listen(stored, map(PinkNoise, RATIOS), stored["noise"], "perceived")
-    _listen(stored, field_grid(), stored["conditions"], "perceived")
+    table = read(NOISE, {"conditions": []})
+    for one in table["conditions"]:
+        _listen(PinkNoise(one["snr_db"]), one["damage"], "perceived", table, NOISE)
+    stored = read(STORED, {})
+    for transform in field_grid():
+        told = stored["conditions"][transform.name]["damage"]
+        _listen(transform, told, "perceived", stored, STORED)
 
 
 def _listen(
-    stored: dict[str, Any], transforms: Iterable[Transform], into: dict[str, Any], scale: Scale
+    transform: Transform, told: dict[str, float], scale: Scale, table: dict[str, Any], file: Path
 ) -> None:
-    study = study_on(Corpus.bundled())
-    for transform in transforms:
-        told = into.setdefault(transform.name, {"damage": {}})["damage"]
-        if scale not in told:
-            told[scale] = damage_of(render(question(study, transform)), scale)["median"]
-            write(stored)
-            print(transform.name, scale, told[scale], flush=True)
+    if scale in told:
+        return
+    rendered = render(question(study_on(Corpus.bundled()), transform))
+    told[scale] = damage_of(rendered, scale)["median"]
+    write(table, file)
+    print(transform.name, scale, told[scale], flush=True)
 
 
-def read() -> dict[str, Any]:
-    """Return what is stored, or an empty table of the bundled corpus."""
+def read(file: Path, empty: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored of the bundled corpus, or an empty table of it."""
     corpus = Corpus.bundled()
-    if STORED.exists():
-        stored: dict[str, Any] = json.loads(STORED.read_text(encoding="utf-8"))
+    if file.exists():
+        stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if stored["corpus"]["fingerprint"] == corpus.fingerprint:
             return stored
-    study = study_on(corpus)
-    return {
-        "corpus": {"name": corpus.name, "n": len(corpus), "fingerprint": corpus.fingerprint},
-        "seed": study.seed,
-        "conditions": {},
-        "noise": {},
-        "encoders": {},
-    }
+    told = {"name": corpus.name, "n": len(corpus), "fingerprint": corpus.fingerprint}
+    return {"corpus": told, "seed": study_on(corpus).seed} | empty
 
 
-def write(stored: dict[str, Any]) -> None:
-    """Store a table, a line for each condition."""
-    replace_text(STORED, json.dumps(stored, indent=1) + "\n")
+def write(table: dict[str, Any], file: Path) -> None:
+    """Store a table, a line for each number."""
+    replace_text(file, json.dumps(table, indent=1) + "\n")
 
 
 def main() -> None:
@@ -140,7 +142,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     for run in (encoders, noise, heard):
         commands.add_parser(run.__name__).set_defaults(run=run)
-    parser.parse_args().run(read())
+    parser.parse_args().run()
 
 
 if __name__ == "__main__":

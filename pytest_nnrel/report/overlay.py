@@ -78,8 +78,10 @@ class Overlay:
     scale : str
         What damage is.
     panels : list of Panel
+    references : list of str
+        Reference encoders that are drawn behind.
     standings : Standings or None
-        Scores, where MFCC was measured too.
+        Scores, where MFCC was measured too, or comes with the package.
     differences : list of Difference
     more : int
         Differences that are not listed.
@@ -90,13 +92,18 @@ class Overlay:
     left_out: int
     scale: str
     panels: list[Panel]
+    references: list[str]
     standings: Standings | None
     differences: list[Difference]
     more: int
 
 
 def overlays_of(results: Results, references: References | None) -> list[Overlay]:
-    """Return an overlay for each corpus that several encoders were measured on."""
+    """Return an overlay for each corpus that several encoders were measured on, or one has a score.
+
+    One that is alone has a score where the reference encoders that come with the package were
+    measured under its conditions.
+    """
     try:
         entrants = entrants_of([Run(results["run"]["started"], results)])
     except NNRelError:  # of a version that did not list clips
@@ -104,8 +111,12 @@ def overlays_of(results: Results, references: References | None) -> list[Overlay
     by_setting: dict[object, list[Entrant]] = {}
     for entrant in entrants:
         by_setting.setdefault(entrant.setting, []).append(entrant)
-    overlays = [_overlay(alike, references) for alike in by_setting.values() if len(alike) > 1]
-    return [overlay for overlay in overlays if overlay.panels]
+    overlays = [_overlay(alike, references) for alike in by_setting.values()]
+    return [
+        overlay
+        for overlay in overlays
+        if overlay.panels and (len(overlay.names) > 1 or overlay.standings)
+    ]
 
 
 def _overlay(entrants: Sequence[Entrant], references: References | None) -> Overlay:
@@ -120,12 +131,14 @@ def _overlay(entrants: Sequence[Entrant], references: References | None) -> Over
         found = scored.differences
     shown = entrants[:MAX_SERIES]
     listed = sorted(found, key=lambda one: one.p)
+    panels = _panels(shown, scale, references)
     return Overlay(
         f"{setting.clips} clips of {setting.corpus}",
         [entrant.name for entrant in shown],
         len(entrants) - len(shown),
         SCALES[scale],
-        _panels(shown, scale, references),
+        panels,
+        list(dict.fromkeys(label for panel in panels for label, _ in panel.references)),
         scored,
         listed[:MAX_DIFFERENCES],
         max(0, len(listed) - MAX_DIFFERENCES),

@@ -83,28 +83,103 @@ def predict_severity(
     TooFewClipsError
         If there are fewer than two groups.
     """
-    rungs, n, _ = displacements.shape
-    _, member = np.unique(np.asarray(groups), return_inverse=True)
-    count = int(member.max()) + 1
-    if count < 2:
-        raise TooFewClipsError(
-            f"severity is told of tracks that were not learnt from, and {n} clips are of {count}"
-            " group; add clips of others"
-        )
+    member, count = _members(groups)
     if not displacements.any():
-        return Predicted(np.zeros(n), 1.0)
-    wanted = np.asarray(severities, dtype=np.float64)
-    wanted = (wanted - wanted.mean()) / wanted.std()
-    in_order = np.tile(np.arange(rungs), (count, 1))
+        return Predicted(np.zeros(len(member)), 1.0)
+    wanted = _standardised(severities)
+    in_order = np.tile(np.arange(len(wanted)), (count, 1))
     permuted = [wanted[rng.permuted(in_order, axis=1)] for _ in range(PERMUTATIONS)]
     signs = rng.choice((-1.0, 1.0), (PERMUTATIONS, count, 1))
     of_groups = [wanted[in_order], *permuted, *(signs * wanted)]
     # [n, rungs, 1 + permutations + signs]: all of a clip are neighbours in what follows
     targets = np.stack([one[member] for one in of_groups], axis=2)
+    r2 = _r2_of_others(displacements, targets, member, rng)
+    means = r2.mean(axis=0)
+    # All signs turned are told exactly as none, up to rounding.
+    as_good = means[1:].reshape(2, PERMUTATIONS) >= means[0] - 1e-9
+    return Predicted(r2[:, 0], (1 + int(as_good.sum(axis=1).max())) / (1 + PERMUTATIONS))
+
+
+def told_by_others(
+    displacements: Floats,
+    severities: Sequence[float],
+    groups: Sequence[str],
+    rng: np.random.Generator,
+) -> Matrix:
+    """Tell signed severities as `predict_severity` does, without asking whether it is by chance.
+
+    Parameters
+    ----------
+    displacements, severities, groups, rng
+        As there.
+
+    Returns
+    -------
+    float64[n]
+        R2 of each clip.
+
+    Raises
+    ------
+    TooFewClipsError
+        If there are fewer than two groups.
+    """
+    member, _ = _members(groups)
+    if not displacements.any():
+        return np.zeros(len(member))
+    targets = np.broadcast_to(
+        _standardised(severities)[None, :, None], (len(member), len(severities), 1)
+    )
+    return _r2_of_others(displacements, targets, member, rng)[:, 0]
+
+
+def effective_dimension(displacements: Floats) -> float:
+    """Return how many directions clips are displaced in: the participation ratio of their squares.
+
+    Parameters
+    ----------
+    displacements : float[rungs, n, d]
+
+    Returns
+    -------
+    float
+        1 where all move along one line, d where all directions have the same share, 0 where
+        nothing moves.
+    """
+    rows = displacements.reshape(-1, displacements.shape[2]).astype(np.float64)
+    squares = np.linalg.svd(rows, compute_uv=False) ** 2
+    total = float(squares.sum())
+    return total**2 / float((squares**2).sum()) if total else 0.0
+
+
+def _members(groups: Sequence[str]) -> tuple[npt.NDArray[np.intp], int]:
+    """Return the group of each clip as a number, and how many groups there are."""
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    count = int(member.max()) + 1
+    if count < 2:
+        raise TooFewClipsError(
+            f"severity is told of tracks that were not learnt from, and {len(member)} clips are of"
+            f" {count} group; add clips of others"
+        )
+    return member, count
+
+
+def _standardised(severities: Sequence[float]) -> Matrix:
+    wanted = np.asarray(severities, dtype=np.float64)
+    return np.asarray((wanted - wanted.mean()) / wanted.std())
+
+
+def _r2_of_others(
+    displacements: Floats,
+    targets: Matrix,
+    member: npt.NDArray[np.intp],
+    rng: np.random.Generator,
+) -> Matrix:
+    """Return R2 of each clip and target, float64[n, t], by regressions on clips of other folds."""
     moved = np.swapaxes(displacements, 0, 1).astype(np.float64)
+    count = int(member.max()) + 1
     folds = min(FOLDS, count)
     fold_of = (rng.permutation(count) % folds)[member]
-    errors = np.empty((n, targets.shape[2]))
+    errors = np.empty((len(member), targets.shape[2]))
     for fold in range(folds):
         held = fold_of == fold
         inner = [other for other in range(folds) if other != fold and folds > 2]
@@ -115,11 +190,7 @@ def predict_severity(
         best = missed.argmin(axis=0) if inner else np.full(targets.shape[2], _UNCHOSEN)
         of_penalties = _missed(moved, targets, ~held, held)
         errors[held] = of_penalties[best, :, np.arange(len(best))].T
-    r2 = 1.0 - errors
-    means = r2.mean(axis=0)
-    # All signs turned are told exactly as none, up to rounding.
-    as_good = means[1:].reshape(2, PERMUTATIONS) >= means[0] - 1e-9
-    return Predicted(r2[:, 0], (1 + int(as_good.sum(axis=1).max())) / (1 + PERMUTATIONS))
+    return np.asarray(1.0 - errors)
 
 
 def _missed(moved: Matrix, targets: Matrix, learnt: Flags, told: Flags) -> Matrix:

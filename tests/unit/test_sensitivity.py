@@ -182,6 +182,27 @@ def test_displacements_of_known_answer(kind, least, most):
         assert np.mean(shares) == pytest.approx(displacements.shared_by_chance(groups), abs=0.05)
 
 
+@pytest.mark.parametrize("kind", ["the same for all", "each at its speed", "not at all"])
+def test_what_is_told_without_chance_is_told_alike(kind):
+    groups = [str(clip) for clip in range(CLIPS)]
+    moved, _ = displaced(kind, 0)
+    given = moved, SEVERITIES, groups
+    known = displacements.predict_severity(*given, np.random.default_rng(0)).r2
+    found = displacements.told_by_others(*given, np.random.default_rng(0))
+    assert found.mean() == pytest.approx(known.mean(), abs=0.05)  # the folds are others
+
+
+def test_effective_dimension_counts_directions():
+    rng = np.random.default_rng(0)
+    line = rng.normal(size=(4, 12, 1)) * WAY
+    assert displacements.effective_dimension(line) == pytest.approx(1.0)
+    even = np.eye(6)[None] * np.array([1.0, -2.0, 3.0])[:, None, None]
+    assert displacements.effective_dimension(even) == pytest.approx(6.0)
+    plane = np.eye(6)[None, :2] * np.array([[2.0], [1.0]])
+    assert displacements.effective_dimension(plane) == pytest.approx(25 / 17)
+    assert displacements.effective_dimension(np.zeros((2, 3, 4))) == 0.0
+
+
 def test_four_clips_may_go_one_way_by_luck():
     """Each its own way, they do in an eighth of the cases: their own order says nothing of it."""
     moved = SEVERITIES[:, None, None] * np.ones((4, 1)) * WAY
