@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: within 6 dB of each other for these, and up to 28 dB apart for others: MFCCs move far with the
 #: colour of a sound, which is hardly heard, and little with echoes, gaps and shifts in time.
 COMPARED_IN_AUDIO = ("EnvironmentalNoise", "MP3", "WhiteNoise")
+#: The loudest noise, in dB, that it compares with: beyond, MFCCs of low rates are farther from the
+#: original than those of any noise, and what is heard is not.
+LOUDEST_IN_AUDIO = 6.0
 #: Which scale it is, in words.
 _NAMES: dict[Scale, str] = {"audio": "by audio distance", "perceived": "as heard, by Zimtohrli"}
 #: What is told in steps of, in dB: a rung of `PinkNoise`.
@@ -35,7 +38,7 @@ def as_noise(family: str, scale: Scale, damage: float) -> str:
     -------
     str
         Such as ``as damaging as PinkNoise(snr_db=18), as heard, by Zimtohrli``. Empty for noise
-        itself, for what changes nothing, and where the scale cannot compare the family.
+        itself, for what changes nothing, and where the scale cannot compare.
     """
     if family == "PinkNoise" or damage <= 0.0:
         return ""
@@ -49,6 +52,8 @@ def as_noise(family: str, scale: Scale, damage: float) -> str:
     if damage < damages[0]:
         return f"less damaging than PinkNoise(snr_db={ratios[0]:g}), {how}"
     if damage > damages[-1]:
+        if scale == "audio":
+            return ""
         return f"more damaging than PinkNoise(snr_db={ratios[-1]:g}), {how}"
     import numpy as np
 
@@ -69,7 +74,7 @@ def _curves() -> dict[Scale, tuple[list[float], list[float]]]:
         points = sorted(
             (told["damage"][scale], float(told["snr_db"]))
             for told in plain["conditions"]
-            if scale in told["damage"]
+            if scale in told["damage"] and (scale != "audio" or told["snr_db"] >= LOUDEST_IN_AUDIO)
         )
         if len(points) > 1:
             found[scale] = [damage for damage, _ in points], [ratio for _, ratio in points]

@@ -110,6 +110,7 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     )
     conditions = conditions_of(measurements.values())
     known = references.bundled_references()
+    overlays = overlay.overlays_of(results, known)
     return {
         "results": results,
         "headline": findings.headline(rows),
@@ -124,7 +125,8 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "players": players,
         "sections": Shown.first(curves.sections_of(measurements, rows, known), MAX_SECTIONS),
         "references": known,
-        "overlays": overlay.overlays_of(results, known),
+        "overlays": overlays,
+        "beside": any(len(one.names) > 1 for one in overlays),
         "directions": Shown.first(directions.rows_of(measurements.values()), MAX_ROWS),
         "heat_maps": heatmap.heat_maps(measurements, rows),
         "labelled": Shown.first(

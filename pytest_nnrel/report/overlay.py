@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
@@ -110,7 +110,15 @@ def overlays_of(results: Results, references: References | None) -> list[Overlay
         return []
     by_setting: dict[object, list[Entrant]] = {}
     for entrant in entrants:
-        by_setting.setdefault(entrant.setting, []).append(entrant)
+        # Originals as they are, and chains, are in no panel, and make no difference between two.
+        kept = {
+            name: one
+            for name, one in entrant.measurements.items()
+            if one["details"]["transform"]["family"] not in NO_FAMILY
+        }
+        if kept:
+            drawn = replace(entrant, measurements=kept)
+            by_setting.setdefault(entrant.setting, []).append(drawn)
     overlays = [_overlay(alike, references) for alike in by_setting.values()]
     return [
         overlay
@@ -185,7 +193,7 @@ def _panels(entrants: Sequence[Entrant], scale: str, references: References | No
         for name, measured in entrant.measurements.items():
             transform = measured["details"]["transform"]
             damage = damage_on(measured, scale)
-            if damage is None or transform["family"] in NO_FAMILY:
+            if damage is None:
                 continue
             spots = families.setdefault(transform["family"], [[] for _ in entrants])
             spots[i].append(_Spot(damage, measured["value"], name))
