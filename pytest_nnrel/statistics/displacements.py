@@ -89,11 +89,12 @@ def predict_severity(
     wanted = _standardised(severities)
     in_order = np.tile(np.arange(len(wanted)), (count, 1))
     permuted = [wanted[rng.permuted(in_order, axis=1)] for _ in range(PERMUTATIONS)]
+    fold_of = _folds(member, count, rng)
     signs = rng.choice((-1.0, 1.0), (PERMUTATIONS, count, 1))
     of_groups = [wanted[in_order], *permuted, *(signs * wanted)]
     # [n, rungs, 1 + permutations + signs]: all of a clip are neighbours in what follows
     targets = np.stack([one[member] for one in of_groups], axis=2)
-    r2 = _r2_of_others(displacements, targets, member, rng)
+    r2 = _r2_of_others(displacements, targets, fold_of)
     means = r2.mean(axis=0)
     # All signs turned are told exactly as none, up to rounding.
     as_good = means[1:].reshape(2, PERMUTATIONS) >= means[0] - 1e-9
@@ -123,13 +124,13 @@ def told_by_others(
     TooFewClipsError
         If there are fewer than two groups.
     """
-    member, _ = _members(groups)
+    member, count = _members(groups)
     if not displacements.any():
         return np.zeros(len(member))
     targets = np.broadcast_to(
         _standardised(severities)[None, :, None], (len(member), len(severities), 1)
     )
-    return _r2_of_others(displacements, targets, member, rng)[:, 0]
+    return _r2_of_others(displacements, targets, _folds(member, count, rng))[:, 0]
 
 
 def effective_dimension(displacements: Floats) -> float:
@@ -168,18 +169,18 @@ def _standardised(severities: Sequence[float]) -> Matrix:
     return np.asarray((wanted - wanted.mean()) / wanted.std())
 
 
-def _r2_of_others(
-    displacements: Floats,
-    targets: Matrix,
-    member: npt.NDArray[np.intp],
-    rng: np.random.Generator,
-) -> Matrix:
+def _folds(
+    member: npt.NDArray[np.intp], count: int, rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """Return the fold of each clip: groups are of one."""
+    return np.asarray((rng.permutation(count) % min(FOLDS, count))[member])
+
+
+def _r2_of_others(displacements: Floats, targets: Matrix, fold_of: npt.NDArray[np.intp]) -> Matrix:
     """Return R2 of each clip and target, float64[n, t], by regressions on clips of other folds."""
     moved = np.swapaxes(displacements, 0, 1).astype(np.float64)
-    count = int(member.max()) + 1
-    folds = min(FOLDS, count)
-    fold_of = (rng.permutation(count) % folds)[member]
-    errors = np.empty((len(member), targets.shape[2]))
+    folds = int(fold_of.max()) + 1
+    errors = np.empty((len(fold_of), targets.shape[2]))
     for fold in range(folds):
         held = fold_of == fold
         inner = [other for other in range(folds) if other != fold and folds > 2]
