@@ -123,7 +123,8 @@ def overlays_of(results: Results, references: References | None) -> list[Overlay
     return [
         overlay
         for overlay in overlays
-        if overlay.panels and (len(overlay.names) > 1 or overlay.standings)
+        if overlay.panels
+        and (len(overlay.names) > 1 or (overlay.standings and overlay.standings.stored))
     ]
 
 
