@@ -294,7 +294,7 @@ def _response(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) -> M
 def _directions(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) -> Measurement:
     identity = stated["details"]["identity"]
     study = study_on(corpus, identity["seed"])
-    encoder = as_encoder(verifier.encoder(identity["encoder"]))  # type: ignore[arg-type]
+    encoder = as_encoder(verifier.encoder(identity["encoder"]))
     listener = recognise(encoder, study)
     rungs = map(parse_transform, identity["rungs"])
     found = directions([embed(listener, render(question(study, rung))) for rung in rungs])
