@@ -323,14 +323,12 @@ def ranked(
 
 def _references(entrants: Sequence[Entrant]) -> dict[Setting, Entrant]:
     """Return the MFCC baseline by setting: as measured, else as it comes with the package."""
-    measured = {entrant.setting: entrant for entrant in entrants if _is_reference(entrant)}
-    stored = {
-        of.setting: of
-        for entrant in entrants
-        for of in _stored_beside(entrant, bundled_profiles())
-        if of.run == REFERENCE
-    }
-    return stored | measured
+    found = {entrant.setting: entrant for entrant in entrants if _is_reference(entrant)}
+    for entrant in entrants:
+        if entrant.setting not in found:
+            beside = _stored_beside(entrant, bundled_profiles())
+            found |= {of.setting: of for of in beside if of.run == REFERENCE}
+    return found
 
 
 def _is_reference(entrant: Entrant) -> bool:

@@ -8,8 +8,6 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.statistics import intervals
 
@@ -93,13 +91,12 @@ class StoredProfiles:
             ranks = encoder.ranks.get(condition)
             if ranks is None or not self._is_of(measured):
                 continue
-            outcomes = np.array(ranks) == 0
-            alone = [str(clip) for clip in range(len(outcomes))]
+            value = ranks.count(0) / len(ranks)
             found[condition] = {
                 **measured,
-                "value": float(outcomes.mean()),
-                "ci": list(intervals.proportion_interval(outcomes, alone)),
-                "outcomes": "".join("01"[int(outcome)] for outcome in outcomes),
+                "value": value,
+                "ci": list(intervals.wilson_interval(value, len(ranks))),
+                "outcomes": "".join("01"[rank == 0] for rank in ranks),
                 "worst": [],
                 "details": {**measured["details"], "encoder": facts, "ranks": list(ranks)},
                 "timings": {},

@@ -95,14 +95,13 @@ def bundled_references() -> References | None:
     for encoder in field.encoders.values():
         for name, ranks in encoder.ranks.items():
             condition = field.conditions[name]
-            low, high = intervals.proportion_interval(
-                np.array(ranks) == 0, [str(clip) for clip in range(len(ranks))]
-            )
+            value = ranks.count(0) / len(ranks)
+            low, high = intervals.wilson_interval(value, len(ranks))
             points.setdefault(condition.family, {}).setdefault(encoder.label, []).append(
                 Point(
                     condition.severity,
                     condition.magnitude,
-                    ranks.count(0) / len(ranks),
+                    value,
                     low,
                     high,
                     dict(Counter(ranks)),
