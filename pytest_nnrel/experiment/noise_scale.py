@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.runtime.settings import Scale
 
 #: Families that the audio's distance compares with pink noise. In decibels of it, both scales are
-#: within 6 dB of each other for these, and up to 28 dB apart for others: MFCCs move far with the
-#: colour of a sound, which is hardly heard, and little with echoes, gaps and shifts in time.
+#: within 6 dB of each other for these (12 bundled clips), and up to 21 dB apart for others: MFCCs
+#: move far with the colour of a sound, which is hardly heard, and little with echoes, gaps and
+#: shifts in time.
 COMPARED_IN_AUDIO = ("EnvironmentalNoise", "MP3", "WhiteNoise")
 #: The loudest noise, in dB, that it compares with: beyond, MFCCs of low rates are farther from the
 #: original than those of any noise, and what is heard is not.

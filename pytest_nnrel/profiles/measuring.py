@@ -70,6 +70,7 @@ def profile(
     Returns
     -------
     Profile
+        The report has how far severity is told from the displacements of each family, too.
 
     Raises
     ------

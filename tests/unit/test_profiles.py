@@ -259,6 +259,17 @@ def test_what_comes_with_the_package_stands_in_for_mfcc(measured, monkeypatch):
     assert (shown.names, len(shown.standings.stored)) == (["spectrum"], 2)
 
 
+def test_who_was_measured_on_originals_alone_is_in_no_panel(measured):
+    _, results = measured
+    changed = deepcopy(results)
+    for one in changed["measurements"].values():
+        if one["details"]["encoder"]["name"] == "envelope":
+            one["details"]["transform"]["family"] = "Identity"
+    (shown,) = overlay.overlays_of(changed, None)
+    assert sorted(shown.names) == ["mfcc", "spectrum"]
+    assert [{one.first, one.second} for one in shown.differences] == [{"mfcc", "spectrum"}]
+
+
 def test_the_package_has_the_whole_grid_of_mfcc_as_the_reference_page_does():
     known = bundled_profiles()
     assert known.fingerprint == Corpus.bundled().fingerprint
