@@ -27,6 +27,7 @@ from pytest_nnrel import (
     noticed_magnitude,
     sensitivity,
 )
+from reference_models.features import BINS, DYNAMIC_RANGE_DB, HOP, LEAST_POWER, N_FFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +59,12 @@ def copies(encoder: Encoder) -> Iterator[tuple[str, Any]]:
         whole = copy.deepcopy(module)
         yield "int8 layers", torch.ao.quantization.quantize_dynamic(whole, {torch.nn.Linear})
     yield "network in ONNX", in_onnx(module)
+    yield "whole in ONNX", whole_in_onnx(module)
+    yield "torch.compile, AOTAutograd", torch.compile(copy.deepcopy(module), backend="aot_eager")
 
 
 def in_onnx(module: Any) -> torch.nn.Module:
     """Return the network behind the front end as a session of onnxruntime, as a module."""
-    import onnxruntime
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:
@@ -72,17 +74,52 @@ def in_onnx(module: Any) -> torch.nn.Module:
         def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
             return self.network.trace(spectrogram).z
 
-    class Session(torch.nn.Module):
+    class Behind(torch.nn.Module):
         def forward(self, audio: torch.Tensor) -> torch.Tensor:
-            given = {"x": module.front_end(audio).numpy()}
-            return torch.from_numpy(session.run(["z"], given)[0])
+            return session(module.front_end(audio))
+
+    with torch.no_grad():
+        session = exported(Network(), module.front_end(torch.zeros(2, 2 * 22_050)))
+    return Behind()
+
+
+def whole_in_onnx(module: Any) -> torch.nn.Module:
+    """Return the encoder from audio on as a session: its STFT is a convolution there."""
+
+    class Whole(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.standardise = module.encoder, module.front_end.standardise
+            turns = (torch.arange(BINS)[:, None] * torch.arange(N_FFT) % N_FFT) / N_FFT
+            angles, window = 2 * torch.pi * turns.double(), torch.hann_window(N_FFT, periodic=False)
+            basis = torch.cat([window * angles.cos(), window * angles.sin()]).float()
+            self.register_buffer("basis", basis[:, None])
+
+        def forward(self, audio: torch.Tensor) -> torch.Tensor:
+            ends = (N_FFT // 2, N_FFT // 2)
+            padded = torch.nn.functional.pad(audio[:, None], ends, mode="reflect")
+            parts = torch.nn.functional.conv1d(padded, self.basis, stride=HOP)
+            power = parts[:, :BINS].square() + parts[:, BINS:].square()
+            level = 10.0 * power.clamp_min(LEAST_POWER).log10()
+            floor = level.amax(dim=(1, 2), keepdim=True) - DYNAMIC_RANGE_DB
+            return self.network.trace(self.standardise(torch.maximum(level, floor))).z
+
+    return exported(Whole(), torch.zeros(2, 2 * 22_050))
+
+
+def exported(module: torch.nn.Module, example: torch.Tensor) -> torch.nn.Module:
+    """Return a module as a session of onnxruntime, as a module."""
+    import onnxruntime
+
+    class Session(torch.nn.Module):
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(session.run(["z"], {"x": given.numpy()})[0])
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = BytesIO()
-        example = module.front_end(torch.zeros(2, 2 * 22_050))
         torch.onnx.export(
-            Network(), (example,), file, input_names=["x"], output_names=["z"],
+            module.eval(), (example,), file, input_names=["x"], output_names=["z"],
             dynamic_axes={"x": {0: "n"}, "z": {0: "n"}}, dynamo=False,
         )  # fmt: skip
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])

@@ -19,6 +19,7 @@ from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError, SettingError
 from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.noise_scale import as_noise
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
@@ -325,6 +326,10 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     facts.append(("corpus", f"{corpus['name']}: {_clips(corpus)}, chance {_chance(measurement)}"))
     if "encoder" in details:
         facts += [("assumed", assumption) for assumption in details["encoder"]["assumed"]]
+    for scale in ("audio", "perceived"):
+        told = details.get("damage", {}).get(scale)
+        if told and (likened := as_noise(transform["family"], scale, told["median"])):
+            facts.append(("damage", likened))
     if transform["asked"] != transform["name"]:
         facts.append(("alias", f"{transform['asked']} is {transform['name']} at this sample rate"))
     if "within" in details:

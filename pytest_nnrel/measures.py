@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import Details, Map, Rate
-    from pytest_nnrel.statistics.consistency import Exemplars
+    from pytest_nnrel.statistics.consistency import Exemplars, Matrix
     from pytest_nnrel.statistics.ranks import Pairs
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -284,6 +284,12 @@ def between(
     n = len(rendered.question.study.corpus)
     worst = worst_of(latent, rows[1])
     return Measurement("rho", value, ci, n, (), worst, details, watch.seconds)
+
+
+def replicates_of_rho(embedded: Embedded, distance: Distance) -> Matrix:
+    """Return the bootstrap of C_rho over all pairs beside DTW, float64[replicates]."""
+    in_audio = audio_space(embedded.rendered, resolve_distance("dtw", "audio"))
+    return rho_replicates(in_audio, latent_space(embedded, distance), "all")
 
 
 def nearest(embedded: Embedded, distance: Distance) -> Measurement:

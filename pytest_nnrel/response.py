@@ -7,21 +7,19 @@ original, so that what the clip is plays no part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_nnrel.assertions import asked, judge, too_few_clips
+from pytest_nnrel.directions import Displaced, way
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
 from pytest_nnrel.experiment.embedding import embed
-from pytest_nnrel.experiment.facts import WORST, facts_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
-from pytest_nnrel.experiment.spaces import mean_over_clips
 from pytest_nnrel.experiment.study import question
-from pytest_nnrel.measurement import MEASURES, Measurement
+from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.measures import study_on
 from pytest_nnrel.recording import record_measurement
 from pytest_nnrel.requirement import Requirement, check_steps
@@ -40,9 +38,7 @@ if TYPE_CHECKING:
     from pytest_nnrel import recording
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.encoders.protocol import EncoderLike
-    from pytest_nnrel.experiment.embedding import Embedded
-    from pytest_nnrel.experiment.study import Study
-    from pytest_nnrel.statistics.consistency import Matrix
+    from pytest_nnrel.measurement import Measurement
 
     #: A family's class, a transformation to go as far as, or one in each direction.
     Ladders: TypeAlias = type[Transform] | Transform | Sequence[Transform]
@@ -84,7 +80,8 @@ def sensitivity(
     Measurement
         `value` is R2 of severities that were told, at most 1; 0 is what their mean would tell.
         `ci` is drawn over clips or groups, with what was learnt as it is. ``details["p"]`` is how
-        often permuted severities are told as well, ``details["per_clip"]`` R2 of each clip.
+        often permuted severities are told as well, or such as are turned round in half of the
+        clips (see `predict_severity`); ``details["per_clip"]`` is R2 of each clip.
 
     Raises
     ------
@@ -101,7 +98,7 @@ def sensitivity(
     told = predict_severity(
         moved.displacements, moved.severities, moved.groups, moved.study.rng("severities")
     )
-    measurement = _measurement("sensitivity", moved, told.r2, chance=0.0)
+    measurement = moved.measurement("sensitivity", told.r2, chance=0.0)
     measurement.details["p"] = told.p
     record_measurement(measurement)
     return measurement
@@ -149,7 +146,7 @@ def equivariance(
     moved = _displaced(encoder, family, corpus, steps, seed, least=1)
     shares = shared_displacement(moved.displacements, moved.groups)
     chance = shared_by_chance(moved.groups)
-    measurement = _measurement("equivariance", moved, shares, chance=chance)
+    measurement = moved.measurement("equivariance", shares, chance=chance)
     record_measurement(measurement)
     return measurement
 
@@ -241,36 +238,6 @@ def assert_equivariant(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Displaced:
-    """Clips of a study, at some rungs, as displacements of their embeddings.
-
-    Attributes
-    ----------
-    rungs : tuple of Transform
-        From the gravest downward to the gravest upward, without the identity.
-    displacements : float32[rungs, n, d]
-    last : Embedded
-        At the last rung.
-    """
-
-    rungs: tuple[Transform, ...]
-    displacements: Matrix
-    last: Embedded
-
-    @property
-    def study(self) -> Study:
-        return self.last.listener.study
-
-    @property
-    def severities(self) -> list[float]:
-        return [float(rung.severity or 0.0) for rung in self.rungs]
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        return self.study.corpus.groups
-
-
 def _displaced(
     encoder: EncoderLike,
     family: Ladders,
@@ -278,7 +245,7 @@ def _displaced(
     steps: int,
     seed: int | None,
     least: int = 2,
-) -> _Displaced:
+) -> Displaced:
     check_steps(steps, least)
     study = study_on(corpus, seed)
     rungs = _rungs(family, study.corpus.sample_rate, steps)
@@ -288,11 +255,13 @@ def _displaced(
             f" takes {least} or more"
         )
     listener = recognise(as_encoder(encoder), study)
-    moved = []
-    for rung in progress(rungs, len(rungs), f"{listener.encoder.name}: {_way(rungs)}", "rung"):
-        embedded = embed(listener, render(question(study, rung)))
-        moved.append(embedded.queries - embedded.originals)
-    return _Displaced(rungs, np.stack(moved), embedded)
+    what = f"{listener.encoder.name}: {way(rungs)}"
+    return Displaced.of(
+        [
+            embed(listener, render(question(study, rung)))
+            for rung in progress(rungs, len(rungs), what, "rung")
+        ]
+    )
 
 
 def _rungs(family: Ladders, sample_rate: int, steps: int) -> tuple[Transform, ...]:
@@ -306,42 +275,12 @@ def _rungs(family: Ladders, sample_rate: int, steps: int) -> tuple[Transform, ..
         )
     found: dict[float, Transform] = {}
     for end in ends:
-        for way in ladder(end, sample_rate).values():
-            beyond = [rung for rung in way if not isinstance(rung, Identity)]
+        for direction in ladder(end, sample_rate).values():
+            beyond = [rung for rung in direction if not isinstance(rung, Identity)]
             places = np.linspace(0, len(beyond), min(steps, len(beyond)) + 1)[1:].round() - 1
             chosen = (beyond[int(place)] for place in places)
             found |= {float(rung.severity or 0.0): rung for rung in chosen}
     return tuple(found[severity] for severity in sorted(found))
-
-
-def _way(rungs: Sequence[Transform]) -> str:
-    first, last = rungs[0], rungs[-1]
-    if (first.severity or 0.0) < 0.0 < (last.severity or 0.0):
-        return f"from {first.name} to {last.name}"
-    gravest = last if (last.severity or 0.0) > 0.0 else first
-    return f"up to {gravest.name}"
-
-
-def _measurement(
-    measure: str, moved: _Displaced, of_clips: Matrix, *, chance: float
-) -> Measurement:
-    study = moved.study
-    details = facts_of(moved.last.rendered, moved.last)
-    # Of the way there, not of its end: no point of a curve over magnitudes.
-    details["transform"]["name"] = details["transform"]["asked"] = _way(moved.rungs)
-    details["transform"]["magnitude"] = None
-    details["identity"]["transform"] = _way(moved.rungs)
-    details["identity"]["rungs"] = [rung.name for rung in moved.rungs]
-    details["chance"] = chance
-    details["per_clip"] = of_clips.tolist()
-    ids = study.corpus.ids
-    details["misfits"] = [
-        {"id": ids[i], "value": float(of_clips[i])}
-        for i in np.argsort(of_clips, kind="stable")[:WORST]
-    ]
-    value, ci = mean_over_clips(study, of_clips)
-    watch = moved.last.rendered.question.watch
-    return Measurement(measure, value, ci, len(ids), (), (), details, watch.seconds)
 
 
 #: What a measure says where it is too low, and where it is undecided; what clips are listed by.

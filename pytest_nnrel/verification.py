@@ -7,10 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_nnrel.corpus import Corpus, reopen
-from pytest_nnrel.encoders import MFCCEncoder
+from pytest_nnrel.directions import directions
+from pytest_nnrel.encoders import MFCCEncoder, as_encoder
 from pytest_nnrel.errors import NNRelError, ResultsError
+from pytest_nnrel.experiment.embedding import embed
+from pytest_nnrel.experiment.recognition import recognise
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.study import question
 from pytest_nnrel.interchange import interchangeability
-from pytest_nnrel.measures import audio_consistency, between_consistency, within_consistency
+from pytest_nnrel.measures import (
+    audio_consistency,
+    between_consistency,
+    study_on,
+    within_consistency,
+)
 from pytest_nnrel.monotonicity import monotonicity
 from pytest_nnrel.report.results import environment, kind_of, subject_of
 from pytest_nnrel.response import equivariance, sensitivity
@@ -281,6 +291,18 @@ def _response(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) -> M
     )
 
 
+def _directions(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) -> Measurement:
+    identity = stated["details"]["identity"]
+    study = study_on(corpus, identity["seed"])
+    encoder = as_encoder(verifier.encoder(identity["encoder"]))
+    listener = recognise(encoder, study)
+    rungs = map(parse_transform, identity["rungs"])
+    found = directions([embed(listener, render(question(study, rung))) for rung in rungs])
+    if found is None:
+        raise NotCheckableError(f"{', '.join(identity['rungs'])} are no rungs of one family")
+    return found
+
+
 _AGAIN: dict[str, Callable[[Verifier, PlainMeasurement, Corpus], Measurement]] = {
     "within": _within,
     "audio": _audio,
@@ -290,4 +312,5 @@ _AGAIN: dict[str, Callable[[Verifier, PlainMeasurement, Corpus], Measurement]] =
     "monotone": _monotone,
     "sensitivity": _response,
     "equivariance": _response,
+    "directions": _directions,
 }

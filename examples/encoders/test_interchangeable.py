@@ -50,7 +50,14 @@ def int8(module):
         return torch.ao.quantization.quantize_dynamic(copy.deepcopy(module), {torch.nn.Linear})
 
 
+def compiled(module):
+    """By `torch.compile`; its default backend, inductor, needs a C++ compiler, and a minute."""
+    return torch.compile(copy.deepcopy(module), backend="aot_eager")
+
+
 def one_thread(module):
+    """As on a machine with another number of threads, which sum in another order."""
+
     def encode(audio):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -83,7 +90,7 @@ def onnx(module):
 
 
 @pytest.mark.nnrel(clips=10)
-@pytest.mark.parametrize("export", [float16, int8, onnx, one_thread])
+@pytest.mark.parametrize("export", [float16, int8, onnx, compiled, one_thread])
 def test_an_export_may_query_the_index(module, export):
     exported = as_encoder(export(module), sample_rate=RATE, name=export.__name__)
     original = as_encoder(module, sample_rate=RATE, name="module")

@@ -120,7 +120,8 @@ def _yardstick(study: Study, rendered: Rendered) -> float:
         groups=tuple(groups.tolist()),
         distance=resolve_distance("dtw", "audio").recipe(),
     )
-    return float(np.asarray(study.stores.lasting.fetch("yardstick", key, measure)["median"]))
+    stored = study.stores.lasting.fetch("yardstick", key, measure, outer=True)
+    return float(np.asarray(stored["median"]))
 
 
 def _perceived(rendered: Rendered) -> Vector:
@@ -167,5 +168,5 @@ def _fetch(rendered: Rendered, scale: str, make: Callable[[], Arrays]) -> Vector
         transform=question.known.told,
         scale=scale,
     )
-    entry = rendered.store.fetch("damage", key, make)
+    entry = rendered.store.fetch("damage", key, make, outer=True)
     return np.asarray(entry["damage"], dtype=np.float64)

@@ -101,6 +101,7 @@ def _encoder_facts(listener: Listener) -> EncoderFacts:
         "window_seconds": listener.window_seconds,
         "device": encoder.device,
         "assumed": encoder.assumptions(listener.study.corpus.sample_rate),
+        "kind": f"{type(encoder).__module__}.{type(encoder).__qualname__}",
     }
 
 

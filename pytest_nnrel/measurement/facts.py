@@ -39,6 +39,7 @@ MEASURES = {
     "monotone": Measure("monotonicity", lowest=-1.0),
     "sensitivity": Measure("R2 of severity"),
     "equivariance": Measure("shared displacement"),
+    "directions": Measure("R2 along a direction"),
 }
 
 
@@ -130,6 +131,8 @@ class EncoderFacts(TypedDict):
     window_seconds: float
     device: str | None
     assumed: list[str]
+    #: Its class; what was measured before 0.2 does not tell.
+    kind: NotRequired[str]
 
 
 class Rate(TypedDict):
@@ -227,6 +230,8 @@ class Details(TypedDict):
     per_clip: NotRequired[list[float]]
     least: NotRequired[list[Least]]
     misfits: NotRequired[list[Misfit]]
+    #: Directions that clips are displaced in, of measurements over several rungs.
+    effective_dimension: NotRequired[float]
     #: How often permuted severities are told as well.
     p: NotRequired[float]
     audio: NotRequired[Rate]

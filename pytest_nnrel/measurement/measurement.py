@@ -90,7 +90,7 @@ class Measurement:
     ----------
     measure : str
         ``"within"``, ``"audio"``, ``"accuracy"``, ``"rho"``, ``"across"``, ``"exemplar"``,
-        ``"monotone"``, ``"sensitivity"`` or ``"equivariance"``.
+        ``"monotone"``, ``"sensitivity"``, ``"equivariance"`` or ``"directions"``.
     value : float
     ci : (float, float)
         95 % interval: Wilson's for proportions, of as many clips as those of groups are worth;

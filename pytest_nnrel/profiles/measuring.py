@@ -7,6 +7,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, get_args
 
 from pytest_nnrel import measures, recording
+from pytest_nnrel.directions import directions
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import MFCCEncoder, as_encoder
 from pytest_nnrel.errors import SettingError
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
-    from pytest_nnrel.experiment.encoding import Listener
+    from pytest_nnrel.experiment.embedding import Embedded
     from pytest_nnrel.experiment.study import Neighbours
     from pytest_nnrel.measurement import Measurement, PlainMeasurement
+    from pytest_nnrel.statistics.consistency import Matrix
     from pytest_nnrel.transforms import Transform
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -54,8 +56,8 @@ def profile(
         ``"field"``, ``"paper"``, ``"quick"``, a family's name, or transformations of families.
     corpus : Corpus, optional
         The run's where omitted; outside pytest, the bundled one.
-    measure : {"within", "accuracy"}
-        C_W in latent space (paper eq. 10), or C_acc beside DTW (eq. 12).
+    measure : {"within", "accuracy", "rho"}
+        C_W in latent space (paper eq. 10), or C_acc (eq. 12) or C_rho (eq. 11) beside DTW.
     distance : str or callable
         Of the encoder's latent space: ``"euclidean"``, ``"cosine"``, or one's own. MFCC's is
         Euclidean, as in the paper.
@@ -68,6 +70,7 @@ def profile(
     Returns
     -------
     Profile
+        The report has how far severity is told from the displacements of each family, too.
 
     Raises
     ------
@@ -92,19 +95,34 @@ def profile(
         (recognise(MFCCEncoder(), study), resolve_distance("euclidean", "latent")),
     ]
     found: list[dict[str, PlainMeasurement]] = [{}, {}]
+    replicates: list[dict[str, Matrix]] = [{}, {}]
+    ladders: dict[type[Transform], list[Embedded]] = {}
     what = f"profile of {sides[0][0].encoder.name}"
     for condition in progress(settled, len(settled), what, "condition"):
-        for (listener, compared), of_side in zip(sides, found):
-            measured = _measure(listener, condition, measure, compared)
+        rendered = render(question(study, condition))
+        for side, (listener, compared) in enumerate(sides):
+            embedded = embed(listener, rendered)
+            measured = _measure(embedded, measure, compared)
             record_measurement(measured)
-            of_side[condition.name] = measured.as_dict()
-    return profile_of(*found, groups=study.corpus.groups, scale=scale, seed=study.seed)
+            found[side][condition.name] = measured.as_dict()
+            if measure == "rho":
+                replicates[side][condition.name] = measures.replicates_of_rho(embedded, compared)
+            if side == 0:
+                ladders.setdefault(type(condition), []).append(embedded)
+    for ladder in ladders.values():
+        along = directions(ladder)
+        if along is not None:
+            record_measurement(along)
+    return profile_of(
+        *found,
+        groups=study.corpus.groups,
+        scale=scale,
+        seed=study.seed,
+        replicates=(replicates[0], replicates[1]) if measure == "rho" else None,
+    )
 
 
-def _measure(
-    listener: Listener, condition: Transform, measure: Profiled, distance: Distance
-) -> Measurement:
-    embedded = embed(listener, render(question(listener.study, condition)))
+def _measure(embedded: Embedded, measure: Profiled, distance: Distance) -> Measurement:
     if measure == "within":
         return measures.within(embedded, distance)
     in_audio = resolve_distance("dtw", "audio")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.measurement import PlainMeasurement
     from pytest_nnrel.statistics.consistency import Matrix
 
-Profiled = Literal["within", "accuracy"]
+Profiled = Literal["within", "accuracy", "rho"]
 #: C_W of which the damage is told at which a family falls below it.
 LEVELS = (0.9, 0.5)
 #: Families that are no transformation, or no single one.
@@ -191,6 +191,7 @@ def profile_of(
     scale: str,
     seed: int,
     among: int | None = None,
+    replicates: tuple[Mapping[str, Matrix], Mapping[str, Matrix]] | None = None,
 ) -> Profile:
     """Make a profile of measurements.
 
@@ -206,6 +207,9 @@ def profile_of(
         Of the bootstrap.
     among : int, optional
         Clips among which C_W is told, fewer than were measured (`Measurement.at`).
+    replicates : pair of dict of str to float64[replicates], optional
+        Bootstraps of the measure by condition, of encoder and reference, drawn in pairs: of what
+        has no outcome of each clip (C_rho).
 
     Returns
     -------
@@ -233,16 +237,24 @@ def profile_of(
     for i, name in enumerate(conditions):
         families.setdefault(encoder[name]["details"]["transform"]["family"], []).append(i)
     first = encoder[conditions[0]]
-    losses = [
-        np.array([losses_of(side[name], among) for name in conditions])
-        for side in (encoder, reference)
-    ]
-    weights = bootstrap_weights(groups, seed)
-    once = np.ones((1, len(groups)), dtype=np.int32)
-    errors = [scores.family_errors(of_side, families, once)[0] for of_side in losses]
-    replicates = scores.relative_error(
-        *(scores.family_errors(of_side, families, weights) for of_side in losses)
-    )
+    sides = (encoder, reference)
+    if replicates is None:
+        losses = [np.array([losses_of(side[name], among) for name in conditions]) for side in sides]
+        weights = bootstrap_weights(groups, seed)
+        once = np.ones((1, len(groups)), dtype=np.int32)
+        values = [1.0 - of_side.mean(axis=1) for of_side in losses]
+        intervals_of = [intervals.proportion_interval(1.0 - row, groups) for row in losses[0]]
+        errors = [scores.family_errors(of_side, families, once)[0] for of_side in losses]
+        drawn = [scores.family_errors(of_side, families, weights) for of_side in losses]
+    else:
+        values = [np.array([side[name]["value"] for name in conditions]) for side in sides]
+        intervals_of = [(encoder[name]["ci"][0], encoder[name]["ci"][1]) for name in conditions]
+        errors = [scores.means_of(1.0 - of_side[None], families)[0] for of_side in values]
+        drawn = [
+            scores.means_of(1.0 - np.stack([of_side[name] for name in conditions], 1), families)
+            for of_side in replicates
+        ]
+    of_draws = scores.relative_error(*drawn)
     relative = scores.relative_error(*errors)
     identity = first["details"]["identity"]
     return Profile(
@@ -260,22 +272,22 @@ def profile_of(
                     _point(
                         encoder[conditions[i]],
                         scale,
-                        1.0 - losses[0][i],
-                        1.0 - losses[1][i],
-                        groups,
+                        float(values[0][i]),
+                        intervals_of[i],
+                        float(values[1][i]),
                     )
                     for i in rows
                 ],
                 errors[0][k],
                 errors[1][k],
                 relative[k],
-                replicates[:, k],
+                of_draws[:, k],
             )
             for k, (family, rows) in enumerate(families.items())
         ),
         score=float(scores.score(relative)),
-        ci=intervals.percentile_interval(scores.score(replicates)),
-        mean=1.0 - float(losses[0].mean()),
+        ci=intervals.percentile_interval(scores.score(of_draws)),
+        mean=float(values[0].mean()),
     )
 
 
@@ -315,9 +327,9 @@ def damage_on(measured: PlainMeasurement, scale: str) -> float | None:
 def _point(
     measured: PlainMeasurement,
     scale: str,
-    chances: Matrix,
-    of_reference: Matrix,
-    groups: Sequence[str],
+    value: float,
+    interval: tuple[float, float],
+    of_reference: float,
 ) -> Point:
     transform = measured["details"]["transform"]
     damage = damage_on(measured, scale)
@@ -331,9 +343,9 @@ def _point(
         transform["name"],
         transform["severity"],
         damage,
-        float(chances.mean()),
-        *intervals.proportion_interval(chances, groups),
-        float(of_reference.mean()),
+        value,
+        *interval,
+        of_reference,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.profiles.scored import Profile, bootstrap_weights, losses_of, place_of, profile_of
+from pytest_nnrel.profiles.stored import MFCC_KIND, bundled_profiles
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import comparison, intervals
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.profiles.stored import StoredProfiles
     from pytest_nnrel.recording import Results
 
-#: Name of the encoder that errors are relative to.
+#: Name of the encoder that errors are relative to, also among the stored.
 REFERENCE = "mfcc"
 
 
@@ -110,6 +112,9 @@ class Standings:
         Of all pairs, in the order of the profiles.
     notes : tuple of str
         What was left out.
+    stored : tuple of Profile
+        Of the reference encoders that come with the package, where they were measured under the
+        same conditions and were not measured again.
     """
 
     setting: Setting
@@ -119,6 +124,7 @@ class Standings:
     runs: tuple[str, ...]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    stored: tuple[Profile, ...] = ()
 
 
 class _Key(NamedTuple):
@@ -249,11 +255,12 @@ def ranked(
     ResultsError, UndefinedMeasureError
         As `standings` does.
     """
-    references = [e for e in entrants if _is_reference(e)]
+    references = _references(entrants)
     if not references:
         raise ResultsError(
-            f"no run measured {REFERENCE!r}, which errors are relative to: call profile(encoder)"
-            " in a test, or measure MFCCEncoder() under the same grid"
+            "no run measured the MFCC baseline, which errors are relative to: call profile(encoder)"
+            " in a test, or measure MFCCEncoder() under the same grid; an encoder of one's own that"
+            f" is called {REFERENCE!r} is not taken for it"
         )
     settings = {entrant.setting: None for entrant in entrants}
     comparable = {s._replace(corpus="", fingerprint="", clips=0) for s in settings}
@@ -266,20 +273,20 @@ def ranked(
             " of each"
         )
         raise ResultsError(f"the runs are of {listed}: {mend}")
-    by_setting = {e.setting: e for e in references}
-    missing = [e.name for e in entrants if e.setting not in by_setting]
+    missing = [e.name for e in entrants if e.setting not in references]
     if missing:
         raise ResultsError(
-            f"{', '.join(missing)}: measured on a corpus on which {REFERENCE!r} was not; measure"
-            " MFCCEncoder() there, too"
+            f"{', '.join(missing)}: measured on a corpus on which the MFCC baseline was not;"
+            " measure MFCCEncoder() there, too"
         )
-    shared, notes = shared_conditions(entrants)
+    stored = [one for one in references.values() if not any(one is e for e in entrants)]
+    shared, notes = shared_conditions([*entrants, *stored])
     found = []
     for entrant in entrants:
         chosen = {name: entrant.measurements[name] for name in shared}
         profile = profile_of(
             chosen,
-            by_setting[entrant.setting].measurements,
+            references[entrant.setting].measurements,
             groups=entrant.groups,
             scale=scale,
             seed=entrant.setting.seed,
@@ -299,12 +306,55 @@ def ranked(
         tuple(entrant.run for _, entrant in found),
         differences([entrant for _, entrant in found], shared, among) if alike else (),
         tuple(notes),
+        tuple(
+            profile_of(
+                {name: of.measurements[name] for name in shared},
+                references[of.setting].measurements,
+                groups=of.groups,
+                scale=scale,
+                seed=of.setting.seed,
+                among=among,
+            )
+            for of in _stored_beside(found[0][1], bundled_profiles())
+            if all(name in of.measurements for name in shared) and not _measured(of, entrants)
+        ),
     )
 
 
+def _references(entrants: Sequence[Entrant]) -> dict[Setting, Entrant]:
+    """Return the MFCC baseline by setting: as measured, else as it comes with the package."""
+    found = {entrant.setting: entrant for entrant in entrants if _is_reference(entrant)}
+    for entrant in entrants:
+        if entrant.setting not in found:
+            beside = _stored_beside(entrant, bundled_profiles())
+            found |= {of.setting: of for of in beside if of.run == REFERENCE}
+    return found
+
+
 def _is_reference(entrant: Entrant) -> bool:
-    encoder = next(iter(entrant.measurements.values()))["details"]["encoder"]
-    return encoder["name"] == REFERENCE
+    """Tell whether this is the MFCC baseline, by Euclidean distance as in the paper."""
+    details = next(iter(entrant.measurements.values()))["details"]
+    encoder = details["encoder"]
+    ours = encoder.get("kind", MFCC_KIND) == MFCC_KIND and encoder["name"] == REFERENCE
+    return ours and details["identity"]["latent_distance"] == "euclidean"
+
+
+def _stored_beside(entrant: Entrant, stored: StoredProfiles | None) -> list[Entrant]:
+    """Return the stored encoders under an entrant's conditions, by their names as runs."""
+    if stored is None:
+        return []
+    return [
+        replace(entrant, name=of.label, run=name, fingerprint=None, measurements=known)
+        for name, of in stored.encoders.items()
+        if (known := stored.beside(name, entrant.measurements))
+    ]
+
+
+def _measured(of: Entrant, entrants: Sequence[Entrant]) -> bool:
+    """Tell whether a stored encoder was measured in a run, too."""
+    if of.run == REFERENCE:
+        return any(map(_is_reference, entrants))
+    return any(entrant.name == of.run for entrant in entrants)
 
 
 def shared_conditions(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel.audit import Audit
 from pytest_nnrel.report import (
     curves,
+    directions,
     findings,
     heatmap,
     labelled,
@@ -108,7 +109,8 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         if any(recording in players for case in block.cases for recording in case.recordings)
     )
     conditions = conditions_of(measurements.values())
-    known = references.load_references(references.bundled_curves())
+    known = references.bundled_references()
+    overlays = overlay.overlays_of(results, known)
     return {
         "results": results,
         "headline": findings.headline(rows),
@@ -123,7 +125,9 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "players": players,
         "sections": Shown.first(curves.sections_of(measurements, rows, known), MAX_SECTIONS),
         "references": known,
-        "overlays": overlay.overlays_of(results, known),
+        "overlays": overlays,
+        "beside": any(len(one.names) > 1 for one in overlays),
+        "directions": Shown.first(directions.rows_of(measurements.values()), MAX_ROWS),
         "heat_maps": heatmap.heat_maps(measurements, rows),
         "labelled": Shown.first(
             labelled.tables_of(measurements, results.get("corpora", {})), labelled.MAX_TABLES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
@@ -78,8 +78,10 @@ class Overlay:
     scale : str
         What damage is.
     panels : list of Panel
+    references : list of str
+        Reference encoders that are drawn behind.
     standings : Standings or None
-        Scores, where MFCC was measured too.
+        Scores, where MFCC was measured too, or comes with the package.
     differences : list of Difference
     more : int
         Differences that are not listed.
@@ -90,22 +92,40 @@ class Overlay:
     left_out: int
     scale: str
     panels: list[Panel]
+    references: list[str]
     standings: Standings | None
     differences: list[Difference]
     more: int
 
 
 def overlays_of(results: Results, references: References | None) -> list[Overlay]:
-    """Return an overlay for each corpus that several encoders were measured on."""
+    """Return an overlay for each corpus that several encoders were measured on, or one has a score.
+
+    One that is alone has a score where the reference encoders that come with the package were
+    measured under its conditions.
+    """
     try:
         entrants = entrants_of([Run(results["run"]["started"], results)])
     except NNRelError:  # of a version that did not list clips
         return []
     by_setting: dict[object, list[Entrant]] = {}
     for entrant in entrants:
-        by_setting.setdefault(entrant.setting, []).append(entrant)
-    overlays = [_overlay(alike, references) for alike in by_setting.values() if len(alike) > 1]
-    return [overlay for overlay in overlays if overlay.panels]
+        # Originals as they are, and chains, are in no panel, and make no difference between two.
+        kept = {
+            name: one
+            for name, one in entrant.measurements.items()
+            if one["details"]["transform"]["family"] not in NO_FAMILY
+        }
+        if kept:
+            drawn = replace(entrant, measurements=kept)
+            by_setting.setdefault(entrant.setting, []).append(drawn)
+    overlays = [_overlay(alike, references) for alike in by_setting.values()]
+    return [
+        overlay
+        for overlay in overlays
+        if overlay.panels
+        and (len(overlay.names) > 1 or (overlay.standings and overlay.standings.stored))
+    ]
 
 
 def _overlay(entrants: Sequence[Entrant], references: References | None) -> Overlay:
@@ -120,12 +140,14 @@ def _overlay(entrants: Sequence[Entrant], references: References | None) -> Over
         found = scored.differences
     shown = entrants[:MAX_SERIES]
     listed = sorted(found, key=lambda one: one.p)
+    panels = _panels(shown, scale, references)
     return Overlay(
         f"{setting.clips} clips of {setting.corpus}",
         [entrant.name for entrant in shown],
         len(entrants) - len(shown),
         SCALES[scale],
-        _panels(shown, scale, references),
+        panels,
+        list(dict.fromkeys(label for panel in panels for label, _ in panel.references)),
         scored,
         listed[:MAX_DIFFERENCES],
         max(0, len(listed) - MAX_DIFFERENCES),
@@ -172,7 +194,7 @@ def _panels(entrants: Sequence[Entrant], scale: str, references: References | No
         for name, measured in entrant.measurements.items():
             transform = measured["details"]["transform"]
             damage = damage_on(measured, scale)
-            if damage is None or transform["family"] in NO_FAMILY:
+            if damage is None:
                 continue
             spots = families.setdefault(transform["family"], [[] for _ in entrants])
             spots[i].append(_Spot(damage, measured["value"], name))

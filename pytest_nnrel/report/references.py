@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.profiles.stored import bundled_profiles
+from pytest_nnrel.statistics import intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,9 +66,7 @@ class References:
     def _at(self, point: Point, n: int) -> Point:
         if n >= self.clips:
             return point
-        import numpy as np
-
-        from pytest_nnrel.statistics import consistency, intervals
+        from pytest_nnrel.statistics import consistency
 
         ranks = np.repeat(list(point.ranks), list(point.ranks.values()))
         chances = consistency.chances_among(ranks, np.full(len(ranks), self.clips - 1), n)
@@ -81,6 +84,30 @@ class References:
         if not any(p.ranks for curves in self.points.values() for c in curves.values() for p in c):
             return f"{about}, and are not drawn: what they are among {n} is not known."
         return f"{about}, and are drawn as they are among {n} of these. It is other music."
+
+
+def bundled_references() -> References | None:
+    """Return the curves that the package has: of the paper's grid, and of the grid `field`."""
+    known, field = load_references(bundled_curves()), bundled_profiles()
+    if known is None or field is None or known.fingerprint != field.fingerprint:
+        return known
+    points = {family: dict(curves) for family, curves in known.points.items()}
+    for encoder in field.encoders.values():
+        for name, ranks in encoder.ranks.items():
+            condition = field.conditions[name]
+            value = ranks.count(0) / len(ranks)
+            low, high = intervals.wilson_interval(value, len(ranks))
+            points.setdefault(condition.family, {}).setdefault(encoder.label, []).append(
+                Point(
+                    condition.severity,
+                    condition.magnitude,
+                    value,
+                    low,
+                    high,
+                    dict(Counter(ranks)),
+                )
+            )
+    return replace(known, points=points)
 
 
 def bundled_curves() -> Traversable:

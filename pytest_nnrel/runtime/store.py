@@ -200,17 +200,18 @@ class Store:
             self.prune()
 
     def fetch(
-        self, kind: str, key: str, compute: Callable[[], Arrays]
+        self, kind: str, key: str, compute: Callable[[], Arrays], *, outer: bool = False
     ) -> dict[str, npt.NDArray[np.generic]]:
         """Return the arrays of a key; compute and store them where they are not there yet.
 
         Of several processes that ask at the same time one computes, and the others wait for it.
-        `compute` must not fetch from the same store itself.
+        `compute` must not fetch from the same store itself, unless this is the `outer` of both:
+        locks are shared by many keys.
         """
         stored = self.get(kind, key)
         if stored is not None:
             return stored
-        with self.lock(key):
+        with self.lock(key, outer=outer):
             stored = self.get(kind, key)
             if stored is None:
                 stored = dict(compute())
@@ -218,13 +219,17 @@ class Store:
         return stored
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Keep other processes from the work that belongs to a key; not where none can be kept."""
+    def lock(self, key: str, *, outer: bool = False) -> Iterator[None]:
+        """Keep other processes from the work that belongs to a key; not where none can be kept.
+
+        Work under an `outer` lock may take others, never the other way round.
+        """
         folder = self.root / LAYOUT / "locks"
         lock: FileLock | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f"{int(key[:8], 16) % _LOCK_STRIPES:03x}.lock")
+            stripe = f"{int(key[:8], 16) % _LOCK_STRIPES:03x}"
+            lock = FileLock(folder / f"{'outer-' if outer else ''}{stripe}.lock")
             lock.acquire()
         except OSError:  # read-only, or full: work is done twice at worst
             lock = None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Folds of the cross-validation, over clips or groups.
 FOLDS = 5
-#: Permutations of severities.
+#: Permutations of severities, and as many choices of the groups that they are turned round in.
 PERMUTATIONS = 199
 #: Penalties that ridge regression chooses from, as shares of the sum of all squares: from next to
 #: nothing to what tells nothing but the mean.
@@ -39,7 +39,8 @@ class Predicted:
         Share of the variance of severity that is told, of each clip; below 0 where the mean
         severity would tell more.
     p : float
-        How often severities that are permuted within groups are told as well, or better.
+        How often severities that are permuted within groups are told as well, or better, or such
+        as are turned round in half of the groups, whichever is more often.
     """
 
     r2: Matrix
@@ -57,7 +58,9 @@ def predict_severity(
     Groups are cut into folds. Of each, all clips at all severities are told by a regression on the
     clips of the others (Hoerl and Kennard 1970), whose penalty is the one that is best among those,
     told fold by fold too. The same is done of severities that are permuted, alike for all clips of
-    a group: what says nothing of severity does not tell them apart.
+    a group: what says nothing of severity does not tell them apart. And of severities whose sign is
+    turned in groups at random: where each clip moves its own way, they are told as well, though the
+    order of a clip's own ones is plain from its displacements.
 
     Parameters
     ----------
@@ -80,26 +83,104 @@ def predict_severity(
     TooFewClipsError
         If there are fewer than two groups.
     """
-    rungs, n, _ = displacements.shape
+    member, count = _members(groups)
+    if not displacements.any():
+        return Predicted(np.zeros(len(member)), 1.0)
+    wanted = _standardised(severities)
+    in_order = np.tile(np.arange(len(wanted)), (count, 1))
+    permuted = [wanted[rng.permuted(in_order, axis=1)] for _ in range(PERMUTATIONS)]
+    fold_of = _folds(member, count, rng)
+    signs = rng.choice((-1.0, 1.0), (PERMUTATIONS, count, 1))
+    of_groups = [wanted[in_order], *permuted, *(signs * wanted)]
+    # [n, rungs, 1 + permutations + signs]: all of a clip are neighbours in what follows
+    targets = np.stack([one[member] for one in of_groups], axis=2)
+    r2 = _r2_of_others(displacements, targets, fold_of)
+    means = r2.mean(axis=0)
+    # All signs turned are told exactly as none, up to rounding.
+    as_good = means[1:].reshape(2, PERMUTATIONS) >= means[0] - 1e-9
+    return Predicted(r2[:, 0], (1 + int(as_good.sum(axis=1).max())) / (1 + PERMUTATIONS))
+
+
+def told_by_others(
+    displacements: Floats,
+    severities: Sequence[float],
+    groups: Sequence[str],
+    rng: np.random.Generator,
+) -> Matrix:
+    """Tell signed severities as `predict_severity` does, without asking whether it is by chance.
+
+    Parameters
+    ----------
+    displacements, severities, groups, rng
+        As there.
+
+    Returns
+    -------
+    float64[n]
+        R2 of each clip.
+
+    Raises
+    ------
+    TooFewClipsError
+        If there are fewer than two groups.
+    """
+    member, count = _members(groups)
+    if not displacements.any():
+        return np.zeros(len(member))
+    targets = np.broadcast_to(
+        _standardised(severities)[None, :, None], (len(member), len(severities), 1)
+    )
+    return _r2_of_others(displacements, targets, _folds(member, count, rng))[:, 0]
+
+
+def effective_dimension(displacements: Floats) -> float:
+    """Return how many directions clips are displaced in: the participation ratio of their squares.
+
+    Parameters
+    ----------
+    displacements : float[rungs, n, d]
+
+    Returns
+    -------
+    float
+        1 where all move along one line, d where all directions have the same share, 0 where
+        nothing moves.
+    """
+    rows = displacements.reshape(-1, displacements.shape[2]).astype(np.float64)
+    squares = np.linalg.svd(rows, compute_uv=False) ** 2
+    total = float(squares.sum())
+    return total**2 / float((squares**2).sum()) if total else 0.0
+
+
+def _members(groups: Sequence[str]) -> tuple[npt.NDArray[np.intp], int]:
+    """Return the group of each clip as a number, and how many groups there are."""
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     count = int(member.max()) + 1
     if count < 2:
         raise TooFewClipsError(
-            f"severity is told of tracks that were not learnt from, and {n} clips are of {count}"
-            " group; add clips of others"
+            f"severity is told of tracks that were not learnt from, and {len(member)} clips are of"
+            f" {count} group; add clips of others"
         )
-    if not displacements.any():
-        return Predicted(np.zeros(n), 1.0)
+    return member, count
+
+
+def _standardised(severities: Sequence[float]) -> Matrix:
     wanted = np.asarray(severities, dtype=np.float64)
-    wanted = (wanted - wanted.mean()) / wanted.std()
-    in_order = np.tile(np.arange(rungs), (count, 1))
-    orders = [rng.permuted(in_order, axis=1) for _ in range(PERMUTATIONS)]
-    # [n, rungs, 1 + permutations], so that all of a clip are neighbours in what follows
-    targets = np.stack([wanted[order[member]] for order in (in_order, *orders)], axis=2)
+    return np.asarray((wanted - wanted.mean()) / wanted.std())
+
+
+def _folds(
+    member: npt.NDArray[np.intp], count: int, rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """Return the fold of each clip: groups are of one."""
+    return np.asarray((rng.permutation(count) % min(FOLDS, count))[member])
+
+
+def _r2_of_others(displacements: Floats, targets: Matrix, fold_of: npt.NDArray[np.intp]) -> Matrix:
+    """Return R2 of each clip and target, float64[n, t], by regressions on clips of other folds."""
     moved = np.swapaxes(displacements, 0, 1).astype(np.float64)
-    folds = min(FOLDS, count)
-    fold_of = (rng.permutation(count) % folds)[member]
-    errors = np.empty((n, targets.shape[2]))
+    folds = int(fold_of.max()) + 1
+    errors = np.empty((len(fold_of), targets.shape[2]))
     for fold in range(folds):
         held = fold_of == fold
         inner = [other for other in range(folds) if other != fold and folds > 2]
@@ -110,10 +191,7 @@ def predict_severity(
         best = missed.argmin(axis=0) if inner else np.full(targets.shape[2], _UNCHOSEN)
         of_penalties = _missed(moved, targets, ~held, held)
         errors[held] = of_penalties[best, :, np.arange(len(best))].T
-    r2 = 1.0 - errors
-    means = r2.mean(axis=0)
-    as_good = int(np.sum(means[1:] >= means[0]))
-    return Predicted(r2[:, 0], (1 + as_good) / (1 + PERMUTATIONS))
+    return np.asarray(1.0 - errors)
 
 
 def _missed(moved: Matrix, targets: Matrix, learnt: Flags, told: Flags) -> Matrix:

@@ -74,8 +74,19 @@ def family_errors(
     -------
     float64[replicates, families]
     """
-    shares = weights @ losses.T / weights.sum(axis=1, keepdims=True)
-    return np.stack([shares[:, list(rows)].mean(axis=1) for rows in families.values()], axis=1)
+    return means_of(weights @ losses.T / weights.sum(axis=1, keepdims=True), families)
+
+
+def means_of(errors: Matrix, families: Mapping[str, Sequence[int]]) -> Matrix:
+    """Return the mean error of each family, float64[replicates, families].
+
+    Parameters
+    ----------
+    errors : float64[replicates, conditions]
+    families : dict of str to sequence of int
+        Positions of each one's conditions.
+    """
+    return np.stack([errors[:, list(rows)].mean(axis=1) for rows in families.values()], axis=1)
 
 
 def falls_at(damages: Sequence[float], values: Sequence[float], level: float) -> float:

@@ -27,7 +27,7 @@ LAYERS = (
     ("encoders",),
     ("experiment",),
     ("audit",),
-    ("measures",),
+    ("measures", "directions"),
     ("assertions", "strategies", "examples"),
     ("breaks",),
     (

@@ -3,7 +3,9 @@
 import csv
 import io
 import math
+import re
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from naive import among as naive_among
 
 from pytest_nnrel import (
     Chain,
+    Corpus,
     Identity,
     MFCCEncoder,
     PinkNoise,
@@ -21,12 +24,22 @@ from pytest_nnrel import (
     UndefinedMeasureError,
     as_encoder,
     assert_profile,
+    between_consistency,
+    field_grid,
     profile,
     within_consistency,
 )
+from pytest_nnrel.profiles import standings as module
 from pytest_nnrel.profiles.standings import Run, entrants_of, standings
+from pytest_nnrel.profiles.stored import (
+    StoredCondition,
+    StoredEncoder,
+    StoredProfiles,
+    bundled_profiles,
+    read_profiles,
+)
 from pytest_nnrel.recording import sink
-from pytest_nnrel.report import leaderboard, overlay
+from pytest_nnrel.report import directions, leaderboard, overlay
 from pytest_nnrel.report.history import histories, lines_of
 
 GRID = (
@@ -122,6 +135,168 @@ def test_agreement_with_the_audio_is_profiled_too(corpus, run):
     assert 0.0 <= found.families[0].error <= 1.0
 
 
+def test_rank_agreement_is_profiled_too(corpus, run):
+    found = profile(spectrum, GRID, corpus=corpus, measure="rho")
+    for family, conditions in (("PitchShift", GRID[:2]), ("PinkNoise", GRID[2:])):
+        ours, theirs = (
+            np.mean([1 - between_consistency(e, t, corpus=corpus).value for t in conditions])
+            for e in (spectrum, MFCCEncoder())
+        )
+        one = found.family(family)
+        assert one.error == pytest.approx(ours)
+        assert one.relative == pytest.approx((ours + 0.05) / (theirs + 0.05))
+        assert one.ci[0] < one.relative < one.ci[1]
+    assert found.ci[0] < found.score < found.ci[1]
+    same = profile(MFCCEncoder(), GRID[2:], corpus=corpus, measure="rho")
+    assert (same.score, same.ci) == (1.0, (1.0, 1.0))  # replicates are pairs
+
+
+def test_directions_of_each_family_are_recorded(corpus, run):
+    with sink() as kept:
+        profile(spectrum, GRID, corpus=corpus)
+    along = [m for m in kept.measurements.values() if m["measure"] == "directions"]
+    assert {m["details"]["transform"]["family"] for m in along} == {"PitchShift", "PinkNoise"}
+    for one in along:
+        assert one["details"]["encoder"]["name"] == "spectrum"
+        assert one["value"] <= 1.0
+        assert 1.0 <= one["details"]["effective_dimension"] <= 200.0
+        assert len(one["details"]["identity"]["rungs"]) == 2
+    rows = directions.rows_of(kept.measurements.values())
+    assert [(row.encoder, row.way, row.p) for row in rows] == [
+        ("spectrum", "from PitchShift(semitones=-3) to PitchShift(semitones=1)", ""),
+        ("spectrum", "up to PinkNoise(snr_db=0)", ""),
+    ]
+
+
+def test_one_rung_has_no_direction(corpus, run):
+    with sink() as kept:
+        profile(spectrum, GRID[2:3], corpus=corpus)
+    assert {m["measure"] for m in kept.measurements.values()} == {"within"}
+
+
+def named(results, **names):
+    """Return results in which encoders bear other names."""
+    changed = deepcopy(results)
+    for one in changed["measurements"].values():
+        details = one["details"]
+        name = names.get(details["encoder"]["name"])
+        if name:
+            details["encoder"]["name"] = details["identity"]["encoder"] = name
+    return changed
+
+
+def without_mfcc(results):
+    kept = {
+        key: one
+        for key, one in results["measurements"].items()
+        if one["details"]["encoder"]["name"] != "mfcc"
+    }
+    return {**results, "measurements": kept}
+
+
+def test_an_encoder_that_is_called_mfcc_is_not_the_reference(measured):
+    profiles, results = measured
+    renamed = named(without_mfcc(results), spectrum="mfcc")
+    with pytest.raises(ResultsError, match="is called 'mfcc' is not taken for it"):
+        standings([Run("one", renamed)])
+    both = standings([Run("one", named(results, spectrum="mfcc"))])
+    scores = {one.encoder[:4]: one.score for one in both.profiles if "mfcc" in one.encoder}
+    assert sorted([1.0, profiles["spectrum"].score]) == pytest.approx(
+        sorted(one.score for one in both.profiles if one.encoder.startswith("mfcc"))
+    )
+    assert scores
+
+
+def test_mfcc_by_another_distance_is_not_the_reference(measured):
+    _, results = measured
+    changed = deepcopy(results)
+    for one in changed["measurements"].values():
+        if one["details"]["encoder"]["name"] == "mfcc":
+            one["details"]["identity"]["latent_distance"] = "cosine"
+    with pytest.raises(ResultsError, match="no run measured the MFCC baseline"):
+        standings([Run("one", changed)])
+
+
+def test_what_comes_with_the_package_stands_in_for_mfcc(measured, monkeypatch):
+    profiles, results = measured
+    ranks, conditions = {}, {}
+    for one in results["measurements"].values():
+        details = one["details"]
+        if one["measure"] != "within":
+            continue
+        identity, t = details["identity"], details["transform"]
+        ranks.setdefault(details["encoder"]["name"], {})[t["name"]] = tuple(details["ranks"])
+        conditions[t["name"]] = StoredCondition(
+            t["family"], t["severity"], t["magnitude"], str(t["recipe"]), {}
+        )
+    known = StoredProfiles(
+        "bundled", identity["corpus"], 8, 0, conditions,
+        {"mfcc": StoredEncoder("MFCC", ranks["mfcc"]),
+         "at": StoredEncoder("AT", ranks["envelope"])},
+    )  # fmt: skip
+    monkeypatch.setattr(module, "bundled_profiles", lambda: known)
+    found = standings([Run("one", without_mfcc(results))])
+    assert {p.encoder: p.score for p in found.profiles} == {
+        name: profiles[name].score for name in ("spectrum", "envelope")
+    }
+    assert [p.ci for p in found.profiles] == [profiles[p.encoder].ci for p in found.profiles]
+    assert {p.encoder: p.score for p in found.stored} == {
+        "MFCC": 1.0, "AT": profiles["envelope"].score,
+    }  # fmt: skip
+    measured_too = standings([Run("one", results)])
+    assert [p.encoder for p in measured_too.stored] == ["AT"]
+    other_seed = deepcopy(without_mfcc(results))
+    for one in other_seed["measurements"].values():
+        one["details"]["identity"]["seed"] = 1
+    with pytest.raises(ResultsError, match="no run measured the MFCC baseline"):
+        standings([Run("one", other_seed)])
+    alone = {
+        key: one
+        for key, one in without_mfcc(results)["measurements"].items()
+        if one["details"]["encoder"]["name"] == "spectrum"
+    }
+    (shown,) = overlay.overlays_of({**results, "measurements": alone}, None)
+    assert (shown.names, len(shown.standings.stored)) == (["spectrum"], 2)
+
+
+def test_who_was_measured_on_originals_alone_is_in_no_panel(measured):
+    _, results = measured
+    changed = deepcopy(results)
+    for one in changed["measurements"].values():
+        if one["details"]["encoder"]["name"] == "envelope":
+            one["details"]["transform"]["family"] = "Identity"
+    (shown,) = overlay.overlays_of(changed, None)
+    assert sorted(shown.names) == ["mfcc", "spectrum"]
+    assert [{one.first, one.second} for one in shown.differences] == [{"mfcc", "spectrum"}]
+
+
+def test_the_package_has_the_whole_grid_of_mfcc_as_the_reference_page_does():
+    known = bundled_profiles()
+    assert known.fingerprint == Corpus.bundled().fingerprint
+    page = (Path(__file__).parents[2] / "docs/reference/transformations.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(.+)` \| (.+) \|$", page, re.MULTILINE)
+    table = {name: [float(cell) for cell in cells.split(" | ")] for name, cells in rows
+             if name[-1] == ")" and cells[0] in "01"}  # fmt: skip
+    assert set(table) == {transform.name for transform in field_grid()}
+    for column, name in enumerate(("mfcc", "at", "ir", "vs", "ae")):
+        for condition, ranks in known.encoders[name].ranks.items():
+            assert len(ranks) == known.clips
+            # Of Opus, other versions of its library kept one or two clips more.
+            told = table[condition][column]
+            assert ranks.count(0) / known.clips == pytest.approx(told, abs=2.5 / known.clips)
+    assert set(known.encoders["mfcc"].ranks) == set(table)
+    assert {c.family for c in known.conditions.values()} == {
+        type(transform).__name__ for transform in field_grid()
+    }
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    assert read_profiles(tmp_path / "none.json") is None
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(ResultsError, match="holds no profiles of reference encoders"):
+        read_profiles(tmp_path / "other.json")
+
+
 def test_an_encoder_that_gives_one_embedding_loses_everything(corpus, run):
     found = profile(constant, GRID, corpus=corpus)
     assert found.mean == 0.0
@@ -137,7 +312,7 @@ def test_an_encoder_that_gives_one_embedding_loses_everything(corpus, run):
         ((Chain(PitchShift(1), PinkNoise(20)),), {}, UndefinedMeasureError, "families"),
         ((), {}, UndefinedMeasureError, "families"),
         ("fields", {}, SettingError, "grid must be"),
-        (GRID, {"measure": "rho"}, SettingError, "measure must be 'within' or 'accuracy'"),
+        (GRID, {"measure": "delta"}, SettingError, "measure must be 'within' or 'accuracy' or"),
         (GRID, {"scale": "loud"}, SettingError, "scale must be 'audio' or 'perceived'"),
     ],
 )
@@ -306,7 +481,7 @@ def test_without_mfcc_there_is_no_score(measured):
             if one["details"]["encoder"]["name"] != "mfcc"
         },
     }
-    with pytest.raises(ResultsError, match="no run measured 'mfcc'"):
+    with pytest.raises(ResultsError, match="no run measured the MFCC baseline"):
         standings([Run("run", bare)])
 
 

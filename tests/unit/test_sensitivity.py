@@ -120,6 +120,98 @@ def test_encoders_of_known_answer(rungs, corpus, by, told, alike):
         )
 
 
+SEEDS = range(20)
+SEVERITIES = np.array([-2.0, -1.0, 1.0, 2.0])
+
+
+def displaced(kind, seed):
+    """Return displacements, float[rungs, clips, width], and the share that they have in common."""
+    rng = np.random.default_rng([seed, 5])
+    s = SEVERITIES[:, None, None]
+    way, other = np.linalg.qr(rng.normal(size=(WIDTH, 2)))[0].T
+    ways = rng.normal(size=(CLIPS, WIDTH))
+    speeds = rng.uniform(0.5, 1.5, (CLIPS, 1))
+    others = (speeds.sum() - speeds) / (CLIPS - 1)
+    share = 1.0 - np.mean((speeds - others) ** 2) / np.mean(speeds**2)
+    alike = np.ones((CLIPS, 1))
+    return {
+        "the same for all": (s * alike * way, 1.0),
+        "along a curve": (s * alike * way + s**2 * alike * other, 1.0),
+        "in a ring": (np.sin(s) * alike * way + (np.cos(s) - 1.0) * alike * other, 1.0),
+        "each at its speed": (s * speeds * way, share),
+        "by size only": (np.abs(s) * alike * way, 1.0),
+        "each its own way": (s * ways, None),
+        "at random": (rng.normal(size=(len(s), CLIPS, WIDTH)), None),
+        "not at all": (np.zeros((len(s), CLIPS, WIDTH)), 0.0),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [
+        ("the same for all", 0.999, 1.0),
+        ("along a curve", 0.999, 1.0),
+        ("in a ring", 0.9, 1.0),  # which one direction tells nearly all of
+        ("each at its speed", 0.7, 0.99),
+        ("by size only", -1.0, 0.0),
+        ("each its own way", -3.0, 0.2),  # by luck, some twelve go one way
+        ("at random", -1.0, 0.1),
+        ("not at all", 0.0, 0.0),
+    ],
+)
+def test_displacements_of_known_answer(kind, least, most):
+    groups = [str(clip) for clip in range(CLIPS)]
+    called, shares, r2 = 0, [], []
+    for seed in SEEDS:
+        moved, share = displaced(kind, seed)
+        told = displacements.predict_severity(
+            moved, SEVERITIES, groups, np.random.default_rng(seed)
+        )
+        r2.append(told.r2.mean())
+        called += told.p <= 0.05
+        shares.append(displacements.shared_displacement(moved, groups).mean())
+        if share is not None:
+            assert shares[-1] == pytest.approx(share, abs=1e-9)
+    assert min(r2) >= least
+    assert np.mean(r2) <= most + 1e-9
+    if least > 0.0:
+        assert called == len(SEEDS)
+    else:
+        assert called <= 4  # at 5 %, more than that in 1 of 400
+    if share is None:
+        assert np.mean(shares) == pytest.approx(displacements.shared_by_chance(groups), abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["the same for all", "each at its speed", "not at all"])
+def test_what_is_told_without_chance_is_told_alike(kind):
+    groups = [str(clip) for clip in range(CLIPS)]
+    moved, _ = displaced(kind, 0)
+    given = moved, SEVERITIES, groups
+    known = displacements.predict_severity(*given, np.random.default_rng(0)).r2
+    found = displacements.told_by_others(*given, np.random.default_rng(0))
+    assert found.mean() == pytest.approx(known.mean(), abs=0.05)  # the folds are others
+
+
+def test_effective_dimension_counts_directions():
+    rng = np.random.default_rng(0)
+    line = rng.normal(size=(4, 12, 1)) * WAY
+    assert displacements.effective_dimension(line) == pytest.approx(1.0)
+    even = np.eye(6)[None] * np.array([1.0, -2.0, 3.0])[:, None, None]
+    assert displacements.effective_dimension(even) == pytest.approx(6.0)
+    plane = np.eye(6)[None, :2] * np.array([[2.0], [1.0]])
+    assert displacements.effective_dimension(plane) == pytest.approx(25 / 17)
+    assert displacements.effective_dimension(np.zeros((2, 3, 4))) == 0.0
+
+
+def test_four_clips_may_go_one_way_by_luck():
+    """Each its own way, they do in an eighth of the cases: their own order says nothing of it."""
+    moved = SEVERITIES[:, None, None] * np.ones((4, 1)) * WAY
+    rng = np.random.default_rng(0)
+    found = displacements.predict_severity(moved, SEVERITIES, list("abcd"), rng)
+    assert found.r2.mean() > 0.999
+    assert found.p == pytest.approx(1 / 8, abs=0.06)
+
+
 def test_assertions_and_their_messages(rungs, corpus):
     told, deaf = Moving(rungs, by_severity), Moving(rungs, not_at_all, "deaf")
     with sink() as opened:

@@ -648,3 +648,14 @@ def test_a_cleared_store_can_be_used_again(tmp_path):
     assert store.get("kind", keys[0]) is None
     store.put("kind", keys[0], {"x": np.array(7)})
     assert int(store.get("kind", keys[0])["x"]) == 7
+
+
+def test_what_is_computed_of_other_entries_may_share_a_lock_with_them(tmp_path):
+    """Locks are fewer than keys: two of the 134 clips that a damage is of are often at one."""
+    store = Store(tmp_path)
+
+    def inner():
+        return store.fetch("clips", "ab" * 16, lambda: {"x": np.arange(3)})
+
+    found = store.fetch("damage", "ab" * 16, inner, outer=True)
+    assert found["x"].tolist() == [0, 1, 2]

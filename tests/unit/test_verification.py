@@ -17,6 +17,7 @@ from pytest_nnrel import (
     between_consistency,
     equivariance,
     interchangeability,
+    profile,
     sensitivity,
     within_consistency,
 )
@@ -68,6 +69,22 @@ def results(folder, stored):
     collector.add("test_x.py::test_x", "call", "passed", opened.take())
     about = {"corpus": "x", "clips": None, "grid": "quick", "seed": 0}
     return collector.results({"settings": about, "run": {}})
+
+
+def test_directions_of_a_profile_are_measured_again(folder, stored):
+    corpus = Corpus.from_directory(folder, groups=None)
+    with sink() as opened:
+        profile(Bands(), (PinkNoise(40), NOISE, PinkNoise(5)), corpus=corpus)
+    collector = Collector()
+    collector.add("test_x.py::test_x", "setup", "passed", None)
+    collector.add("test_x.py::test_x", "call", "passed", opened.take())
+    about = {"corpus": "x", "clips": None, "grid": "quick", "seed": 0}
+    found = collector.results({"settings": about, "run": {}})
+    found["measurements"] = {
+        key: one for key, one in found["measurements"].items() if one["measure"] == "directions"
+    }
+    (checked,) = Verifier(found, {"bands": Bands()}).verify()
+    assert checked.outcome == "same", checked
 
 
 ENCODERS = {"bands": Bands(), "other": Bands("other", 1.1)}
