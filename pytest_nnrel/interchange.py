@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from pytest_nnrel import recording
-from pytest_nnrel.assertions import asked, failure_message
+from pytest_nnrel.assertions import asked
 from pytest_nnrel.distances import pairwise_distances, resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import EmbeddingSizeError, SettingError
@@ -22,6 +22,7 @@ from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import exemplars_of, latent_space
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.failures import failure_message
 from pytest_nnrel.measures import across, study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.statistics import consistency, intervals, rotation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel import recording
-from pytest_nnrel.assertions import asked, too_few_clips
+from pytest_nnrel.assertions import asked
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
@@ -22,6 +22,7 @@ from pytest_nnrel.experiment.spaces import (
     mean_over_clips,
 )
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import study_on
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict

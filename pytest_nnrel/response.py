@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.assertions import asked, judge, too_few_clips
+from pytest_nnrel.assertions import asked, judge
 from pytest_nnrel.directions import Displaced, way
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
@@ -19,6 +19,7 @@ from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.measures import study_on
 from pytest_nnrel.recording import record_measurement

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel import recording
-from pytest_nnrel.assertions import failure_message
 from pytest_nnrel.breaks import (
     Break,
     BreakingMagnitude,
@@ -27,6 +26,7 @@ from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import question
+from pytest_nnrel.failures import failure_message
 from pytest_nnrel.measures import study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.requirement import Requirement, check_steps

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_nnrel.assertions import too_few_clips
+from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.report.results import describe_beside, describe_value, kind_of, subject_of
 from pytest_nnrel.requirement import Requirement

@@ -28,6 +28,7 @@ LAYERS = (
     ("experiment",),
     ("audit",),
     ("measures", "directions"),
+    ("failures",),
     ("assertions", "strategies", "examples"),
     ("breaks",),
     (

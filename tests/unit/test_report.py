@@ -31,9 +31,9 @@ from pytest_nnrel import (
     recording,
     within_consistency,
 )
-from pytest_nnrel.assertions import failure_message
 from pytest_nnrel.audit import Audit, NearTwins
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.failures import failure_message
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import Verdict, record_verdict
 from pytest_nnrel.report import (

@@ -16,7 +16,7 @@ from pytest_nnrel import (
     between_consistency,
     within_consistency,
 )
-from pytest_nnrel.assertions import too_few_clips
+from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
 from pytest_nnrel.requirement import Requirement, check_bound, check_steps
