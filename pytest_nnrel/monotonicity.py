@@ -191,9 +191,9 @@ def _measure(
         {"id": ids[i], "rho": float(of_clips[i]), "audio_rho": float(in_audio[i])}
         for i in np.argsort(of_clips, kind="stable")[:WORST]
     ]
-    expected, between = mean_over_clips(study, in_audio)
+    expected, between = mean_over_clips(study, in_audio, least=-1.0)
     details["audio"] = {"value": expected, "ci": list(between)}
-    value, ci = mean_over_clips(study, of_clips)
+    value, ci = mean_over_clips(study, of_clips, least=-1.0)
     return Measurement("monotone", value, ci, len(ids), (), (), details)
 
 

@@ -21,8 +21,7 @@ from pytest_nnrel.statistics.consistency import as_blocks, exemplars
 from pytest_nnrel.statistics.intervals import (
     REPLICATES,
     drawn,
-    percentile_interval,
-    proportion_replicates,
+    mean_interval,
 )
 
 if TYPE_CHECKING:
@@ -278,7 +277,8 @@ def bootstrap_samples(study: Study) -> npt.NDArray[np.int32]:
     )
 
 
-def mean_over_clips(study: Study, of_clips: Matrix) -> tuple[float, tuple[float, float]]:
-    """Return the mean of what each clip has, float64[n], and its interval over clips or groups."""
-    replicates = proportion_replicates(of_clips, bootstrap_samples(study))
-    return float(of_clips.mean()), percentile_interval(replicates)
+def mean_over_clips(
+    study: Study, of_clips: Matrix, *, least: float | None = None
+) -> tuple[float, tuple[float, float]]:
+    """Return the mean of what each clip has, float64[n], and its interval, see `mean_interval`."""
+    return float(of_clips.mean()), mean_interval(of_clips, study.corpus.groups, least=least)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,8 +38,28 @@ def add_to_arguments(config: pytest.Config, path: Path) -> None:
     named = [(base / argument.partition("::")[0]).resolve() for argument in config.args]
     asked = config.getoption(REQUIREMENTS.dest, None) is not None
     whole = config.args_source is not pytest.Config.ArgsSource.ARGS
-    if path not in named and (asked or whole):
+    if not (asked or whole):
+        return
+    # Of a folder and a file in it, pytest before the end of its issue 12083 collects the file only,
+    # and later the folder only.
+    within = [place for place in named if path.is_relative_to(place)]
+    passed_over = [_passed_over(config, place, path) for place in within]
+    if not within:
         config.args.append(str(path))
+    elif all(passed_over):
+        raise SettingError(
+            f"nnrel requirements: {path} is in a folder {passed_over[0]!r}, which pytest passes"
+            " over (norecursedirs); put it elsewhere"
+        )
+
+
+def _passed_over(config: pytest.Config, place: Path, path: Path) -> str | None:
+    """Return the folder on the way from a place to a file that is not entered, if any."""
+    patterns = config.getini("norecursedirs")
+    for folder in path.relative_to(place).parent.parts:
+        if any(fnmatch(folder, pattern) for pattern in patterns):
+            return folder
+    return None
 
 
 class RequirementsFile(pytest.File):

@@ -25,6 +25,8 @@ CONFIDENCE = 0.95
 #: Replicates of every bootstrap, as in the paper (section 5).
 REPLICATES = 1000
 _NEAR_ONE = 0.9999
+#: Below, the correction is lost in rounding.
+_NO_SKEWNESS = 1e-6
 
 
 def drawn(
@@ -198,6 +200,67 @@ def proportion_interval(outcomes: Flags | Matrix, groups: Sequence[str]) -> tupl
         Never of zero width.
     """
     return wilson_interval(float(np.mean(outcomes)), effective_clips(outcomes, groups))
+
+
+def mean_interval(
+    values: Matrix, groups: Sequence[str], *, least: float | None = None
+) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of what each clip has, 1 at most.
+
+    Percentiles of a bootstrap are too narrow where few groups are drawn, and of zero width where
+    all clips have the same.
+
+    Parameters
+    ----------
+    values : float64[n]
+    groups : sequence of str
+        One per clip.
+    least : float, optional
+        What no clip can be below. The interval is that of a proportion then, see
+        `proportion_interval`, of the way from there to 1. Without, it is Student's, of what is
+        found when one group at a time is left out (jackknife), with Hall's (1992) correction for
+        skewness: few clips lie far below 1, and most near it.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If there is one group only, and nothing that no clip can be below.
+    """
+    from scipy.special import stdtrit
+
+    if least is not None:
+        low, high = proportion_interval((values - least) / (1.0 - least), groups)
+        return least + (1.0 - least) * low, least + (1.0 - least) * high
+    _, member, clips = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    count = len(clips)
+    if count < 2:
+        raise UndefinedMeasureError(
+            "the clips are of one group, which does not tell how groups differ; measure more of"
+            " them"
+        )
+    mean = float(values.mean())
+    moved = (count - 1) * np.bincount(member, values - mean) / (len(values) - clips)
+    spread = float(np.std(moved))
+    if spread == 0.0:
+        return mean, mean
+    skewness = float(np.mean((moved - moved.mean()) ** 3)) / spread**3
+    half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2.0))
+    error = spread / math.sqrt(count - 1)
+    low, high = (mean - error * _unskewed(t, skewness, count) for t in (half, -half))
+    return low, min(high, 1.0)
+
+
+def _unskewed(t: float, skewness: float, count: int) -> float:
+    """Return where a quantile of Student's t lies for a skewed variable (Hall 1992, eq. of g3)."""
+    if abs(skewness) < _NO_SKEWNESS:
+        return t
+    root = math.sqrt(count)
+    cubed = 1.0 + skewness * (t / root - skewness / (6.0 * count))
+    return root * 3.0 / skewness * (math.cbrt(cubed) - 1.0)
 
 
 def clips_to_decide(

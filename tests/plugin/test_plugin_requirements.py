@@ -75,6 +75,21 @@ def test_in_the_ini_file_it_is_of_whole_runs(inner):
     )
 
 
+def test_a_file_where_pytest_does_not_look_is_told(inner):
+    inner.write(conftest=_CONFTEST, test_other="def test_other(): pass")
+    (inner.path / ".checks").mkdir()
+    (inner.path / ".checks" / "asked.toml").write_text(
+        'encoder = "lossy"\n[[require]]\ntransform = "PinkNoise(40)"\nmin = 0.7\n'
+    )
+    asked = ("pytest", "--collect-only", "-q", "--nnrel-requirements=.checks/asked.toml")
+    everything = inner.execute(*asked)
+    assert "asked.toml is in a folder '.checks', which pytest passes over" in everything.stderr
+    assert everything.returncode == pytest.ExitCode.USAGE_ERROR
+    beside = inner.execute(*asked, "test_other.py")
+    assert ".checks/asked.toml::within[lossy-PinkNoise(snr_db=40)-min=0.7]" in beside.stdout
+    assert "2 tests collected" in beside.stdout
+
+
 def test_what_is_wrong_with_a_file_is_no_run(inner):
     inner.write(test_other="def test_other(): pass")
     (inner.path / "needs.toml").write_text('[[require]]\nencoder = "x"\nmin = 1\n')

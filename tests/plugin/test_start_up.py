@@ -38,8 +38,8 @@ def _loaded(inner, *args, with_us: bool) -> set[str]:
     pytest plugin may come across.
     """
     flags, environment = ((), {}) if with_us else (("-pno:nnrel",), {"HYPOTHESIS_NO_PLUGINS": "1"})
-    # anyio's plugin loads trio, which has an entry point of Hypothesis too: in both runs, then.
-    flags = ("-pno:platformdirs", "-panyio.pytest_plugin", *flags)
+    # anyio's plugin is loaded, and trio, which has an entry point of Hypothesis too: in both runs.
+    flags = ("-pno:platformdirs", "-panyio.pytest_plugin", "-ptrio", *flags)
     done = inner.execute("pytest", *flags, *args, **environment)
     assert done.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED), done.stdout + done.stderr
     return set(json.loads((inner.path / "loaded.json").read_text()))

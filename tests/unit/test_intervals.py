@@ -236,3 +236,58 @@ def test_the_interval_of_a_correlation_holds_it_and_is_finite(value, replicates)
 def test_a_correlation_without_any_replicate_has_no_interval():
     with pytest.raises(UndefinedMeasureError, match="no bootstrap replicate"):
         intervals.correlation_interval(0.5, np.array([np.nan, np.nan]), 9)
+
+
+# Means of what each clip has
+
+
+def by_hand(values, groups):
+    """Return Hall's interval of a mean: means without each group, skewness, cube root."""
+    count, mean = len(set(groups)), np.mean(values)
+    without = [
+        np.mean([v for v, g in zip(values, groups) if g != left]) for left in sorted(set(groups))
+    ]
+    pseudo = [count * mean - (count - 1) * other for other in without]
+    spread = np.std(pseudo)
+    skew = sum((p - np.mean(pseudo)) ** 3 for p in pseudo) / count / spread**3
+    ends = []
+    for t in student_t.ppf([0.975, 0.025], count - 1):
+        inner = 1 + skew * (t / count**0.5 - skew / (6 * count))
+        t = 3 * count**0.5 / skew * (np.cbrt(inner) - 1)
+        ends.append(mean - t * spread / (count - 1) ** 0.5)
+    return ends[0], min(ends[1], 1.0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(3, 12))
+def test_the_interval_of_a_mean_is_halls(seed, count):
+    rng = np.random.default_rng(seed)
+    groups = [*map(str, range(count)), *map(str, rng.integers(count, size=count))]
+    values = 1.0 - rng.exponential(size=2 * count)
+    found = intervals.mean_interval(values, groups)
+    assert found == pytest.approx(by_hand(values, groups), rel=1e-6)
+    assert found[0] <= values.mean() <= found[1] <= 1.0
+    mixed = rng.permutation(2 * count)
+    again = intervals.mean_interval(values[mixed], [groups[i] for i in mixed])
+    assert again == pytest.approx(found, abs=1e-9)
+
+
+def test_without_skewness_the_interval_of_a_mean_is_students():
+    values = np.array([-0.3, 0.1, 0.2, 0.3, 0.7])
+    of_t = student_t.interval(0.95, 4, values.mean(), values.std(ddof=1) / 5**0.5)
+    assert intervals.mean_interval(values, list("abcde")) == pytest.approx(of_t)
+
+
+@given(outcomes_of_groups())
+def test_the_interval_of_a_mean_with_a_least_value_is_that_of_a_proportion(drawn):
+    outcomes, groups = drawn
+    values = np.where(outcomes, 1.0, -1.0)
+    low, high = intervals.mean_interval(values, groups, least=-1.0)
+    of_share = intervals.proportion_interval(np.array(outcomes), groups)
+    assert ((low + 1) / 2, (high + 1) / 2) == pytest.approx(of_share)
+    assert low < high
+
+
+def test_a_mean_of_one_group_has_no_interval_without_a_least_value():
+    with pytest.raises(UndefinedMeasureError, match="the clips are of one group"):
+        intervals.mean_interval(np.array([0.5, 0.6]), ["a", "a"])
+    assert intervals.mean_interval(np.array([0.5, 0.6]), ["a", "a"], least=-1.0)[0] < 0.5

@@ -187,9 +187,11 @@ def test_what_is_told_without_chance_is_told_alike(kind):
     groups = [str(clip) for clip in range(CLIPS)]
     moved, _ = displaced(kind, 0)
     given = moved, SEVERITIES, groups
-    known = displacements.predict_severity(*given, np.random.default_rng(0)).r2
-    found = displacements.told_by_others(*given, np.random.default_rng(0))
-    assert found.mean() == pytest.approx(known.mean(), abs=0.05)  # the folds are others
+    # The folds are others, so that many of them are compared.
+    draws = [np.random.default_rng(seed) for seed in range(8)]
+    known = np.mean([displacements.predict_severity(*given, draw).r2 for draw in draws])
+    found = np.mean([displacements.told_by_others(*given, draw) for draw in draws])
+    assert found == pytest.approx(known, abs=0.02)
 
 
 def test_effective_dimension_counts_directions():
