@@ -16,8 +16,8 @@ from pytest_nnrel.transforms import field
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "reference"]
-#: Pages whose examples render much music.
-DEAR = ("howto/sensitive.md",)
+#: Pages whose examples take longest.
+DEAR = ("howto/baselines.md", "howto/sensitive.md")
 
 
 @pytest.fixture

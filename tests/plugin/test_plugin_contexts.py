@@ -195,6 +195,7 @@ def test_threads_and_loops_measure_for_the_test_that_they_serve(ten_in, expected
     _check_each_has_its_own(results, expected)
 
 
+@pytest.mark.exhaustive
 def test_processes_measure_for_the_test_that_they_serve(ten_in, expected):
     results = ten_in(_PROCESSES)
     assert len(results["tests"]) == len(_PROCESSES) * len(SNRS)

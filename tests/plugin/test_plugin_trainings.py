@@ -47,7 +47,7 @@ def trainings(project):
     return json.loads((project.path / _FILE).read_text(encoding="utf-8"))["trainings"]
 
 
-@pytest.mark.parametrize("mode", ["plain", "n2"])
+@pytest.mark.parametrize("mode", ["plain", pytest.param("n2", marks=pytest.mark.exhaustive)])
 def test_a_worse_recipe_is_refused_and_another_seed_is_not(project, mode):
     """Three trainings that lose one clip each, another one for each; then one that loses six."""
     for lost in ([0], [1], [2]):

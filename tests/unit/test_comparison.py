@@ -34,7 +34,7 @@ def test_mcnemar_by_hand():
     assert comparison.mcnemar(0, 4) == 1.0
 
 
-@settings(max_examples=25)  # the other library takes its time
+@settings(max_examples=8)  # the other library takes its time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_is_statsmodels(p_values):
     expected = multipletests(p_values, method="holm")[1]

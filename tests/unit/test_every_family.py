@@ -163,6 +163,7 @@ class Tremolo(Transform):
 '''
 
 
+@pytest.mark.exhaustive
 def test_a_file_is_enough(tmp_path):
     package = tmp_path / "pytest_nnrel"
     ignored = shutil.ignore_patterns("data", "__pycache__")

@@ -379,7 +379,7 @@ print(*measured.details["margins"])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_functions_results_last_while_its_code_and_what_it_holds_do(tmp_path):
     def told(kernel="[0.5, 0.5]", edit=""):
         (tmp_path / "one.py").write_text(

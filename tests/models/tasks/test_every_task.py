@@ -184,6 +184,7 @@ class VoiceDetection(Task[Detector]):
 '''
 
 
+@pytest.mark.exhaustive
 def test_a_file_is_enough(small_corpus, tmp_path):
     """A copy of the package, and a file: its task is trained, scored, kept and drawn."""
     package = tmp_path / "reference_models"

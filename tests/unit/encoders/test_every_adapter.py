@@ -165,6 +165,7 @@ def installed(folder, module):
     (metadata / "entry_points.txt").write_text("[pytest_nnrel.encoders]\nall = claps\n")
 
 
+@pytest.mark.exhaustive
 def test_a_file_is_enough(tmp_path):
     package = tmp_path / "pytest_nnrel"
     ignored = shutil.ignore_patterns("data", "__pycache__")
