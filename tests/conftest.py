@@ -263,7 +263,13 @@ def inner(new_inner) -> Inner:
     return new_inner()
 
 
-@pytest.fixture(params=["plain", pytest.param("n0", marks=pytest.mark.exhaustive), "n2"])
+@pytest.fixture(
+    params=[
+        "n2",
+        # Most other inner sessions are plain ones.
+        *(pytest.param(mode, marks=pytest.mark.exhaustive) for mode in ("plain", "n0")),
+    ]
+)
 def mode(request) -> str:
     """Run a test once for each way of running the inner session."""
     return request.param

@@ -17,7 +17,13 @@ from pytest_nnrel.transforms import field
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "reference"]
 #: Pages whose examples take longest.
-DEAR = ("howto/baselines.md", "howto/sensitive.md")
+DEAR = (
+    "howto/baselines.md",
+    "howto/breaking.md",
+    "howto/ci.md",
+    "howto/families.md",
+    "howto/sensitive.md",
+)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from reference_models.paper.reproduction import FAMILIES, SCALES
 from reference_models.paper.results import ENCODERS, MEASURED, load
 
 #: Of grave, middling and slight damage, one of each kind of transformation.
-AGAIN = (PitchShift(2), PinkNoise(12), MP3(64))
+AGAIN = (pytest.param(PitchShift(2), marks=pytest.mark.exhaustive), PinkNoise(12), MP3(64))
 #: By how many of the clips another processor's rounding may tip the balance.
 TIPPED = 1
 #: For the ranks of all distances, which move smoothly.
