@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 LAYOUT = "nnrel-v3"
 _ANY_LAYOUT = re.compile(r"nnrel-v\d+")
 SUFFIX = ".arrays"
+#: Of files that are being written, hidden ones.
+_PART = ".tmp"
+#: Letters of a key that name the folder of its entry.
+_FOLDER_LETTERS = 2
 #: Kind of the entries that leave first: the largest, and soon made again.
 BULKY = "clips"
 #: SHA-256, which processors have instructions for.
@@ -173,7 +177,7 @@ class Store:
         temporary: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_PART)
             with os.fdopen(handle, "wb") as file:
                 self._written += file.write(checksum.digest())
                 for part in parts:
@@ -241,7 +245,7 @@ class Store:
 
     def size(self) -> tuple[int, int]:
         """Return the number of entries and their bytes together."""
-        sizes = [status.st_size for _, _, status in self._files(SUFFIX)]
+        sizes = [s.st_size for _, path, s in self._files() if path.endswith(SUFFIX)]
         return len(sizes), sum(sizes)
 
     def prune(self) -> None:
@@ -250,14 +254,15 @@ class Store:
         Of both those used longest ago go first. What writers left that were killed a day ago or
         earlier goes too. A long run prunes now and then, whoever opened the store when it is over.
         """
-        for _, path, status in self._files(".tmp"):
-            if status.st_mtime < time.time() - _ABANDONED_SECONDS:
+        abandoned = time.time() - _ABANDONED_SECONDS
+        entries = []
+        for kind, path, status in self._files():
+            if path.endswith(SUFFIX):
+                # Access times move on most file systems (relatime); modification is the floor.
+                used = max(status.st_atime, status.st_mtime)
+                entries.append((kind != BULKY, used, status.st_size, path))
+            elif status.st_mtime < abandoned:
                 Path(path).unlink(missing_ok=True)
-        entries = [
-            # Access times move on most file systems (relatime); modification times are the floor.
-            (kind != BULKY, max(status.st_atime, status.st_mtime), status.st_size, path)
-            for kind, path, status in self._files(SUFFIX)
-        ]
         surplus = sum(size for _, _, size, _ in entries) - self.cap_bytes
         if surplus <= 0:
             return
@@ -273,17 +278,21 @@ class Store:
             if _ANY_LAYOUT.fullmatch(folder.name) and folder.is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _files(self, suffix: str) -> Iterator[tuple[str, str, os.stat_result]]:
-        """Yield kind, path and status of the files that end so, of which there may be many."""
+    def _files(self) -> Iterator[tuple[str, str, os.stat_result]]:
+        """Yield kind, path and status of entries and of what is being written, in one look."""
         for kind in _scan(self.root / LAYOUT):
             for folder in _scan(kind.path):
+                if len(folder.name) != _FOLDER_LETTERS:
+                    continue
                 for file in _scan(folder.path):
-                    if file.name.endswith(suffix):
-                        try:
-                            status = file.stat()
-                        except OSError:  # deleted by another process meanwhile
-                            continue
-                        yield kind.name, file.path, status
+                    name = file.name
+                    if not name.endswith(SUFFIX) and not (name[0] == "." and name.endswith(_PART)):
+                        continue
+                    try:
+                        status = file.stat()
+                    except OSError:  # deleted by another process meanwhile
+                        continue
+                    yield kind.name, file.path, status
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.root / LAYOUT / kind / key[:2] / f"{key}{SUFFIX}"
+        return self.root / LAYOUT / kind / key[:_FOLDER_LETTERS] / f"{key}{SUFFIX}"
