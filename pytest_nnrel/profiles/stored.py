@@ -6,16 +6,18 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.statistics import intervals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.resources.abc import Traversable
 
     from pytest_nnrel.measurement import EncoderFacts, PlainMeasurement
+
+T = TypeVar("T")
 
 #: Of `EncoderFacts`: what tells the MFCC baseline from an encoder of that name.
 MFCC_KIND = "pytest_nnrel.encoders.mfcc.MFCCEncoder"
@@ -36,6 +38,12 @@ class StoredEncoder(NamedTuple):
 
     label: str
     ranks: Mapping[str, tuple[int, ...]]
+
+    def rate(self, condition: str) -> tuple[float, float, float]:
+        """Return C_W under a condition, and its interval."""
+        ranks = self.ranks[condition]
+        value = ranks.count(0) / len(ranks)
+        return value, *intervals.wilson_interval(value, len(ranks))
 
 
 @dataclass(frozen=True)
@@ -91,11 +99,11 @@ class StoredProfiles:
             ranks = encoder.ranks.get(condition)
             if ranks is None or not self._is_of(measured):
                 continue
-            value = ranks.count(0) / len(ranks)
+            value, low, high = encoder.rate(condition)
             found[condition] = {
                 **measured,
                 "value": value,
-                "ci": list(intervals.wilson_interval(value, len(ranks))),
+                "ci": [low, high],
                 "outcomes": "".join("01"[rank == 0] for rank in ranks),
                 "worst": [],
                 "details": {**measured["details"], "encoder": facts, "ranks": list(ranks)},
@@ -137,39 +145,67 @@ def read_profiles(file: Traversable) -> StoredProfiles | None:
     ResultsError
         If the file holds something else.
     """
+    return read_shipped(file, "profiles", _profiles_of)
+
+
+def read_shipped(file: Traversable, what: str, of_plain: Callable[[dict[str, Any]], T]) -> T | None:
+    """Read what the package has of the reference encoders.
+
+    Parameters
+    ----------
+    file : Path or Traversable
+        JSON.
+    what : str
+        What it holds, in words.
+    of_plain : callable
+        Makes it of what stands in the file.
+
+    Returns
+    -------
+    object or None
+        None where there is no such file.
+
+    Raises
+    ------
+    ResultsError
+        If the file holds something else.
+    """
     if not file.is_file():
         return None
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
-        corpus = plain["corpus"]
-        return StoredProfiles(
-            corpus["name"],
-            corpus["fingerprint"],
-            corpus["n"],
-            plain["seed"],
-            {
-                name: StoredCondition(
-                    one["family"],
-                    float(one["severity"]),
-                    float(one["magnitude"]),
-                    str(one["recipe"]),
-                    one["damage"],
-                )
-                for name, one in plain["conditions"].items()
-            },
-            {
-                name: StoredEncoder(
-                    one["label"],
-                    {
-                        condition: tuple(map(int, ranks.split()))
-                        for condition, ranks in one["ranks"].items()
-                    },
-                )
-                for name, one in plain["encoders"].items()
-            },
-        )
+        return of_plain(json.loads(file.read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
-            f"{file} holds no profiles of reference encoders ({type(error).__name__}: {error});"
+            f"{file} holds no {what} of reference encoders ({type(error).__name__}: {error});"
             " install the package again"
         ) from error
+
+
+def _profiles_of(plain: dict[str, Any]) -> StoredProfiles:
+    corpus = plain["corpus"]
+    return StoredProfiles(
+        corpus["name"],
+        corpus["fingerprint"],
+        corpus["n"],
+        plain["seed"],
+        {
+            name: StoredCondition(
+                one["family"],
+                float(one["severity"]),
+                float(one["magnitude"]),
+                str(one["recipe"]),
+                one["damage"],
+            )
+            for name, one in plain["conditions"].items()
+        },
+        {
+            name: StoredEncoder(
+                one["label"],
+                {
+                    condition: tuple(map(int, ranks.split()))
+                    for condition, ranks in one["ranks"].items()
+                },
+            )
+            for name, one in plain["encoders"].items()
+        },
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_nnrel.errors import ResultsError
-from pytest_nnrel.profiles.stored import bundled_profiles
+from pytest_nnrel.profiles.stored import bundled_profiles, read_shipped
 from pytest_nnrel.statistics import intervals
 
 if TYPE_CHECKING:
@@ -95,15 +93,11 @@ def bundled_references() -> References | None:
     for encoder in field.encoders.values():
         for name, ranks in encoder.ranks.items():
             condition = field.conditions[name]
-            value = ranks.count(0) / len(ranks)
-            low, high = intervals.wilson_interval(value, len(ranks))
             points.setdefault(condition.family, {}).setdefault(encoder.label, []).append(
                 Point(
                     condition.severity,
                     condition.magnitude,
-                    value,
-                    low,
-                    high,
+                    *encoder.rate(name),
                     dict(Counter(ranks)),
                 )
             )
@@ -132,19 +126,14 @@ def load_references(file: Traversable) -> References | None:
     ResultsError
         If the file holds something else.
     """
-    if not file.is_file():
-        return None
-    try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
-        corpus = plain["corpus"]
-        return References(
-            corpus["name"], corpus["n"], corpus["fingerprint"], _by_family(plain["encoders"])
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ResultsError(
-            f"{file} holds no curves of reference encoders ({type(error).__name__}: {error});"
-            " install the package again"
-        ) from error
+    return read_shipped(file, "curves", _references_of)
+
+
+def _references_of(plain: dict[str, Any]) -> References:
+    corpus = plain["corpus"]
+    return References(
+        corpus["name"], corpus["n"], corpus["fingerprint"], _by_family(plain["encoders"])
+    )
 
 
 def _by_family(encoders: dict[str, Any]) -> dict[str, dict[str, list[Point]]]:
