@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -39,9 +40,10 @@ def as_noise(family: str, scale: Scale, damage: float) -> str:
     -------
     str
         Such as ``as damaging as PinkNoise(snr_db=18), as heard, by Zimtohrli``. Empty for noise
-        itself, for what changes nothing, and where the scale cannot compare.
+        itself, for what changes nothing, for damage that is not finite, and
+        where the scale cannot compare.
     """
-    if family == "PinkNoise" or damage <= 0.0:
+    if family == "PinkNoise" or not 0.0 < damage < math.inf:
         return ""
     if scale == "audio" and family not in COMPARED_IN_AUDIO:
         return ""

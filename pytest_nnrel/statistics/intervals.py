@@ -228,10 +228,14 @@ def mean_interval(
     Raises
     ------
     UndefinedMeasureError
-        If there is one group only, and nothing that no clip can be below.
+        If there is one group only, and nothing that no clip can be below; if a value is not finite.
     """
     from scipy.special import stdtrit
 
+    if not np.isfinite(values).all():
+        raise UndefinedMeasureError(
+            "a clip has no finite value, so that their mean has no interval; leave the clip out"
+        )
     if least is not None:
         low, high = proportion_interval((values - least) / (1.0 - least), groups)
         return least + (1.0 - least) * low, least + (1.0 - least) * high

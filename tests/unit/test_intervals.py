@@ -291,3 +291,10 @@ def test_a_mean_of_one_group_has_no_interval_without_a_least_value():
     with pytest.raises(UndefinedMeasureError, match="the clips are of one group"):
         intervals.mean_interval(np.array([0.5, 0.6]), ["a", "a"])
     assert intervals.mean_interval(np.array([0.5, 0.6]), ["a", "a"], least=-1.0)[0] < 0.5
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("least", [None, -1.0])
+def test_a_mean_of_what_is_not_finite_has_no_interval(wrong, least):
+    with pytest.raises(UndefinedMeasureError, match="a clip has no finite value"):
+        intervals.mean_interval(np.array([0.5, wrong, 0.2]), list("abc"), least=least)

@@ -62,3 +62,9 @@ def test_the_curves_of_the_package_grow_with_the_noise():
     for damages, ratios in curves.values():
         assert damages == sorted(set(damages))
         assert ratios == sorted(ratios, reverse=True)
+
+
+@pytest.mark.parametrize("damage", [float("nan"), float("inf"), 0.0])
+@pytest.mark.parametrize("scale", ["audio", "perceived"])
+def test_damage_that_is_none_or_not_finite_is_like_no_noise(scale, damage):
+    assert as_noise("MP3", scale, damage) == ""
