@@ -177,3 +177,36 @@ def training_drop(before, after, groups, ratio, degrees):
     error = math.sqrt(shrunk * (1 / len(before) + 1 / len(after)))
     drop = mean(map(mean_c_w, before)) - mean(map(mean_c_w, after))
     return drop, shrunk, error, student_t.sf(drop / error, degrees + own)
+
+
+def whitened_correlation(a, b, sample_rate, *, band):
+    """Largest correlation of two windows whose spectra are divided by the root of their amplitudes.
+
+    By sums over the frequencies up to a band's end, at all lags up to half a window. The length of
+    the transforms, which decides which frequencies there are, is the library's.
+    """
+    from scipy.fft import next_fast_len
+
+    reach = len(a) // 2
+    size = next_fast_len(len(a) + reach, real=True)
+    last = min(size // 2, round(band / sample_rate * size))
+    whitened = []
+    for window in (a, b):
+        window = np.asarray(window, np.float64) - np.mean(window, dtype=np.float64)
+        spectrum = [
+            sum(x * np.exp(-2j * np.pi * k * t / size) for t, x in enumerate(window))
+            for k in range(last)
+        ]
+        spectrum = [value / max(abs(value), 1e-30) ** 0.5 for value in spectrum]
+        power = sum(abs(value) ** 2 for value in spectrum)
+        whitened.append([value / max(power, 1e-30) ** 0.5 for value in spectrum])
+    grid = 2 * last  # of lags, as far apart as the band's end needs
+    steps = reach * grid // size
+    best = 0.0
+    for lag in range(-steps, steps + 1):
+        total = sum(
+            (u * np.conj(v) * np.exp(2j * np.pi * k * lag / grid)).real
+            for k, (u, v) in enumerate(zip(*whitened))
+        )
+        best = max(best, abs(total))
+    return best

@@ -43,7 +43,7 @@ NOT_IN_KEYS = (
     "__main__.py",
     "commands/*.py",
     "assertions.py",
-    "audit.py",
+    "audit/*.py",
     "baselines/*.py",
     "breaks.py",
     "directions.py",

@@ -618,13 +618,13 @@ def test_maps_show_the_mildest_of_each_family(results):
 
 def test_what_is_odd_in_a_corpus_stands_on_the_page_to_the_letter(results):
     odd = Audit(
-        "<mine>", 4, (NearTwins("a & b", "c", 1.5, 2.25),), 0.75, 1.0,
+        "<mine>", 4, (NearTwins("a & b", "c", 1.5, 2.25, 0.75),), 0.75, 1.0,
         silent={"c": 0.5}, clipped={"a & b": 0.0125}, offset={"d": 0.25}, cut_off={"d": 8000.0},
     )  # fmt: skip
     page = Page(render_page({**results, "audits": {"cafe": odd.as_dict()}}))
     (shown,) = page.find("pre", role="group", **{"aria-label": "Audit"})
     assert shown.text == "\n".join(odd.lines())
-    assert "a & b and c: 1.5 apart, moved by 2.25" in shown.text
+    assert "a & b and c: 1.5 apart, moved by 2.25, correlation 0.75" in shown.text
     assert "they cost C_W of the audio 0.250" in shown.text
     assert "corpus <mine>: 4 clips" in shown.text
     for line in ("c: 50% of it", "a & b: 1.25% of samples", "d: 0.25 of the root", "d: 8,000 Hz"):
