@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import adapters
 from pytest_nnrel.encoders.protocol import DEFAULT_BATCH_SIZE, Encoder
+from pytest_nnrel.encoders.ragged import RaggedCall
 from pytest_nnrel.encoders.rates import number_of, stated_rate
 from pytest_nnrel.encoders.readout import ReadoutEncoder
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_nnrel.encoders.adapter import Adapter
 
 
@@ -27,6 +30,7 @@ def as_encoder(
     pool: str | None = None,
     pool_axis: int | None = None,
     method: str | None = None,
+    ragged: Callable[..., Any] | None = None,
 ) -> Encoder:
     """Return anything that embeds audio as an `Encoder`.
 
@@ -70,6 +74,11 @@ def as_encoder(
         Name of the method that embeds: of a torch module ``"forward"`` where it has ``encode`` as
         well, of another object such as ``"transform"``.
 
+    ragged : callable, optional
+        A function of a list of waveforms ``float32[samples]`` of several lengths that returns
+        float ``[n, d]``, padding them as the model's users do; it is told the rate as a callable
+        is. No measure runs it: the sanity check ``ragged`` asks whether padding leaks.
+
     Raises
     ------
     EncoderError
@@ -80,7 +89,7 @@ def as_encoder(
 
     if isinstance(obj, Encoder):
         asked = (sample_rate, window_seconds, batch_size, device, name, fingerprint, output, pool,
-                 pool_axis, method)  # fmt: skip
+                 pool_axis, method, ragged)  # fmt: skip
         if any(option is not None for option in asked):
             raise EncoderError(f"{obj!r} is an encoder already; give the options where it is made")
         return obj
@@ -99,6 +108,9 @@ def as_encoder(
         device=device or settings.active().device,
         name=name,
         fingerprint=fingerprint or _own_fingerprint(obj),
+        ragged=(
+            None if ragged is None else RaggedCall(ragged, name, asked=sample_rate is not None)
+        ),
     )
     if device is not None and encoder.device is None:
         raise EncoderError(

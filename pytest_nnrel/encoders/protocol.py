@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
@@ -40,7 +40,16 @@ _ONE_ROW = "as_encoder(model, batch_size=1)"
 _NO_ROWS = "as_encoder(lambda batch: np.stack([model(window) for window in batch]))"
 #: Attributes that are no part of what an encoder's object does; keys hold those that matter.
 _TOLD_APART = frozenset(
-    {"name", "subject", "sample_rate", "window_seconds", "batch_size", "device", "_fingerprint"}
+    {
+        "name",
+        "subject",
+        "sample_rate",
+        "window_seconds",
+        "batch_size",
+        "device",
+        "ragged",
+        "_fingerprint",
+    }
 )
 
 
@@ -69,6 +78,8 @@ class Encoder(ABC):
         Torch device, where it runs on one.
     subject : object
         The user's object.
+    ragged : callable or None
+        How it takes waveforms of several lengths, see `encode_ragged`.
     """
 
     #: Whether torch records no gradients where it runs.
@@ -84,6 +95,7 @@ class Encoder(ABC):
         batch_size: int = DEFAULT_BATCH_SIZE,
         device: str | None = None,
         fingerprint: str | None = None,
+        ragged: Callable[[list[Samples], int], Any] | None = None,
     ) -> None:
         if sample_rate is not None and (problem := audio.rate_problem(sample_rate)):
             raise EncoderError(f"encoder {name!r}: {problem}")
@@ -105,6 +117,7 @@ class Encoder(ABC):
         self.window_seconds = None if window_seconds is None else float(window_seconds)
         self.batch_size = int(batch_size)
         self.device = device
+        self.ragged = ragged
         self._fingerprint = fingerprint
         self._rows_are_windows = False
 
@@ -207,6 +220,52 @@ class Encoder(ABC):
         if precise:
             self._check_rounding(np.concatenate(precise)[:_ROUNDED_ROWS])
         return np.concatenate(batches)
+
+    def encode_ragged(self, waveforms: Sequence[Samples], sample_rate: int) -> Embeddings:
+        """Return one embedding per waveform of a batch in which they have several lengths.
+
+        Parameters
+        ----------
+        waveforms : sequence of float32[samples]
+            Mono, full scale at ±1.
+        sample_rate : int
+            Of the waveforms, in Hz. They are resampled to the encoder's own.
+
+        Returns
+        -------
+        float32[n, d]
+
+        Raises
+        ------
+        EncoderError
+            If it was not told how, raises, changes its input, or returns anything but n finite
+            vectors of floats.
+        """
+        if self.ragged is None:
+            raise EncoderError(
+                f"encoder {self.name!r} was not told how it takes waveforms of several lengths:"
+                " as_encoder(..., ragged=lambda waveforms: ...), a function of a list of float32"
+                " arrays that pads them as the model's users do"
+            )
+        rate = sample_rate if self.sample_rate is None else self.sample_rate
+        batch = [audio.resample(waveform, sample_rate, rate) for waveform in waveforms]
+        given = [waveform.copy() for waveform in batch]
+        try:
+            out = self.ragged(given, rate)
+        except EncoderError:
+            raise
+        except Exception as error:
+            lengths = sorted({len(waveform) for waveform in batch})
+            raise EncoderError(
+                f"encoder {self.name!r}: ragged= raised {type(error).__name__} on a list of"
+                f" {len(batch)} waveforms of {lengths[0]} to {lengths[-1]} samples at {rate} Hz:"
+                f" {error}"
+            ) from error
+        if not all(map(np.array_equal, given, batch)):
+            raise EncoderError(
+                f"encoder {self.name!r}: ragged= changes its waveforms in place; work on copies"
+            )
+        return self._checked(out, len(batch), 0).astype(np.float32)
 
     def _check_rows(self, batch: Samples, sample_rate: int) -> None:
         """Refuse embeddings [d, n] where there are as many windows as numbers; asked once."""

@@ -74,6 +74,7 @@ class ReadoutEncoder(Encoder):
             window_seconds=inner.window_seconds,
             batch_size=inner.batch_size,
             device=inner.device,
+            ragged=inner.ragged,
         )
         self._inner = inner
         self._output = output

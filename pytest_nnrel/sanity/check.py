@@ -33,7 +33,7 @@ class SanityCheck(ABC):
     #: The usual cause of a symptom: what follows "usually" in the message.
     cause: ClassVar[str]
     #: Place in the battery, the smallest first: what explains other findings comes before them,
-    #: what costs much comes late. The package's own are 10, 20 and so on, up to 150.
+    #: what costs much comes late. The package's own are 10, 20 and so on, up to 160.
     order: ClassVar[float] = 1000.0
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 def unchanged(
-    tested: EncoderUnderTest, encode: Callable[[], Matrix], what: str, limit: float = ROUNDING
+    tested: EncoderUnderTest,
+    encode: Callable[[], Matrix],
+    what: str,
+    limit: float = ROUNDING,
+    reference: Matrix | None = None,
 ) -> Symptom | None:
-    """Check that the same windows give the same embeddings, in their order.
+    """Check that the same audio gives the same embeddings, in their order.
 
     Parameters
     ----------
@@ -30,12 +34,14 @@ def unchanged(
         What was done to the windows, for the message.
     limit : float
         How far the farthest clip may move, in spreads.
+    reference : float64[n, d], optional
+        Its embeddings; those of the windows where omitted.
     """
     try:
         embeddings = encode()
     except EncoderError as error:  # of windows that it took before
         return Symptom(str(error), None)
-    moved = tested.displacements(embeddings)
+    moved = tested.displacements(embeddings, reference)
     farthest = int(moved.argmax())
     if moved[farthest] <= limit:
         return None
