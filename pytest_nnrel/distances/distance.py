@@ -64,6 +64,8 @@ class Distance(ABC):
     version: str | None = None
     #: Whether a query is as far from a candidate as that candidate is from that query.
     symmetric: bool = True
+    #: Whether it is 0 between equals, and more between all others.
+    reflexive: bool = True
     #: Those that one computation gives, itself among them; none where it is computed alone.
     companions: tuple[str, ...] = ()
 
