@@ -20,6 +20,7 @@ from pytest_nnrel import (
     PitchShift,
     SettingError,
     assert_monotone,
+    pairwise_distances,
 )
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.monotonicity import _failure_message, monotonicity
@@ -115,6 +116,20 @@ def test_an_encoder_that_gives_one_embedding_is_not_monotone():
     assert "  audio      0.500 [0.250, 0.750] in audio space: what can be expected" in told
 
 
+def test_an_audio_distance_that_falls_is_told_with_an_interval_below_zero():
+    def falling(queries, candidates):
+        return 1.0 / (1.0 + pairwise_distances(queries, candidates, "dtw"))
+
+    (measured,) = monotonicity(
+        rising, PinkNoise(50), corpus=short_corpus(), audio_distance=falling, steps=3
+    )
+    assert len(measured.details["identity"]["rungs"]) == 4
+    assert measured.details["audio"]["value"] == -1.0
+    low, high = measured.details["audio"]["ci"]
+    assert low == -1.0
+    assert high < 0.5
+
+
 def test_every_direction_has_a_verdict():
     with sink() as recorded:
         found = assert_monotone(spectrum, PitchShift, min=-1.0, steps=2, corpus=short_corpus())
@@ -170,6 +185,9 @@ def test_a_short_ladder_has_fewer_rungs():
     assert len(measured.details["identity"]["rungs"]) == 4
     (measured,) = monotonicity(rising, PinkNoise(58.5), corpus=short_corpus(), steps=2)
     assert measured.details["identity"]["rungs"][::2] == ["Identity()", "PinkNoise(snr_db=58.5)"]
+    (measured,) = monotonicity(rising, PinkNoise(59), corpus=short_corpus())
+    assert measured.value == 1.0
+    assert len(measured.details["identity"]["rungs"]) == 3
     told = r"up to PinkNoise\(snr_db=59\.5\) there are 2 rungs with the identity"
     with pytest.raises(MagnitudeError, match=told):
         monotonicity(rising, PinkNoise(59.5), corpus=short_corpus())
