@@ -80,12 +80,16 @@ def encodes(obj: Any) -> bool:  # noqa: ANN401
 
 
 def is_torch_module(obj: object) -> bool:
-    """Tell whether an object is a ``torch.nn.Module``, without importing torch."""
-    # Whoever passes a torch module has imported torch.
-    return any(
-        base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module"
-        for base in type(obj).__mro__
-    )
+    """Tell whether an object is a ``torch.nn.Module``."""
+    return is_a(obj, "torch.nn.modules.module", "Module")
+
+
+def is_a(obj: object, module: str, name: str) -> bool:
+    """Tell whether an object is of a library's class, without importing the library.
+
+    Whoever passes such an object has imported it.
+    """
+    return any(base.__module__ == module and base.__name__ == name for base in type(obj).__mro__)
 
 
 def is_mode(owner: object, attribute: str) -> bool:

@@ -159,6 +159,10 @@ class Encoder(ABC):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the encoder's own output for ``float32[n, samples]``, which it may not change."""
 
+    def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
+        """Return what of the object's own output is the embedding, where its user names none."""
+        return out
+
     def encode(self, windows: Samples, sample_rate: int) -> Embeddings:
         """Return one embedding per window.
 
@@ -213,7 +217,8 @@ class Encoder(ABC):
         if self._rows_are_windows or len(batch) == 1:
             return
         try:
-            fewer = to_numpy(self.forward(batch[1:].copy(), sample_rate), "").shape
+            out = self.embedding_in(self.forward(batch[1:].copy(), sample_rate))
+            fewer = to_numpy(out, "").shape
         except Exception:  # a model may take one size of batch only
             return
         if fewer == (len(batch), len(batch) - 1):
@@ -288,6 +293,7 @@ class Encoder(ABC):
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         """Return an output as floats of its own precision that float32 can hold, [expected, d]."""
+        out = self.embedding_in(out)
         wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
         if out is None or isinstance(out, tuple | list | Mapping):
             raise EncoderError(f"{wanted}, not {_describe_container(out)}")
@@ -384,9 +390,17 @@ class HasEncode(Protocol):
         """Map ``float32[n, samples]`` to float ``[n, d]``."""
 
 
-EncoderLike: TypeAlias = Encoder | HasEncode | Callable[..., Any] | ModuleType | str | PathLike[str]
+EncoderLike: TypeAlias = (
+    Encoder
+    | HasEncode
+    | Callable[..., Any]
+    | tuple[Callable[..., Any], Callable[..., Any]]
+    | ModuleType
+    | str
+    | PathLike[str]
+)
 """What every function takes that takes an encoder: whatever `as_encoder` takes without options.
 
-A function or a torch module (they are called), an object with ``encode``, a HEAR module or its
-dotted name, a path of a table of embeddings, or an `Encoder`.
+A function or a torch module (they are called), a torch module and its front end, an object with
+``encode``, a HEAR module or its dotted name, a path of a table of embeddings, or an `Encoder`.
 """

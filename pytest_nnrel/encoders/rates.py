@@ -95,6 +95,11 @@ def _stated_rates(obj: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
             return
         obj = obj.func
     obj = getattr(obj, "__self__", obj) if inspect.ismethod(obj) else obj
+    if isinstance(obj, tuple):  # of a model and its front end
+        for part in obj:
+            stated = _stated_rates(part)
+            yield from ((f"{type(part).__name__}.{where}", rate) for where, rate in stated)
+        return
     holders = {"": obj} | {f"{name}.": _attribute(obj, name) for name in _HOLDERS}
     holders["processor.feature_extractor."] = _attribute(holders["processor."], "feature_extractor")
     for where, holder in holders.items():

@@ -58,6 +58,9 @@ class Observed(Encoder):
         self.left_behind.append(given)
         return out
 
+    def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
+        return self._inner.embedding_in(out)
+
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
             return super()._checked(out, expected, first)

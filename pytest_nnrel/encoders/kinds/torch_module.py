@@ -14,6 +14,7 @@ from pytest_nnrel.encoders.calls import (
     is_mode,
     is_torch_module,
 )
+from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, precision_of
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
@@ -104,32 +105,15 @@ class TorchEncoder(Adapter):
         assumed = super().assumptions(sample_rate)
         if self._before_forward:
             assumed.append(f"embeddings by its method {self._method}; it has forward as well")
-        dtype = _own_precision(self._module)
+        dtype = precision_of(self._module)
         if dtype is not None:
             assumed.append(f"audio in {str(dtype).removeprefix('torch.')}, as its weights")
         return assumed
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        import torch
-
         told = self._rate.told(sample_rate)
-        module = self._module
-        if self.device is not None:
-            module.to(self.device)
-        device = next(
-            (tensor.device for tensor in (*module.parameters(), *module.buffers())),
-            torch.device(self.device or "cpu"),
-        )
-        training = [part for part in module.modules() if part.training]
-        module.eval()
-        try:
-            with torch.no_grad():
-                inputs = torch.from_numpy(batch)
-                out = self._call(inputs.to(device, _own_precision(module)), **told)
-        finally:
-            for part in training:
-                part.training = True
-        return out
+        with evaluated(self._module, self.device) as device:
+            return self._call(as_tensors(batch, device, precision_of(self._module)), **told)
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
@@ -156,12 +140,3 @@ def _has_both(module: Any) -> bool:  # noqa: ANN401
     """Tell whether a torch module embeds by ``encode`` and has a forward pass beside it."""
     forward = getattr(module, FORWARD, None)
     return encodes(module) and getattr(forward, "__name__", "") != "_forward_unimplemented"
-
-
-def _own_precision(module: Any) -> Any:  # noqa: ANN401
-    """Return the floating type of all weights and buffers; None for float32, several or none."""
-    import torch
-
-    tensors = (*module.parameters(), *module.buffers())
-    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-    return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None
