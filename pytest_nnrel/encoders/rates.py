@@ -22,8 +22,9 @@ RATE_NAMES: Final = (
 )  # fmt: skip
 #: Those that are short for other things as well, such as a frame size.
 _SHORT_NAMES: Final = ("sr", "fs")
-#: Where models keep their configuration, and Hugging Face's the extractor that they go with.
-_HOLDERS = ("config", "cfg", "hparams", "feature_extractor", "processor")
+#: Where models keep their configuration, Hugging Face's the extractor that they go with, and
+#: SpeechBrain's what brings audio to their rate.
+_HOLDERS = ("config", "cfg", "hparams", "feature_extractor", "processor", "audio_normalizer")
 
 
 def number_of(obj: object, name: str) -> Any:  # noqa: ANN401

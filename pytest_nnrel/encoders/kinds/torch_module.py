@@ -111,9 +111,14 @@ class TorchEncoder(Adapter):
         return assumed
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        told = self._rate.told(sample_rate)
+        told = self._keywords(batch, sample_rate)
         with evaluated(self._module, self.device) as device:
-            return self._call(as_tensors(batch, device, precision_of(self._module)), **told)
+            given, told = as_tensors((batch, told), device, precision_of(self._module))
+            return self._call(given, **told)
+
+    def _keywords(self, batch: Samples, sample_rate: int) -> dict[str, Any]:
+        """Return what it is told of a batch by keyword."""
+        return dict(self._rate.told(sample_rate))
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
