@@ -26,9 +26,7 @@ def model():
             torch.manual_seed(0)
             self.filters = torch.nn.Conv1d(1, 64, kernel_size=512, stride=256)
 
-        def encode(
-            self, inputs, *, task_metadata, hf_split, hf_subset, prompt_type=None, **kwargs
-        ):
+        def encode(self, inputs, *, task_metadata, hf_split, hf_subset, prompt_type=None, **kwargs):
             found = []
             for rows in inputs:
                 audio = torch.from_numpy(np.stack([item["array"] for item in rows["audio"]]))

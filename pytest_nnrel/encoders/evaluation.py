@@ -32,11 +32,17 @@ def evaluated(module: Any, device: str | None = None) -> Iterator[Any]:  # noqa:
     if device is not None:
         module.to(device)
     tensors = (*module.parameters(), *module.buffers())
+    with mode_kept(module), torch.no_grad():
+        module.eval()
+        yield next((tensor.device for tensor in tensors), torch.device(device or "cpu"))
+
+
+@contextmanager
+def mode_kept(module: Any) -> Iterator[None]:  # noqa: ANN401
+    """Leave all parts of a torch module in training that were found so."""
     training = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        with torch.no_grad():
-            yield next((tensor.device for tensor in tensors), torch.device(device or "cpu"))
+        yield
     finally:
         for part in training:
             part.training = True

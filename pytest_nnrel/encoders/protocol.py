@@ -35,9 +35,6 @@ _FLOAT64_ROUNDING = 1e-14
 #: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
 _SMALL_FLOATS = ("bfloat", "float")
 
-#: How to run what takes one window at a time, as a batch of one or without a batch's axis.
-_ONE_ROW = "as_encoder(model, batch_size=1)"
-_NO_ROWS = "as_encoder(lambda batch: np.stack([model(window) for window in batch]))"
 #: Attributes that are no part of what an encoder's object does; keys hold those that matter.
 _TOLD_APART = frozenset(
     {"name", "subject", "sample_rate", "window_seconds", "batch_size", "device", "_fingerprint"}
@@ -73,6 +70,8 @@ class Encoder(ABC):
 
     #: Whether torch records no gradients where it runs.
     without_gradients: ClassVar[bool] = False
+    #: How to run what takes one window at a time, of one axis.
+    by_window: ClassVar[str] = "lambda batch: np.stack([model(window) for window in batch])"
 
     def __init__(
         self,
@@ -267,29 +266,15 @@ class Encoder(ABC):
             )
         return self._checked(out, len(batch), first)
 
-    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
-        """Say what to do about an error that the object raised on a batch."""
-        if self.without_gradients and "does not require grad" in str(error):
-            return (
-                "; torch modules are run without gradients: where one needs them, pass a function"
-                " that runs it: as_encoder(lambda audio: model(torch.from_numpy(audio)))"
-            )
-        pair = batch[:2]  # that fail together, and not one by one: it is not what they hold
-        together = self._runs(sample_rate, pair)
-        alone = self._runs(sample_rate, *(window[None] for window in pair))
-        if len(pair) == 2 and alone and not together:
-            return f"; it takes one window at a time: {_ONE_ROW}"
-        if not alone and not together and self._runs(sample_rate, *pair):
-            return f"; it takes one window at a time, of one axis: {_NO_ROWS}"
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        """Say what to do about an error that the object raised on a batch, read with options."""
         return ""
-
-    def _runs(self, sample_rate: int, *inputs: Samples) -> bool:
-        try:
-            for given in inputs:
-                self.forward(given.copy(), sample_rate)
-        except Exception:
-            return False
-        return True
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         """Return an output as floats of its own precision that float32 can hold, [expected, d]."""
@@ -306,7 +291,7 @@ class Encoder(ABC):
         if array.ndim != 2 or array.shape[0] != expected or array.shape[1] == 0:
             raise EncoderError(
                 f"{wanted}, one row per window, not {list(array.shape)}"
-                + _describe_axes(array.shape, expected)
+                + self._describe_axes(array.shape, expected)
             )
         with np.errstate(over="ignore"):  # becomes infinite, which is told below
             finite = np.isfinite(array.astype(np.float32)).all(axis=1)
@@ -319,16 +304,18 @@ class Encoder(ABC):
             )
         return array
 
-
-def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
-    """Say what to do about axes that are not those of an embedding matrix."""
-    if len(shape) == 3 and shape[0] == expected:
-        return '; pool over time first: as_encoder(model, pool="mean")'
-    if len(shape) > 2:
-        return "; pool over time first"
-    if expected > 1 and shape[:-1] in ((1,), ()) and shape:
-        return f"; where it takes one window at a time: {_ONE_ROW}, or, of one axis, {_NO_ROWS}"
-    return ""
+    def _describe_axes(self, shape: tuple[int, ...], expected: int) -> str:
+        """Say what to do about axes that are not those of an embedding matrix."""
+        if len(shape) == 3 and shape[0] == expected:
+            return '; pool over time first: as_encoder(model, pool="mean")'
+        if len(shape) > 2:
+            return "; pool over time first"
+        if expected > 1 and shape[:-1] in ((1,), ()) and shape:
+            return (
+                "; where it takes one window at a time: as_encoder(model, batch_size=1), or, of one"
+                f" axis, as_encoder({self.by_window})"
+            )
+        return ""
 
 
 def _describe_container(out: Any) -> str:  # noqa: ANN401

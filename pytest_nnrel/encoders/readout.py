@@ -132,8 +132,15 @@ class ReadoutEncoder(Encoder):
             )
         return axis
 
-    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
-        return self._inner._advice(error, batch, sample_rate)
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        read = {"output": self._output, "pool": self._pool, "pool_axis": self._pool_axis}
+        return self._inner._advice(error, batch, sample_rate, **options, **read)
 
     def _read(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the output that is asked for."""

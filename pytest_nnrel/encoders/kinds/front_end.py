@@ -58,12 +58,11 @@ class FrontEndEncoder(Adapter):
 
     def __init__(self, obj: Any, *, call: Any, rate_asked: bool, **options: Any) -> None:  # noqa: ANN401
         super().__init__(obj, **options)
-        self._module, front_end = obj
+        self._module, self._front_end = obj
         self._call = call
-        self._extractor = extractor_of(front_end)
-        self._front_end = None if self._extractor is not None else front_end
+        self._extractor = extractor_of(self._front_end)
         self._rate = RateTeller(
-            front_end,
+            self._front_end,
             self.name,
             asked=rate_asked,
             parts=rates_of_parts(self._module) if self.sample_rate is None else {},
@@ -105,7 +104,7 @@ class FrontEndEncoder(Adapter):
             model = model.get_encoder()
         elif method is None and callable(getattr(model, _OF_AUDIO, None)):
             method = _OF_AUDIO
-        call = chosen_call(model, method or FORWARD, options["name"])
+        call = chosen_call(model, method, options["name"])
         front_end = extractor_of(front_end) or front_end
         return cls((model, front_end), call=call.fn, rate_asked=rate_asked, **options)
 

@@ -46,7 +46,8 @@ class MTEBEncoder(Adapter):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         from torch.utils.data import DataLoader
 
-        loader = DataLoader(_Clips(batch, sample_rate), batch_size=len(batch), collate_fn=_collated)
+        clips: Any = _Clips(batch, sample_rate)  # no subclass of a Dataset, as torch comes late
+        loader: Any = DataLoader(clips, batch_size=len(batch), collate_fn=_collated)
         return self.obj.encode(
             loader,
             task_metadata=_task_metadata(),

@@ -52,5 +52,5 @@ class SpeechBrainEncoder(TorchEncoder):
         return told
 
     def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
-        shape = getattr(out, "shape", ())
-        return out[:, 0] if len(shape) == 3 and shape[1] == 1 else out
+        shape = tuple(getattr(out, "shape", ()))
+        return out[:, 0] if shape[1:2] == (1,) and len(shape) == 3 else out

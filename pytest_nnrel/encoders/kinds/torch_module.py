@@ -13,8 +13,10 @@ from pytest_nnrel.encoders.calls import (
     encodes,
     is_mode,
     is_torch_module,
+    written,
 )
-from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, precision_of
+from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, mode_kept, precision_of
+from pytest_nnrel.encoders.lines import of_modules, what_is_asked
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Line
     from pytest_nnrel.encoders.protocol import Floats
 
 
@@ -49,6 +52,9 @@ class TorchEncoder(Adapter):
     order = 40
     moves = True
     without_gradients = True
+    by_window = (
+        "lambda batch: torch.stack([model.eval()(window) for window in torch.from_numpy(batch)])"
+    )
 
     def __init__(
         self,
@@ -131,14 +137,19 @@ class TorchEncoder(Adapter):
                 f" as_encoder(model, method={FORWARD!r}) takes its forward pass"
             ) from error
 
-    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
-        advice = super()._advice(error, batch, sample_rate)
-        if not advice and isinstance(error, TypeError) and self._call is not self._module:
-            return (
-                "; a method of a torch module is given a tensor: where it takes an array, pass"
-                " as_encoder(lambda audio: model.method(audio))"
-            )
-        return advice
+    def _lines(self, audio: Samples, sample_rate: int) -> tuple[Any, list[Line]]:
+        import torch
+
+        asked = what_is_asked(self._call, torch.from_numpy(audio), sample_rate)
+        expected = call_of(self._module)
+        other = expected is None or expected.method != self._method
+        return self._module, of_modules(
+            written(self._call, self._module), asked, self._method if other else None
+        )
+
+    def _advice(self, *given: Any, **options: Any) -> str:  # noqa: ANN401
+        with mode_kept(self._module):  # which lines evaluate
+            return super()._advice(*given, **options)
 
 
 def _has_both(module: Any) -> bool:  # noqa: ANN401
