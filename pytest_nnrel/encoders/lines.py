@@ -152,10 +152,10 @@ def of_modules(call: str, asked: Asked, method: str | None) -> list[Line]:
     return [
         replace(ONE_ROW, options=", ".join(filter(None, [ONE_ROW.options, named]))),
         *(Line(where, f"(model, {made})", named) for where, made in front_ends.items() if made),
-        Line(_NO_ROWS, f"lambda batch: torch.stack({rows})"),
         Line("it takes arrays", f"lambda batch: {run}(batch)"),
         Line(gradients, f"lambda batch: {run}(torch.from_numpy(batch))"),
         Line(gradients, f"lambda batch: {run}(torch.from_numpy(batch).requires_grad_())"),
+        Line(_NO_ROWS, f"lambda batch: torch.stack({rows})"),
     ]
 
 

@@ -334,7 +334,9 @@ def _describe_container(out: Any) -> str:  # noqa: ANN401
             " as_encoder(lambda batch: np.stack(model(batch))); where one is the embeddings,"
             " choose it: as_encoder(model, output=0)"
         )
-    return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0)"
+    frames = out and getattr(out[0], "ndim", None) == 3
+    pooled = ', pool="mean"' if frames else ""
+    return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0{pooled})"
 
 
 def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401

@@ -71,7 +71,7 @@ class TorchEncoder(Adapter):
         self._method = call.method
         self._before_forward = before_forward
         self._rate = RateTeller(
-            getattr(self._module, FORWARD) if call.fn is self._module else call.fn,
+            self._signed,
             self.name,
             asked=rate_asked,
             parts=rates_of_parts(self._module) if self.sample_rate is None else {},
@@ -116,6 +116,11 @@ class TorchEncoder(Adapter):
             assumed.append(f"audio in {str(dtype).removeprefix('torch.')}, as its weights")
         return assumed
 
+    @property
+    def _signed(self) -> Any:  # noqa: ANN401
+        """What has the parameters of that which is run: of a module, its forward pass."""
+        return getattr(self._module, FORWARD) if self._call is self._module else self._call
+
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         told = self._keywords(batch, sample_rate)
         with evaluated(self._module, self.device) as device:
@@ -140,7 +145,7 @@ class TorchEncoder(Adapter):
     def _lines(self, audio: Samples, sample_rate: int) -> tuple[Any, list[Line]]:
         import torch
 
-        asked = what_is_asked(self._call, torch.from_numpy(audio), sample_rate)
+        asked = what_is_asked(self._signed, torch.from_numpy(audio), sample_rate)
         expected = call_of(self._module)
         other = expected is None or expected.method != self._method
         return self._module, of_modules(
