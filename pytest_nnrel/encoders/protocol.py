@@ -41,6 +41,10 @@ _TOLD_APART = frozenset(
 )
 
 
+class OneVectorError(EncoderError):
+    """One vector came of several windows."""
+
+
 @dataclass(frozen=True)
 class Identified:
     """What an encoder is known by: a fingerprint that lasts, if there is one, and what it does."""
@@ -264,7 +268,14 @@ class Encoder(ABC):
                 f"encoder {self.name!r} changes its input in place; work on a copy"
                 " (x = x * gain, not x *= gain), or every later reader sees other audio"
             )
-        return self._checked(out, len(batch), first)
+        try:
+            return self._checked(out, len(batch), first)
+        except OneVectorError as error:
+            advice = self._advice(error, batch, sample_rate) or (
+                "; where it takes one window at a time: as_encoder(model, batch_size=1), or, of one"
+                f" axis, as_encoder({self.by_window})"
+            )
+            raise EncoderError(f"{error}{advice}") from error
 
     def _advice(
         self,
@@ -289,10 +300,10 @@ class Encoder(ABC):
                 " codes, return the layer before them"
             )
         if array.ndim != 2 or array.shape[0] != expected or array.shape[1] == 0:
-            raise EncoderError(
-                f"{wanted}, one row per window, not {list(array.shape)}"
-                + self._describe_axes(array.shape, expected)
-            )
+            told = f"{wanted}, one row per window, not {list(array.shape)}"
+            if expected > 1 and array.shape[:-1] in ((1,), ()) and array.ndim:
+                raise OneVectorError(told)
+            raise EncoderError(told + _describe_axes(array.shape, expected))
         with np.errstate(over="ignore"):  # becomes infinite, which is told below
             finite = np.isfinite(array.astype(np.float32)).all(axis=1)
         if not finite.all():
@@ -304,18 +315,12 @@ class Encoder(ABC):
             )
         return array
 
-    def _describe_axes(self, shape: tuple[int, ...], expected: int) -> str:
-        """Say what to do about axes that are not those of an embedding matrix."""
-        if len(shape) == 3 and shape[0] == expected:
-            return '; pool over time first: as_encoder(model, pool="mean")'
-        if len(shape) > 2:
-            return "; pool over time first"
-        if expected > 1 and shape[:-1] in ((1,), ()) and shape:
-            return (
-                "; where it takes one window at a time: as_encoder(model, batch_size=1), or, of one"
-                f" axis, as_encoder({self.by_window})"
-            )
-        return ""
+
+def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
+    """Say what to do about axes that are not those of an embedding matrix."""
+    if len(shape) == 3 and shape[0] == expected:
+        return '; pool over time first: as_encoder(model, pool="mean")'
+    return "; pool over time first" if len(shape) > 2 else ""
 
 
 def _describe_container(out: Any) -> str:  # noqa: ANN401

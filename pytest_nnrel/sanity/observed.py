@@ -61,6 +61,15 @@ class Observed(Encoder):
     def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
         return self._inner.embedding_in(out)
 
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        return self._inner._advice(error, batch, sample_rate, **options)
+
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
             return super()._checked(out, expected, first)
