@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nnrel.encoders.calls import is_a
+from pytest_nnrel.encoders.rates import number_of
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
     from pytest_nnrel.corpus.audio import Samples
 
+_AST: Final = (
+    "transformers.models.audio_spectrogram_transformer"
+    ".feature_extraction_audio_spectrogram_transformer"
+)
+#: Of Kaldi's filter banks, which it computes at their default of 10 ms.
+_AST_FRAMES_A_SECOND: Final = 100
 _MASKS: Final = ("attention_mask", "padding_mask")
 #: Outputs of transformers that hold frames ``[n, frames, d]``, or several of these.
 _FRAMES: Final = ("last_hidden_state", "hidden_states", "extract_features", "logits")
@@ -63,6 +70,22 @@ def features_of(extractor: Any, batch: Samples, sample_rate: int) -> Features:  
         inputs.pop("attention_mask", None)
     main = next(name for name in (*extractor.model_input_names, *inputs) if name in inputs)
     return Features(inputs, main, mask)
+
+
+def padded_to(extractor: Any) -> float | None:  # noqa: ANN401
+    """Return the seconds that an extractor pads all audio to; None where it pads none.
+
+    Parameters
+    ----------
+    extractor : transformers.FeatureExtractionMixin
+    """
+    for name in ("chunk_length", "max_length_s"):  # Whisper's and CLAP's
+        seconds = number_of(extractor, name)
+        if seconds:
+            return float(seconds)
+    if is_a(extractor, _AST, "ASTFeatureExtractor"):
+        return float(extractor.max_length / _AST_FRAMES_A_SECOND)
+    return None
 
 
 def without_padding(out: Any, mask: Any, name: str) -> Any:  # noqa: ANN401

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_nnrel.encoders.adapter import Adapter
 from pytest_nnrel.encoders.calls import FORWARD, chosen_call, is_a, is_mode, is_torch_module
 from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, precision_of
-from pytest_nnrel.encoders.extractors import extractor_of, features_of, without_padding
+from pytest_nnrel.encoders.extractors import extractor_of, features_of, padded_to, without_padding
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
@@ -115,6 +115,15 @@ class FrontEndEncoder(Adapter):
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         return is_mode(owner, attribute)
+
+    def assumptions(self, sample_rate: int) -> list[str]:
+        assumed = super().assumptions(sample_rate)
+        padded = None if self._extractor is None else padded_to(self._extractor)
+        if padded is not None and (self.window_seconds is None or self.window_seconds < padded):
+            assumed.append(
+                f"windows as short as they are, which its extractor pads to {padded:g} s"
+            )
+        return assumed
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         args: tuple[Any, ...] = ()

@@ -203,6 +203,17 @@ def test_an_output_is_named_and_pooled_without_padding(windows):
     np.testing.assert_allclose(encoder.encode(windows, RATE), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name, seconds", [("whisper", "30"), ("clap", "10"), ("ast", "1"), ("wav2vec2", None)]
+)
+def test_what_the_extractor_pads_windows_to_is_told(name, seconds):
+    library()
+    told = "windows as short as they are, which its extractor pads to"
+    assumed = as_encoder(made(name)).assumptions(22_050)
+    assert assumed == ([] if seconds is None else [f"{told} {seconds} s"])
+    assert as_encoder(made(name), window_seconds=30).assumptions(22_050) == []
+
+
 def test_the_extractors_settings_are_part_of_the_fingerprint():
     tf = library()
     model, extractor = made("wav2vec2")
