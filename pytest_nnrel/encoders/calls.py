@@ -73,7 +73,7 @@ def chosen_call(obj: Any, method: str | None, name: str) -> Call:  # noqa: ANN40
     return call
 
 
-def written(fn: Any, obj: object) -> str:  # noqa: ANN401
+def in_a_line(fn: Any, obj: object) -> str:  # noqa: ANN401
     """Return how what embeds of an object is written, where that is called ``model``."""
     of_obj = fn is not obj and getattr(fn, "__self__", None) is obj
     return f"model.{fn.__name__}" if of_obj else "model"

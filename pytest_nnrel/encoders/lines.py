@@ -59,6 +59,36 @@ _NO_ROWS: Final = "it takes one window at a time, of one axis"
 
 
 @dataclass(frozen=True)
+class Written:
+    """How lines write a call of what embeds.
+
+    Attributes
+    ----------
+    call : str
+        ``model``, ``model.encode``.
+    batch : str
+        What it is given.
+    library : str
+        What stacks its outputs.
+    """
+
+    call: str = "model"
+    batch: str = "batch"
+    library: str = "np"
+
+    @property
+    def output(self) -> str:
+        """Its output of a batch."""
+        return f"{self.call}({self.batch})"
+
+    @property
+    def by_window(self) -> str:
+        """A function that gives it one window at a time, of one axis."""
+        rows = f"[{self.call}(window) for window in {self.batch}]"
+        return f"lambda batch: {self.library}.stack({rows})"
+
+
+@dataclass(frozen=True)
 class Asked:
     """What an object asks of its input.
 
@@ -83,16 +113,9 @@ class Asked:
         return f"{{{entries}}}" if entries else ""
 
 
-def of_functions(call: str, asked: Asked) -> list[Line]:
-    """Return lines for what takes arrays.
-
-    Parameters
-    ----------
-    call : str
-        How what embeds is written: ``model``, ``model.encode``.
-    asked : Asked
-    """
-    rate = asked.rate
+def of_functions(written: Written, asked: Asked) -> list[Line]:
+    """Return lines for what takes arrays."""
+    call, rate = written.call, asked.rate
     of_batches = {
         "it takes a list of windows": "list(batch)",
         "it takes an axis of channels": "batch[:, None]",
@@ -124,13 +147,12 @@ def _joined(where: str, rows: str) -> list[Line]:
     return [Line(where, f"lambda batch: np.{join}({rows})") for join in ("stack", "concatenate")]
 
 
-def of_modules(call: str, asked: Asked, method: str | None) -> list[Line]:
+def of_modules(written: Written, asked: Asked, method: str | None) -> list[Line]:
     """Return lines for torch modules.
 
     Parameters
     ----------
-    call : str
-        As of `of_functions`.
+    written : Written
     asked : Asked
     method : str or None
         The one that embeds, where it is not the one that `as_encoder` would take.
@@ -146,16 +168,14 @@ def of_modules(call: str, asked: Asked, method: str | None) -> list[Line]:
         ),
         "it takes windows with their sample rate": f"lambda batch: ((batch, {asked.rate}),)",
     }
-    run = call.replace("model", "model.eval()", 1)
     gradients = "it needs gradients, without which torch modules are run"
-    rows = f"[{run}(window) for window in torch.from_numpy(batch)]"
     return [
         replace(ONE_ROW, options=", ".join(filter(None, [ONE_ROW.options, named]))),
         *(Line(where, f"(model, {made})", named) for where, made in front_ends.items() if made),
-        Line("it takes arrays", f"lambda batch: {run}(batch)"),
-        Line(gradients, f"lambda batch: {run}(torch.from_numpy(batch))"),
-        Line(gradients, f"lambda batch: {run}(torch.from_numpy(batch).requires_grad_())"),
-        Line(_NO_ROWS, f"lambda batch: torch.stack({rows})"),
+        Line("it takes arrays", f"lambda batch: {written.call}(batch)"),
+        Line(gradients, f"lambda batch: {written.output}"),
+        Line(gradients, f"lambda batch: {written.call}({written.batch}.requires_grad_())"),
+        Line(_NO_ROWS, written.by_window),
     ]
 
 

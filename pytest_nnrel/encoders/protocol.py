@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 
 from pytest_nnrel.corpus import audio
+from pytest_nnrel.encoders.lines import Written
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 
@@ -74,8 +75,6 @@ class Encoder(ABC):
 
     #: Whether torch records no gradients where it runs.
     without_gradients: ClassVar[bool] = False
-    #: How to run what takes one window at a time, of one axis.
-    by_window: ClassVar[str] = "lambda batch: np.stack([model(window) for window in batch])"
 
     def __init__(
         self,
@@ -162,6 +161,11 @@ class Encoder(ABC):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the encoder's own output for ``float32[n, samples]``, which it may not change."""
 
+    @property
+    def written(self) -> Written:
+        """How lines of code in messages write a call of what embeds."""
+        return Written()
+
     def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
         """Return what of the object's own output is the embedding, where its user names none."""
         return out
@@ -227,7 +231,7 @@ class Encoder(ABC):
         if fewer == (len(batch), len(batch) - 1):
             raise EncoderError(
                 f"encoder {self.name!r} returned one column per window instead of one row;"
-                " transpose: as_encoder(lambda audio: model(audio).T)"
+                f" transpose: as_encoder(lambda batch: {self.written.output}.T)"
             )
         self._rows_are_windows = True
 
@@ -247,7 +251,7 @@ class Encoder(ABC):
                 " are lost in float32, in which they are kept: distances change by"
                 f" {change:.2g} of their size. They differ by {float(np.median(distances)):.2g}"
                 f" around values of {float(np.abs(embeddings).max()):.2g}; subtract what they have"
-                " in common: as_encoder(lambda audio: model(audio) - offset)"
+                f" in common: as_encoder(lambda batch: {self.written.output} - offset)"
             )
 
     def _encode_batch(self, batch: Samples, sample_rate: int, first: int) -> Floats:
@@ -273,7 +277,7 @@ class Encoder(ABC):
         except OneVectorError as error:
             advice = self._advice(error, batch, sample_rate) or (
                 "; where it takes one window at a time: as_encoder(model, batch_size=1), or, of one"
-                f" axis, as_encoder({self.by_window})"
+                f" axis, as_encoder({self.written.by_window})"
             )
             raise EncoderError(f"{error}{advice}") from error
 
@@ -292,7 +296,7 @@ class Encoder(ABC):
         out = self.embedding_in(out)
         wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
         if out is None or isinstance(out, tuple | list | Mapping):
-            raise EncoderError(f"{wanted}, not {_describe_container(out)}")
+            raise EncoderError(f"{wanted}, not {_describe_container(out, self.written)}")
         array = to_numpy(out, wanted)
         if array.dtype.kind != "f":
             raise EncoderError(
@@ -323,7 +327,7 @@ def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
     return "; pool over time first" if len(shape) > 2 else ""
 
 
-def _describe_container(out: Any) -> str:  # noqa: ANN401
+def _describe_container(out: Any, written: Written) -> str:  # noqa: ANN401
     """Say what came instead of an array, and how to choose one of it."""
     if out is None:
         return "None; does it lack a return statement?"
@@ -335,9 +339,9 @@ def _describe_container(out: Any) -> str:  # noqa: ANN401
         )
     if isinstance(out, list):
         return (
-            f"a list of {len(out)}; where it holds one vector per window, stack it:"
-            " as_encoder(lambda batch: np.stack(model(batch))); where one is the embeddings,"
-            " choose it: as_encoder(model, output=0)"
+            f"a list of {len(out)}; where it holds one vector per window, stack it: as_encoder("
+            f"lambda batch: {written.library}.stack({written.output})); where one is the"
+            " embeddings, choose it: as_encoder(model, output=0)"
         )
     frames = out and getattr(out[0], "ndim", None) == 3
     pooled = ', pool="mean"' if frames else ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Written
 
 POOLS: Final[Mapping[str, Callable[..., Any]]] = {"mean": np.mean, "max": np.max}
 
@@ -131,6 +132,10 @@ class ReadoutEncoder(Encoder):
                 f" {frames.shape[1]} frames, pool_axis=2 pools {frames.shape[2]}"
             )
         return axis
+
+    @property
+    def written(self) -> Written:
+        return self._inner.written
 
     def _advice(
         self,

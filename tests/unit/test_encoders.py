@@ -433,7 +433,7 @@ def test_differences_that_float32_would_lose_are_refused(windows, offset, batch_
         EncoderError, match=r"'encode' returned float64 embeddings whose differences are lost in"
     ) as caught:
         as_encoder(encode, batch_size=batch_size).encode(windows, RATE)
-    assert "as_encoder(lambda audio: model(audio) - offset)" in str(caught.value)
+    assert "as_encoder(lambda batch: model(batch) - offset)" in str(caught.value)
     mended = as_encoder(lambda audio: encode(audio) - offset, batch_size=batch_size)
     assert mended.encode(windows, RATE).shape == (7, 12)
 

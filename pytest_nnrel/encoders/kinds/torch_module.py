@@ -11,12 +11,12 @@ from pytest_nnrel.encoders.calls import (
     call_of,
     chosen_call,
     encodes,
+    in_a_line,
     is_mode,
     is_torch_module,
-    written,
 )
 from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, mode_kept, precision_of
-from pytest_nnrel.encoders.lines import of_modules, what_is_asked
+from pytest_nnrel.encoders.lines import Written, of_modules, what_is_asked
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
@@ -52,9 +52,6 @@ class TorchEncoder(Adapter):
     order = 40
     moves = True
     without_gradients = True
-    by_window = (
-        "lambda batch: torch.stack([model.eval()(window) for window in torch.from_numpy(batch)])"
-    )
 
     def __init__(
         self,
@@ -142,15 +139,18 @@ class TorchEncoder(Adapter):
                 f" as_encoder(model, method={FORWARD!r}) takes its forward pass"
             ) from error
 
+    @property
+    def written(self) -> Written:
+        call = in_a_line(self._call, self._module).replace("model", "model.eval()", 1)
+        return Written(call, "torch.from_numpy(batch)", "torch")
+
     def _lines(self, audio: Samples, sample_rate: int) -> tuple[Any, list[Line]]:
         import torch
 
         asked = what_is_asked(self._signed, torch.from_numpy(audio), sample_rate)
         expected = call_of(self._module)
         other = expected is None or expected.method != self._method
-        return self._module, of_modules(
-            written(self._call, self._module), asked, self._method if other else None
-        )
+        return self._module, of_modules(self.written, asked, self._method if other else None)
 
     def _advice(self, *given: Any, **options: Any) -> str:  # noqa: ANN401
         with mode_kept(self._module):  # which lines evaluate

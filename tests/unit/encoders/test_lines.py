@@ -325,3 +325,31 @@ def test_autocast_around_a_measurement_is_that_of_the_module(windows):
     np.testing.assert_array_equal(half, expected)
     assert (half != single).any()
     assert known_so != known
+
+
+# Lines that nothing has run
+
+
+def test_lines_of_outputs_are_those_of_a_module_too(windows):
+    torch = pytest.importorskip("torch")
+
+    class Columns(torch.nn.Module):
+        def forward(self, audio):
+            return audio[:, :6].T
+
+    class Rows(torch.nn.Module):
+        def forward(self, audio):
+            return list(audio[:, :6])
+
+    class Offset(torch.nn.Module):
+        def forward(self, audio):
+            return 1e9 + audio[:, :6].double()
+
+    for kind, end in {Columns: "", Rows: "; where", Offset: ""}.items():
+        model = kind()
+        with pytest.raises(EncoderError) as caught:
+            as_encoder(model).encode(windows, RATE)
+        code = re.findall(rf": (as_encoder\(lambda.*\)){end}", str(caught.value))[0]
+        encoder = eval(code, {"as_encoder": as_encoder, "torch": torch, "offset": 1e9} | locals())
+        found = encoder.encode(windows, RATE)
+        np.testing.assert_allclose(found, windows[:, :6], atol=1e-6)
