@@ -45,8 +45,10 @@ class Features:
 
 
 def extractor_of(obj: Any) -> Any:  # noqa: ANN401
-    """Return the feature extractor that an object is, or that a processor holds; else None."""
-    for thing in (obj, getattr(obj, "feature_extractor", None)):
+    """Return the feature extractor that an object is, or that a processor or pipeline holds."""
+    held = getattr(obj, "feature_extractor", None)
+    of_processor = getattr(getattr(obj, "processor", None), "feature_extractor", None)
+    for thing in (obj, held, of_processor):
         if is_a(thing, "transformers.feature_extraction_utils", "FeatureExtractionMixin"):
             return thing
     return None

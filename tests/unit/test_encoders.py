@@ -560,7 +560,7 @@ def test_widths_must_agree_between_batches(windows):
 
 @pytest.mark.parametrize("batch_size", [7, 32])
 def test_a_square_output_whose_columns_are_the_windows_is_refused(windows, batch_size):
-    with pytest.raises(EncoderError, match=r"one column per window .* model\(audio\).T"):
+    with pytest.raises(EncoderError, match=r"one column per window .* model\(batch\).T"):
         as_encoder(lambda b: bands(b)[:, :7].T, batch_size=batch_size).encode(windows, RATE)
     sizes = []
 

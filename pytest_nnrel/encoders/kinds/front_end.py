@@ -101,7 +101,7 @@ class FrontEndEncoder(Adapter):
         model, front_end = (obj.model.base_model, obj) if _is_pipeline(obj) else obj
         config = getattr(model, "config", None)
         if method is None and getattr(config, "is_encoder_decoder", False) is True:
-            model = model.get_encoder()
+            model = model.get_encoder() if hasattr(model, "get_encoder") else model.encoder
         elif method is None and callable(getattr(model, _OF_AUDIO, None)):
             method = _OF_AUDIO
         call = chosen_call(model, method, options["name"])

@@ -164,6 +164,10 @@ def inputs_of(name, windows):
     return extractor(list(windows), sampling_rate=rate, return_tensors="pt")
 
 
+def vector(out):
+    return getattr(out, "pooler_output", out)  # of transformers 4 it is the vector itself
+
+
 #: What those who use a model write themselves.
 BY_HAND = {
     "wav2vec2": lambda model, inputs: model(**inputs).last_hidden_state.mean(1),
@@ -171,7 +175,7 @@ BY_HAND = {
     "ast": lambda model, inputs: model(**inputs).pooler_output,
     # 2,000 samples of 16 kHz are 12.5 of 3,000 steps of 10 ms, and 6 of 1,500 frames of 20 ms.
     "whisper": lambda model, inputs: model.model.encoder(**inputs).last_hidden_state[:, :6].mean(1),
-    "clap": lambda model, inputs: model.get_audio_features(**inputs).pooler_output,
+    "clap": lambda model, inputs: vector(model.get_audio_features(**inputs)),
 }
 
 
