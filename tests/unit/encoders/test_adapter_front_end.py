@@ -101,6 +101,27 @@ def test_weights_of_another_precision_and_their_front_ends_rate(windows):
     assert seen == [(6, 1000)]
 
 
+def test_all_that_a_front_end_makes_is_moved_to_the_modules_device(windows):
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    class Takes(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 1)
+
+        def forward(self, audio, *, mask, name):
+            seen.extend([audio[0].device.type, mask.device.type, mask.dtype, name])
+            return audio[0]
+
+    def front_end(batch):
+        return {"audio": [batch], "mask": torch.ones(6, dtype=torch.int64), "name": "clip"}
+
+    with pytest.raises(EncoderError, match="on device meta, cannot be read"):
+        as_encoder((Takes(), front_end), device="meta").encode(windows, RATE)
+    assert seen[:4] == ["meta", "meta", torch.int64, "clip"]
+
+
 def test_the_fingerprint_is_of_weights_and_front_end(windows):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
