@@ -31,6 +31,7 @@ _HOMES = {
         "MFCCEncoder",
         "as_encoder",
         "export_windows",
+        "wav_files",
     ),
     "pytest_nnrel.errors": (
         "BaselineError",
@@ -159,6 +160,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders import MFCCEncoder as MFCCEncoder
     from pytest_nnrel.encoders import as_encoder as as_encoder
     from pytest_nnrel.encoders import export_windows as export_windows
+    from pytest_nnrel.encoders import wav_files as wav_files
     from pytest_nnrel.errors import BaselineError as BaselineError
     from pytest_nnrel.errors import CacheWarning as CacheWarning
     from pytest_nnrel.errors import CorpusError as CorpusError

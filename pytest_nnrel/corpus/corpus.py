@@ -392,9 +392,11 @@ class Corpus:
         if held < seconds - 0.5 / self.sample_rate:
             raise CorpusError(
                 f"{purpose} needs {seconds:g} s of every clip, but {shortest.id!r} of corpus"
-                f" {self.name!r} holds {held:g} s; build the corpus from longer audio with"
-                f" source_seconds={seconds * SOURCE_SECONDS / WINDOW_SECONDS:g} (a speed-up"
-                " shortens what is left) or give the encoder a shorter window_seconds"
+                f" {self.name!r} holds {held:g} s; measure it on longer audio,"
+                " Corpus.from_directory(FOLDER,"
+                f" source_seconds={seconds * SOURCE_SECONDS / WINDOW_SECONDS:g}), of which a"
+                " speed-up leaves enough, or give it windows as short as the corpus's:"
+                f" as_encoder(..., window_seconds={self.window_seconds:g})"
             )
 
     def check_audio(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pytest_nnrel.encoders.adapter import Adapter, adapters
 from pytest_nnrel.encoders.adapting import as_encoder
 from pytest_nnrel.encoders.mfcc import MFCCEncoder
 from pytest_nnrel.encoders.protocol import Encoder, EncoderLike
-from pytest_nnrel.encoders.windows import export_windows
+from pytest_nnrel.encoders.windows import export_windows, wav_files
 
 __all__ = [
     "Adapter",
@@ -16,4 +16,5 @@ __all__ = [
     "as_encoder",
     "export_windows",
     "kinds",
+    "wav_files",
 ]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from pytest_nnrel.encoders.lines import ONE_ROW, embeds, line_that_works, noise_like
 from pytest_nnrel.encoders.protocol import Encoder
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.runtime.registry import ClassRegistry
+
+if TYPE_CHECKING:
+    from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Line
 
 
 class Adapter(Encoder):
@@ -98,6 +103,24 @@ class Adapter(Encoder):
         if isinstance(own, str) and own:
             return own
         return str(getattr(obj, "__name__", type(obj).__name__))
+
+    def _lines(self, audio: Samples, sample_rate: int) -> tuple[Any, list[Line]]:
+        """Return lines that may make an encoder where this one raises, and what they call model."""
+        return self.obj, [ONE_ROW]
+
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        noise = noise_like(batch)
+        if embeds(self, noise, sample_rate):  # it is what the windows hold
+            return ""
+        model, lines = self._lines(noise, sample_rate)
+        options["sample_rate"] = self.sample_rate
+        return line_that_works(lines, model, noise, sample_rate, options)
 
 
 ADAPTERS: ClassRegistry[Adapter] = ClassRegistry(

@@ -36,14 +36,16 @@ def as_encoder(
 
     Parameters
     ----------
-    obj : Encoder, torch.nn.Module, HEAR module, dotted name, object with ``encode``, path, callable
+    obj : Encoder, module, (module, front end), dotted name, object with ``encode``, path, callable
         A callable, a torch module and an ``encode`` method take ``float32[n, samples]`` and return
         float ``[n, d]``. A parameter that is called ``sample_rate``, ``sampling_rate``,
         ``samplerate``, ``sr`` or ``fs`` gets the rate of the audio. Of a torch module ``encode`` is
         run where it has that method, else ``forward``; a bound method of a torch module is run as
-        the module is: on tensors, on its device, evaluated, without gradients. A HEAR module is
-        given as a module or by its dotted name. A path ends in ``.npy`` and is a table of
-        embeddings beside the list that `export_windows` wrote.
+        the module is: on tensors, on its device, evaluated, without gradients. A tuple ``(module,
+        front end)`` is a torch module behind an extractor of transformers, or a function that makes
+        its input of ``float32[n, samples]``: a mapping is passed by keyword, a tuple by place. A
+        HEAR module is given as a module or by its dotted name. A path ends in ``.npy`` and is a
+        table of embeddings beside the list that `export_windows` wrote.
     sample_rate : int, optional
         Rate that it wants, in Hz. Where omitted, the one that it states: an attribute of such a
         name, of its ``config``, ``hparams``, ``feature_extractor`` or ``processor``, or what

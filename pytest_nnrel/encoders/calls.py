@@ -73,6 +73,12 @@ def chosen_call(obj: Any, method: str | None, name: str) -> Call:  # noqa: ANN40
     return call
 
 
+def in_a_line(fn: Any, obj: object) -> str:  # noqa: ANN401
+    """Return how what embeds of an object is written, where that is called ``model``."""
+    of_obj = fn is not obj and getattr(fn, "__self__", None) is obj
+    return f"model.{fn.__name__}" if of_obj else "model"
+
+
 def encodes(obj: Any) -> bool:  # noqa: ANN401
     """Tell whether an object has a method ``encode``; a torch module's part is no such method."""
     encode = getattr(obj, ENCODE, None)
@@ -80,12 +86,16 @@ def encodes(obj: Any) -> bool:  # noqa: ANN401
 
 
 def is_torch_module(obj: object) -> bool:
-    """Tell whether an object is a ``torch.nn.Module``, without importing torch."""
-    # Whoever passes a torch module has imported torch.
-    return any(
-        base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module"
-        for base in type(obj).__mro__
-    )
+    """Tell whether an object is a ``torch.nn.Module``."""
+    return is_a(obj, "torch.nn.modules.module", "Module")
+
+
+def is_a(obj: object, module: str, name: str) -> bool:
+    """Tell whether an object is of a library's class, without importing the library.
+
+    Whoever passes such an object has imported it.
+    """
+    return any(base.__module__ == module and base.__name__ == name for base in type(obj).__mro__)
 
 
 def is_mode(owner: object, attribute: str) -> bool:

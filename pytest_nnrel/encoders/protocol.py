@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 
 from pytest_nnrel.corpus import audio
+from pytest_nnrel.encoders.lines import Written
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 
@@ -35,9 +36,6 @@ _FLOAT64_ROUNDING = 1e-14
 #: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
 _SMALL_FLOATS = ("bfloat", "float")
 
-#: How to run what takes one window at a time, as a batch of one or without a batch's axis.
-_ONE_ROW = "as_encoder(model, batch_size=1)"
-_NO_ROWS = "as_encoder(lambda batch: np.stack([model(window) for window in batch]))"
 #: Attributes that are no part of what an encoder's object does; keys hold those that matter.
 _TOLD_APART = frozenset(
     {
@@ -51,6 +49,10 @@ _TOLD_APART = frozenset(
         "_fingerprint",
     }
 )
+
+
+class OneVectorError(EncoderError):
+    """One vector came of several windows."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,15 @@ class Encoder(ABC):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the encoder's own output for ``float32[n, samples]``, which it may not change."""
 
+    @property
+    def written(self) -> Written:
+        """How lines of code in messages write a call of what embeds."""
+        return Written()
+
+    def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
+        """Return what of the object's own output is the embedding, where its user names none."""
+        return out
+
     def encode(self, windows: Samples, sample_rate: int) -> Embeddings:
         """Return one embedding per window.
 
@@ -272,13 +283,14 @@ class Encoder(ABC):
         if self._rows_are_windows or len(batch) == 1:
             return
         try:
-            fewer = to_numpy(self.forward(batch[1:].copy(), sample_rate), "").shape
+            out = self.embedding_in(self.forward(batch[1:].copy(), sample_rate))
+            fewer = to_numpy(out, "").shape
         except Exception:  # a model may take one size of batch only
             return
         if fewer == (len(batch), len(batch) - 1):
             raise EncoderError(
                 f"encoder {self.name!r} returned one column per window instead of one row;"
-                " transpose: as_encoder(lambda audio: model(audio).T)"
+                f" transpose: as_encoder(lambda batch: {self.written.output}.T)"
             )
         self._rows_are_windows = True
 
@@ -298,7 +310,7 @@ class Encoder(ABC):
                 " are lost in float32, in which they are kept: distances change by"
                 f" {change:.2g} of their size. They differ by {float(np.median(distances)):.2g}"
                 f" around values of {float(np.abs(embeddings).max()):.2g}; subtract what they have"
-                " in common: as_encoder(lambda audio: model(audio) - offset)"
+                f" in common: as_encoder(lambda batch: {self.written.output} - offset)"
             )
 
     def _encode_batch(self, batch: Samples, sample_rate: int, first: int) -> Floats:
@@ -319,37 +331,31 @@ class Encoder(ABC):
                 f"encoder {self.name!r} changes its input in place; work on a copy"
                 " (x = x * gain, not x *= gain), or every later reader sees other audio"
             )
-        return self._checked(out, len(batch), first)
-
-    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
-        """Say what to do about an error that the object raised on a batch."""
-        if self.without_gradients and "does not require grad" in str(error):
-            return (
-                "; torch modules are run without gradients: where one needs them, pass a function"
-                " that runs it: as_encoder(lambda audio: model(torch.from_numpy(audio)))"
-            )
-        pair = batch[:2]  # that fail together, and not one by one: it is not what they hold
-        together = self._runs(sample_rate, pair)
-        alone = self._runs(sample_rate, *(window[None] for window in pair))
-        if len(pair) == 2 and alone and not together:
-            return f"; it takes one window at a time: {_ONE_ROW}"
-        if not alone and not together and self._runs(sample_rate, *pair):
-            return f"; it takes one window at a time, of one axis: {_NO_ROWS}"
-        return ""
-
-    def _runs(self, sample_rate: int, *inputs: Samples) -> bool:
         try:
-            for given in inputs:
-                self.forward(given.copy(), sample_rate)
-        except Exception:
-            return False
-        return True
+            return self._checked(out, len(batch), first)
+        except OneVectorError as error:
+            advice = self._advice(error, batch, sample_rate) or (
+                "; where it takes one window at a time: as_encoder(model, batch_size=1), or, of one"
+                f" axis, as_encoder({self.written.by_window})"
+            )
+            raise EncoderError(f"{error}{advice}") from error
+
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        """Say what to do about an error that the object raised on a batch, read with options."""
+        return ""
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         """Return an output as floats of its own precision that float32 can hold, [expected, d]."""
+        out = self.embedding_in(out)
         wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
         if out is None or isinstance(out, tuple | list | Mapping):
-            raise EncoderError(f"{wanted}, not {_describe_container(out)}")
+            raise EncoderError(f"{wanted}, not {_describe_container(out, self.written)}")
         array = to_numpy(out, wanted)
         if array.dtype.kind != "f":
             raise EncoderError(
@@ -357,10 +363,10 @@ class Encoder(ABC):
                 " codes, return the layer before them"
             )
         if array.ndim != 2 or array.shape[0] != expected or array.shape[1] == 0:
-            raise EncoderError(
-                f"{wanted}, one row per window, not {list(array.shape)}"
-                + _describe_axes(array.shape, expected)
-            )
+            told = f"{wanted}, one row per window, not {list(array.shape)}"
+            if expected > 1 and array.shape[:-1] in ((1,), ()) and array.ndim:
+                raise OneVectorError(told)
+            raise EncoderError(told + _describe_axes(array.shape, expected))
         with np.errstate(over="ignore"):  # becomes infinite, which is told below
             finite = np.isfinite(array.astype(np.float32)).all(axis=1)
         if not finite.all():
@@ -377,14 +383,10 @@ def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
     """Say what to do about axes that are not those of an embedding matrix."""
     if len(shape) == 3 and shape[0] == expected:
         return '; pool over time first: as_encoder(model, pool="mean")'
-    if len(shape) > 2:
-        return "; pool over time first"
-    if expected > 1 and shape[:-1] in ((1,), ()) and shape:
-        return f"; where it takes one window at a time: {_ONE_ROW}, or, of one axis, {_NO_ROWS}"
-    return ""
+    return "; pool over time first" if len(shape) > 2 else ""
 
 
-def _describe_container(out: Any) -> str:  # noqa: ANN401
+def _describe_container(out: Any, written: Written) -> str:  # noqa: ANN401
     """Say what came instead of an array, and how to choose one of it."""
     if out is None:
         return "None; does it lack a return statement?"
@@ -396,11 +398,13 @@ def _describe_container(out: Any) -> str:  # noqa: ANN401
         )
     if isinstance(out, list):
         return (
-            f"a list of {len(out)}; where it holds one vector per window, stack it:"
-            " as_encoder(lambda batch: np.stack(model(batch))); where one is the embeddings,"
-            " choose it: as_encoder(model, output=0)"
+            f"a list of {len(out)}; where it holds one vector per window, stack it: as_encoder("
+            f"lambda batch: {written.library}.stack({written.output})); where one is the"
+            " embeddings, choose it: as_encoder(model, output=0)"
         )
-    return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0)"
+    frames = out and getattr(out[0], "ndim", None) == 3
+    pooled = ', pool="mean"' if frames else ""
+    return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0{pooled})"
 
 
 def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
@@ -443,9 +447,17 @@ class HasEncode(Protocol):
         """Map ``float32[n, samples]`` to float ``[n, d]``."""
 
 
-EncoderLike: TypeAlias = Encoder | HasEncode | Callable[..., Any] | ModuleType | str | PathLike[str]
+EncoderLike: TypeAlias = (
+    Encoder
+    | HasEncode
+    | Callable[..., Any]
+    | tuple[Callable[..., Any], Callable[..., Any]]
+    | ModuleType
+    | str
+    | PathLike[str]
+)
 """What every function takes that takes an encoder: whatever `as_encoder` takes without options.
 
-A function or a torch module (they are called), an object with ``encode``, a HEAR module or its
-dotted name, a path of a table of embeddings, or an `Encoder`.
+A function or a torch module (they are called), a torch module and its front end, an object with
+``encode``, a HEAR module or its dotted name, a path of a table of embeddings, or an `Encoder`.
 """

@@ -22,8 +22,9 @@ RATE_NAMES: Final = (
 )  # fmt: skip
 #: Those that are short for other things as well, such as a frame size.
 _SHORT_NAMES: Final = ("sr", "fs")
-#: Where models keep their configuration, and Hugging Face's the extractor that they go with.
-_HOLDERS = ("config", "cfg", "hparams", "feature_extractor", "processor")
+#: Where models keep their configuration, Hugging Face's the extractor that they go with, and
+#: SpeechBrain's what brings audio to their rate.
+_HOLDERS = ("config", "cfg", "hparams", "feature_extractor", "processor", "audio_normalizer")
 
 
 def number_of(obj: object, name: str) -> Any:  # noqa: ANN401
@@ -95,6 +96,11 @@ def _stated_rates(obj: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
             return
         obj = obj.func
     obj = getattr(obj, "__self__", obj) if inspect.ismethod(obj) else obj
+    if isinstance(obj, tuple):  # of a model and its front end
+        for part in obj:
+            stated = _stated_rates(part)
+            yield from ((f"{type(part).__name__}.{where}", rate) for where, rate in stated)
+        return
     holders = {"": obj} | {f"{name}.": _attribute(obj, name) for name in _HOLDERS}
     holders["processor.feature_extractor."] = _attribute(holders["processor."], "feature_extractor")
     for where, holder in holders.items():

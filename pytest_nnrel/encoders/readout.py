@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Written
 
 POOLS: Final[Mapping[str, Callable[..., Any]]] = {"mean": np.mean, "max": np.max}
 
@@ -133,8 +134,19 @@ class ReadoutEncoder(Encoder):
             )
         return axis
 
-    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
-        return self._inner._advice(error, batch, sample_rate)
+    @property
+    def written(self) -> Written:
+        return self._inner.written
+
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        read = {"output": self._output, "pool": self._pool, "pool_axis": self._pool_axis}
+        return self._inner._advice(error, batch, sample_rate, **options, **read)
 
     def _read(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return the output that is asked for."""

@@ -1,8 +1,10 @@
-"""Windows written for an encoder that lives elsewhere, and the list by which they are known."""
+"""Windows written as files: with a list, for an encoder that lives elsewhere, or one by one."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +12,10 @@ import numpy as np
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.transforms import Transform
 
 #: Names of the files that `export_windows` writes.
@@ -69,3 +71,28 @@ def export_windows(
     listing = {"sample_rate": rate, "window_seconds": seconds, "rows": rows}
     (folder / LISTING).write_text(json.dumps(listing, indent=1), encoding="utf-8")
     return folder / WINDOWS
+
+
+def wav_files(windows: Samples, sample_rate: int) -> Iterator[str]:
+    """Yield paths of windows as files, for encoders that read files.
+
+    Each lies in a temporary folder until the next is asked for.
+
+    Parameters
+    ----------
+    windows : float32[n, samples]
+    sample_rate : int
+        In Hz.
+
+    Yields
+    ------
+    str
+        Path of a WAV file of 32-bit floats, mono.
+    """
+    import soundfile
+
+    for window in windows:
+        with TemporaryDirectory() as folder:
+            path = str(Path(folder, "window.wav"))
+            soundfile.write(path, window, sample_rate, subtype="FLOAT")
+            yield path

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Written
     from pytest_nnrel.encoders.protocol import Floats
 
 
@@ -57,6 +58,22 @@ class Observed(Encoder):
             out = self._inner.forward(given, sample_rate)
         self.left_behind.append(given)
         return out
+
+    @property
+    def written(self) -> Written:
+        return self._inner.written
+
+    def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
+        return self._inner.embedding_in(out)
+
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        return self._inner._advice(error, batch, sample_rate, **options)
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import Adapter
+from pytest_nnrel.encoders.calls import is_a
 from pytest_nnrel.encoders.protocol import Identified
 from pytest_nnrel.identity import behaviour_of
 
@@ -26,12 +27,7 @@ class ExportedEncoder(Adapter):
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
-        # Whoever passes a program has imported torch: never import it to find out.
-        return any(
-            base.__module__ == "torch.export.exported_program"
-            and base.__name__ == "ExportedProgram"
-            for base in type(obj).__mro__
-        )
+        return is_a(obj, "torch.export.exported_program", "ExportedProgram")
 
     @property
     def tells_its_state(self) -> bool:

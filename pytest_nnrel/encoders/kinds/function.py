@@ -7,13 +7,15 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import Adapter
-from pytest_nnrel.encoders.calls import Call, call_of, chosen_call
+from pytest_nnrel.encoders.calls import Call, call_of, chosen_call, in_a_line
+from pytest_nnrel.encoders.lines import Written, of_functions, what_is_asked
 from pytest_nnrel.encoders.rates import RateTeller
 
 if TYPE_CHECKING:
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Line
 
 
 class CallableEncoder(Adapter):
@@ -60,3 +62,11 @@ class CallableEncoder(Adapter):
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self._fn(batch, **self._rate.told(sample_rate))
+
+    @property
+    def written(self) -> Written:
+        return Written(in_a_line(self._fn, self.obj))
+
+    def _lines(self, audio: Samples, sample_rate: int) -> tuple[Any, list[Line]]:
+        asked = what_is_asked(self._fn, audio, sample_rate)
+        return self.obj, of_functions(self.written, asked)

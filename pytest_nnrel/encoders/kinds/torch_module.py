@@ -11,9 +11,12 @@ from pytest_nnrel.encoders.calls import (
     call_of,
     chosen_call,
     encodes,
+    in_a_line,
     is_mode,
     is_torch_module,
 )
+from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, mode_kept, precision_of
+from pytest_nnrel.encoders.lines import Written, of_modules, what_is_asked
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Line
     from pytest_nnrel.encoders.protocol import Floats
 
 
@@ -64,7 +68,7 @@ class TorchEncoder(Adapter):
         self._method = call.method
         self._before_forward = before_forward
         self._rate = RateTeller(
-            getattr(self._module, FORWARD) if call.fn is self._module else call.fn,
+            self._signed,
             self.name,
             asked=rate_asked,
             parts=rates_of_parts(self._module) if self.sample_rate is None else {},
@@ -104,32 +108,25 @@ class TorchEncoder(Adapter):
         assumed = super().assumptions(sample_rate)
         if self._before_forward:
             assumed.append(f"embeddings by its method {self._method}; it has forward as well")
-        dtype = _own_precision(self._module)
+        dtype = precision_of(self._module)
         if dtype is not None:
             assumed.append(f"audio in {str(dtype).removeprefix('torch.')}, as its weights")
         return assumed
 
-    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        import torch
+    @property
+    def _signed(self) -> Any:  # noqa: ANN401
+        """What has the parameters of that which is run: of a module, its forward pass."""
+        return getattr(self._module, FORWARD) if self._call is self._module else self._call
 
-        told = self._rate.told(sample_rate)
-        module = self._module
-        if self.device is not None:
-            module.to(self.device)
-        device = next(
-            (tensor.device for tensor in (*module.parameters(), *module.buffers())),
-            torch.device(self.device or "cpu"),
-        )
-        training = [part for part in module.modules() if part.training]
-        module.eval()
-        try:
-            with torch.no_grad():
-                inputs = torch.from_numpy(batch)
-                out = self._call(inputs.to(device, _own_precision(module)), **told)
-        finally:
-            for part in training:
-                part.training = True
-        return out
+    def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        told = self._keywords(batch, sample_rate)
+        with evaluated(self._module, self.device) as device:
+            given, told = as_tensors((batch, told), device, precision_of(self._module))
+            return self._call(given, **told)
+
+    def _keywords(self, batch: Samples, sample_rate: int) -> dict[str, Any]:
+        """Return what it is told of a batch by keyword."""
+        return dict(self._rate.told(sample_rate))
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
@@ -142,26 +139,25 @@ class TorchEncoder(Adapter):
                 f" as_encoder(model, method={FORWARD!r}) takes its forward pass"
             ) from error
 
-    def _advice(self, error: Exception, batch: Samples, sample_rate: int) -> str:
-        advice = super()._advice(error, batch, sample_rate)
-        if not advice and isinstance(error, TypeError) and self._call is not self._module:
-            return (
-                "; a method of a torch module is given a tensor: where it takes an array, pass"
-                " as_encoder(lambda audio: model.method(audio))"
-            )
-        return advice
+    @property
+    def written(self) -> Written:
+        call = in_a_line(self._call, self._module).replace("model", "model.eval()", 1)
+        return Written(call, "torch.from_numpy(batch)", "torch")
+
+    def _lines(self, audio: Samples, sample_rate: int) -> tuple[Any, list[Line]]:
+        import torch
+
+        asked = what_is_asked(self._signed, torch.from_numpy(audio), sample_rate)
+        expected = call_of(self._module)
+        other = expected is None or expected.method != self._method
+        return self._module, of_modules(self.written, asked, self._method if other else None)
+
+    def _advice(self, *given: Any, **options: Any) -> str:  # noqa: ANN401
+        with mode_kept(self._module):  # which lines evaluate
+            return super()._advice(*given, **options)
 
 
 def _has_both(module: Any) -> bool:  # noqa: ANN401
     """Tell whether a torch module embeds by ``encode`` and has a forward pass beside it."""
     forward = getattr(module, FORWARD, None)
     return encodes(module) and getattr(forward, "__name__", "") != "_forward_unimplemented"
-
-
-def _own_precision(module: Any) -> Any:  # noqa: ANN401
-    """Return the floating type of all weights and buffers; None for float32, several or none."""
-    import torch
-
-    tensors = (*module.parameters(), *module.buffers())
-    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-    return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None

@@ -1,0 +1,81 @@
+"""How torch modules are run: evaluated, without gradients, where and in what they are to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def evaluated(module: Any, device: str | None = None) -> Iterator[Any]:  # noqa: ANN401
+    """Run a torch module evaluated and without gradients; its mode is left as it was found.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    device : str, optional
+        Where it is moved; where it is, if omitted.
+
+    Yields
+    ------
+    torch.device
+        Where its input is to be.
+    """
+    import torch
+
+    if device is not None:
+        module.to(device)
+    tensors = (*module.parameters(), *module.buffers())
+    with mode_kept(module), torch.no_grad():
+        module.eval()
+        yield next((tensor.device for tensor in tensors), torch.device(device or "cpu"))
+
+
+@contextmanager
+def mode_kept(module: Any) -> Iterator[None]:  # noqa: ANN401
+    """Leave all parts of a torch module in training that were found so."""
+    training = [part for part in module.modules() if part.training]
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def precision_of(module: Any) -> Any:  # noqa: ANN401
+    """Return the floating type of all weights and buffers; None for float32, several or none."""
+    import torch
+
+    tensors = (*module.parameters(), *module.buffers())
+    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None
+
+
+def as_tensors(given: Any, device: Any, precision: Any) -> Any:  # noqa: ANN401
+    """Return what a torch module is given: arrays and tensors, in containers too, on its device.
+
+    Parameters
+    ----------
+    given : object
+        What is neither an array, a tensor nor a container of some is left as it is.
+    device : torch.device
+    precision : torch.dtype or None
+        Of all floats; their own where None.
+    """
+    import torch
+
+    if isinstance(given, np.ndarray) and given.dtype.kind in "biufc":
+        given = torch.from_numpy(given)
+    if isinstance(given, torch.Tensor):
+        return given.to(device, precision if given.is_floating_point() else None)
+    if isinstance(given, Mapping):
+        return {key: as_tensors(value, device, precision) for key, value in given.items()}
+    if type(given) in (list, tuple):
+        return type(given)(as_tensors(value, device, precision) for value in given)
+    return given
