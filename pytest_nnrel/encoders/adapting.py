@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import adapters
+from pytest_nnrel.encoders.layers import LayersEncoder
 from pytest_nnrel.encoders.protocol import DEFAULT_BATCH_SIZE, Encoder
 from pytest_nnrel.encoders.ragged import RaggedCall
 from pytest_nnrel.encoders.rates import number_of, stated_rate
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_nnrel.encoders.adapter import Adapter
+    from pytest_nnrel.encoders.readout import Output
 
 
 def as_encoder(
@@ -26,7 +28,7 @@ def as_encoder(
     device: str | None = None,
     name: str | None = None,
     fingerprint: str | None = None,
-    output: str | int | None = None,
+    output: Output | list[Output] | None = None,
     pool: str | None = None,
     pool_axis: int | None = None,
     method: str | None = None,
@@ -65,8 +67,11 @@ def as_encoder(
         at besides. Taken from a torch module's weights; other encoders without one are encoded anew
         in every run, and in every measurement where they hold what cannot be looked into, such as
         a session of a C library.
-    output : str or int, optional
-        Which output is the embedding, where there are several: a key, an attribute or a place.
+    output : str, int, tuple or list of these, optional
+        Which output is the embedding, where there are several: a key, an attribute or a place; a
+        tuple for one within another, ``("hidden_states", 3)``. Of a list, such as of layers, the
+        embedding is all of them one behind the other, and `Encoder.layers` has an encoder for each:
+        measured one after the other, they run the object once.
     pool : {"mean", "max"}, optional
         How an output ``[n, frames, d]`` or ``[n, d, frames]`` is pooled over its frames.
     pool_axis : int, optional
@@ -121,6 +126,8 @@ def as_encoder(
         )
     if output is None and pool is None and pool_axis is None:
         return encoder
+    if isinstance(output, list):
+        return LayersEncoder(encoder, outputs=output, pool=pool, pool_axis=pool_axis)
     return ReadoutEncoder(encoder, output=output, pool=pool, pool_axis=pool_axis)
 
 

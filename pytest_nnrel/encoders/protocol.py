@@ -36,7 +36,8 @@ _FLOAT64_ROUNDING = 1e-14
 #: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
 _SMALL_FLOATS = ("bfloat", "float")
 
-#: Attributes that are no part of what an encoder's object does; keys hold those that matter.
+#: Attributes that are no part of what an encoder's object does: keys hold those that matter, and
+#: what it was seen to do follows from the others.
 _TOLD_APART = frozenset(
     {
         "name",
@@ -46,7 +47,11 @@ _TOLD_APART = frozenset(
         "batch_size",
         "device",
         "ragged",
+        "layers",
         "_fingerprint",
+        "_rows_are_windows",
+        "_axis",
+        "_widths",
     }
 )
 
@@ -82,7 +87,11 @@ class Encoder(ABC):
         The user's object.
     ragged : callable or None
         How it takes waveforms of several lengths, see `encode_ragged`.
+    layers : tuple of Encoder
+        An encoder for each of its outputs, where several were named; else empty.
     """
+
+    layers: tuple[Encoder, ...] = ()
 
     #: Whether torch records no gradients where it runs.
     without_gradients: ClassVar[bool] = False

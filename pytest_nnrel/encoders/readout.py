@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
+from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.encoders.frames import time_axis
-from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder, to_numpy
+from pytest_nnrel.encoders.protocol import to_numpy
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.runtime.store import digest
 
@@ -20,20 +21,23 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.encoders.lines import Written
+    from pytest_nnrel.encoders.protocol import Encoder
 
+#: What an output is called by: a key, an attribute or a place, or the way to one within another.
+Output: TypeAlias = str | int | tuple[str | int, ...]
 POOLS: Final[Mapping[str, Callable[..., Any]]] = {"mean": np.mean, "max": np.max}
 
 
-class ReadoutEncoder(Encoder):
+class ReadoutEncoder(DerivedEncoder):
     """An encoder whose embedding is one of the outputs of another's object, pooled over time.
 
     Parameters
     ----------
     inner : Encoder
         What runs the object.
-    output : str or int or None
-        Key, attribute or place of the output that is the embedding; the only one where None.
+    output : str, int, tuple of these, or None
+        Key, attribute or place of the output that is the embedding, a tuple for one within
+        another; the only one where None.
     pool : {"mean", "max"} or None
         How ``[n, frames, d]`` or ``[n, d, frames]`` becomes ``[n, d]``.
     pool_axis : int, optional
@@ -49,14 +53,14 @@ class ReadoutEncoder(Encoder):
         self,
         inner: Encoder,
         *,
-        output: str | int | None,
+        output: Output | None,
         pool: str | None,
         pool_axis: int | None = None,
     ) -> None:
-        if output is not None and (isinstance(output, bool) or not isinstance(output, str | int)):
+        if output is not None and not _is_output(output):
             raise EncoderError(
-                f"encoder {inner.name!r}: output must be a key, an attribute or a number, not"
-                f" {output!r}"
+                f"encoder {inner.name!r}: output must be a key, an attribute, a number, or a tuple"
+                f" of these, not {output!r}"
             )
         if pool is not None and pool not in POOLS:
             raise EncoderError(
@@ -68,16 +72,7 @@ class ReadoutEncoder(Encoder):
                 f" of [n, frames, d] or 2 of [n, d, frames], not {pool_axis!r}"
                 + (" without pool" if pool is None else "")
             )
-        super().__init__(
-            inner.name,
-            subject=self,  # not the object, of which other outputs may be other encoders
-            sample_rate=inner.sample_rate,
-            window_seconds=inner.window_seconds,
-            batch_size=inner.batch_size,
-            device=inner.device,
-            ragged=inner.ragged,
-        )
-        self._inner = inner
+        super().__init__(inner)
         self._output = output
         self._pool = pool
         self._pool_axis = pool_axis
@@ -93,21 +88,12 @@ class ReadoutEncoder(Encoder):
             return None
         return digest("readout", inner, self._output, self._pool, self._pool_axis)
 
-    @property
-    def tells_its_state(self) -> bool:
-        """Whether the object's fingerprint is taken from the object."""
-        return self._inner.tells_its_state
-
-    def assumptions(self, sample_rate: int) -> list[str]:
-        return self._inner.assumptions(sample_rate)
-
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        # The options of what runs the object are this encoder's own.
-        told_apart = owner is self._inner and attribute in _TOLD_APART
-        return told_apart or self._inner._passes_over(owner, attribute)
-
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        out = self._read(batch, sample_rate)
+        return self.read(self._inner.forward(batch, sample_rate), batch, sample_rate)
+
+    def read(self, out: Any, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        """Return what is read out of the object's output for a batch."""
+        out = self._named(out)
         if self._pool is None or out is None or isinstance(out, tuple | list | Mapping):
             return out  # refused by whoever asked, who says what to do
         frames = self._frames(out)
@@ -125,7 +111,10 @@ class ReadoutEncoder(Encoder):
         return POOLS[self._pool](frames, axis=self._axis)
 
     def _axis_of_time(self, frames: npt.NDArray[Any], batch: Samples, sample_rate: int) -> int:
-        axis = time_axis(lambda given: self._frames(self._read(given, sample_rate)), batch)
+        def heard(given: Samples) -> npt.NDArray[Any]:
+            return self._frames(self._named(self._inner.forward(given, sample_rate)))
+
+        axis = time_axis(heard, batch)
         if axis is None:
             raise EncoderError(
                 f"encoder {self.name!r}: neither half a window nor one with another end tells which"
@@ -133,10 +122,6 @@ class ReadoutEncoder(Encoder):
                 f" {frames.shape[1]} frames, pool_axis=2 pools {frames.shape[2]}"
             )
         return axis
-
-    @property
-    def written(self) -> Written:
-        return self._inner.written
 
     def _advice(
         self,
@@ -146,12 +131,15 @@ class ReadoutEncoder(Encoder):
         **options: Any,  # noqa: ANN401
     ) -> str:
         read = {"output": self._output, "pool": self._pool, "pool_axis": self._pool_axis}
-        return self._inner._advice(error, batch, sample_rate, **options, **read)
+        return super()._advice(error, batch, sample_rate, **options, **read)
 
-    def _read(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+    def _named(self, out: Any) -> Any:  # noqa: ANN401
         """Return the output that is asked for."""
-        out = self._inner.forward(batch, sample_rate)
-        return out if self._output is None else self._chosen(out, self._output)
+        if self._output is None:
+            return out
+        for step in self._output if isinstance(self._output, tuple) else (self._output,):
+            out = self._chosen(out, step)
+        return out
 
     def _frames(self, out: Any) -> npt.NDArray[Any]:  # noqa: ANN401
         """Return an output as an array, floats at least of single precision."""
@@ -176,6 +164,17 @@ class ReadoutEncoder(Encoder):
         if isinstance(out, Mapping) or isinstance(output, int):
             return out[output]
         return getattr(out, output)
+
+
+def _is_output(output: object) -> bool:
+    """Tell whether something names an output."""
+    if isinstance(output, tuple):
+        return (
+            bool(output)
+            and not any(isinstance(step, tuple) for step in output)
+            and all(map(_is_output, output))
+        )
+    return isinstance(output, str | int) and not isinstance(output, bool)
 
 
 def _attributes(out: object) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pytest_nnrel.encoders.layers import LayerEncoder
 from pytest_nnrel.errors import EmbeddingSizeError, EncoderError
 from pytest_nnrel.experiment.rendering import BLOCK
 from pytest_nnrel.runtime.progress import progress
@@ -110,6 +111,10 @@ def _embeddings(listener: Listener, rendered: Rendered) -> Embeddings:
 
 def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
     """Return the embeddings of clips, from the store where they are there, float32[k, d]."""
+    if isinstance(listener.encoder, LayerEncoder) and listener.whole is not None:
+        return listener.encoder.part_of(
+            _embeddings(listener.whole, rendered), lambda: _heard(listener)
+        )
     question, store = rendered.question, listener.store(rendered)
     keys = {i: listener.key(rendered, question.study.corpus.keys[i]) for i in rendered.indices}
     stored: dict[int, Arrays | None] = {i: store.get("embeddings", key) for i, key in keys.items()}
@@ -134,6 +139,11 @@ def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
             " return one length, whatever batch it gets"
         )
     return np.asarray(np.stack(rows), dtype=np.float32)
+
+
+def _heard(listener: Listener) -> Embeddings:
+    """Encode an original, from which an encoder knows what it returns."""
+    return listener.encode(listener.originals, [0], listener.windows(listener.originals, [0]))
 
 
 def _one_ahead(load: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:

@@ -35,12 +35,15 @@ class Listener:
         Of its weights; None where nobody vouches for it, so that nothing of it outlives the run.
     identity : str
         Digest of fingerprint, behaviour and what it asks for.
+    whole : Listener or None
+        Of all outputs of its object, where it is one of several.
     """
 
     encoder: Encoder
     originals: Rendered
     fingerprint: str | None
     identity: str
+    whole: Listener | None = None
 
     @property
     def study(self) -> Study:

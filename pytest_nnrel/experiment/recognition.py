@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.encoders.layers import LayerEncoder
 from pytest_nnrel.experiment.encoding import Listener
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import ORIGINAL, once, question
@@ -47,6 +48,11 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
     EncoderError
         If the encoder fails.
     """
+    if isinstance(encoder, LayerEncoder):
+        whole = recognise(encoder.whole, study)
+        generation = study.stores.generation(whole.identity)
+        identity = digest("layer", whole.identity, generation, encoder.name)
+        return Listener(encoder, whole.originals, whole.fingerprint, identity, whole)
     seconds = encoder.window_seconds or study.corpus.window_seconds
     study.corpus.require_source(seconds, f"encoder {encoder.name!r}")
     found = encoder.identify()

@@ -1,0 +1,61 @@
+"""Encoders that run another's object and take their embedding of what it gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder
+
+if TYPE_CHECKING:
+    from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.encoders.lines import Written
+
+
+class DerivedEncoder(Encoder):
+    """An encoder that asks for what another asks for, and runs its object.
+
+    Parameters
+    ----------
+    inner : Encoder
+        What runs the object.
+    name : str, optional
+        That of `inner` where omitted.
+    """
+
+    def __init__(self, inner: Encoder, name: str | None = None) -> None:
+        super().__init__(
+            inner.name if name is None else name,
+            subject=self,  # not the object, of which other outputs may be other encoders
+            sample_rate=inner.sample_rate,
+            window_seconds=inner.window_seconds,
+            batch_size=inner.batch_size,
+            device=inner.device,
+            ragged=inner.ragged,
+        )
+        self._inner = inner
+
+    @property
+    def tells_its_state(self) -> bool:
+        """Whether the object's fingerprint is taken from the object."""
+        return self._inner.tells_its_state
+
+    @property
+    def written(self) -> Written:
+        return self._inner.written
+
+    def assumptions(self, sample_rate: int) -> list[str]:
+        return self._inner.assumptions(sample_rate)
+
+    def _passes_over(self, owner: object, attribute: str) -> bool:
+        # The options of what runs the object are this encoder's own.
+        told_apart = owner is self._inner and attribute in _TOLD_APART
+        return told_apart or self._inner._passes_over(owner, attribute)
+
+    def _advice(
+        self,
+        error: Exception,
+        batch: Samples,
+        sample_rate: int,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        return self._inner._advice(error, batch, sample_rate, **options)
