@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.protocol import Encoder
 
-#: Windows that a line is tried on.
-_TRIED_ROWS: Final = 2
+#: Windows that a line is tried on: not two, which are taken for a pair.
+_TRIED_ROWS: Final = 3
+#: How lines write the rate: a parameter of this name is told it.
+_RATE: Final = "sample_rate"
 #: Keys of a mapping beyond which an object asks for more than audio.
 _MOST_KEYS: Final = 4
 
@@ -98,53 +100,55 @@ class Asked:
         Of a mapping.
     names : tuple of str
         Of parameters that must be named.
-    rate : int
-        Of the audio, in Hz.
     """
 
     keys: tuple[str, ...]
     names: tuple[str, ...]
-    rate: int
 
     def mapping(self, audio: str) -> str:
         """Return a mapping with those keys, of audio that is written so; empty without any."""
-        values = {key: str(self.rate) if key in RATE_NAMES else audio for key in self.keys}
+        values = {key: _RATE if key in RATE_NAMES else audio for key in self.keys}
         entries = ", ".join(f'"{key}": {value}' for key, value in values.items())
         return f"{{{entries}}}" if entries else ""
 
 
 def of_functions(written: Written, asked: Asked) -> list[Line]:
     """Return lines for what takes arrays."""
-    call, rate = written.call, asked.rate
+    call = written.call
     of_batches = {
         "it takes a list of windows": "list(batch)",
         "it takes an axis of channels": "batch[:, None]",
         "it takes a mapping": asked.mapping("batch"),
         "it takes its input by name": ", ".join(f"{name}=batch" for name in asked.names),
-        "it takes pairs of a window and its sample rate": f"[(window, {rate}) for window in batch]",
+        "it takes pairs of window and sample rate": "[(window, sample_rate) for window in batch]",
         "it takes tensors": "torch.from_numpy(batch)",
     }
     of_windows = {
         _NO_ROWS: "window",
-        "it takes one window with its sample rate": f"(window, {rate})",
+        "it takes one window with its sample rate": "(window, sample_rate)",
         "it takes a mapping of one window": asked.mapping("window"),
         "it takes one tensor at a time": "torch.from_numpy(window)",
     }
     lines = [ONE_ROW]
     for where, given in of_batches.items():
         if given:
-            lines.append(Line(where, f"lambda batch: {call}({given})"))
-            lines.append(Line(where, f"lambda batch: np.stack({call}({given}))"))
+            lines.append(Line(where, _of_batch(f"{call}({given})")))
+            lines.append(Line(where, _of_batch(f"np.stack({call}({given}))")))
     for where, given in of_windows.items():
         if given:
             lines += _joined(where, f"[{call}({given}) for window in batch]")
-    paths = f"[{call}(path) for path in wav_files(batch, {rate})]"
+    paths = f"[{call}(path) for path in wav_files(batch, sample_rate)]"
     return lines + _joined("it takes paths of files", paths)
 
 
 def _joined(where: str, rows: str) -> list[Line]:
     """Return lines that make one matrix of vectors, or of matrices of one row."""
-    return [Line(where, f"lambda batch: np.{join}({rows})") for join in ("stack", "concatenate")]
+    return [Line(where, _of_batch(f"np.{join}({rows})")) for join in ("stack", "concatenate")]
+
+
+def _of_batch(written: str) -> str:
+    """Return a function of the batch, and of the sample rate where that is spoken of."""
+    return f"lambda batch{f', {_RATE}' if _RATE in written else ''}: {written}"
 
 
 def of_modules(written: Written, asked: Asked, method: str | None) -> list[Line]:
@@ -160,13 +164,13 @@ def of_modules(written: Written, asked: Asked, method: str | None) -> list[Line]
     named = "" if method is None else f"method={method!r}"
     mapping = asked.mapping("batch")
     front_ends = {
-        "it takes an axis of channels": "lambda batch: batch[:, None]",
+        "it takes an axis of channels": _of_batch("batch[:, None]"),
         "it takes a list of windows": "list",
-        "it takes a mapping": mapping and f"lambda batch: ({mapping},)",
+        "it takes a mapping": mapping and _of_batch(f"({mapping},)"),
         "it takes its input by name": "".join(
-            f'lambda batch: {{"{name}": batch}}' for name in asked.names
+            _of_batch(f'{{"{name}": batch}}') for name in asked.names
         ),
-        "it takes windows with their sample rate": f"lambda batch: ((batch, {asked.rate}),)",
+        "it takes windows with their sample rate": _of_batch("((batch, sample_rate),)"),
     }
     gradients = "it needs gradients, without which torch modules are run"
     return [
@@ -181,7 +185,7 @@ def of_modules(written: Written, asked: Asked, method: str | None) -> list[Line]
 
 def what_is_asked(call: Callable[..., Any], audio: Any, rate: int) -> Asked:  # noqa: ANN401
     """Return what a callable asks of its input, of audio as it would get it."""
-    return Asked(_keys_asked(call, audio, rate), _names_needed(call), rate)
+    return Asked(_keys_asked(call, audio, rate), _names_needed(call))
 
 
 def _keys_asked(call: Callable[..., Any], audio: Any, rate: int) -> tuple[str, ...]:  # noqa: ANN401
@@ -215,8 +219,7 @@ def _names_needed(call: Callable[..., Any]) -> tuple[str, ...]:
 def noise_like(batch: Samples) -> Samples:
     """Return windows of noise: what raises on them too does not raise for what windows hold."""
     rng = np.random.default_rng(0)
-    rows = min(len(batch), _TRIED_ROWS)
-    return (0.1 * rng.standard_normal((rows, batch.shape[1]))).astype(np.float32)
+    return (0.1 * rng.standard_normal((_TRIED_ROWS, batch.shape[1]))).astype(np.float32)
 
 
 def embeds(encoder: Encoder, windows: Samples, rate: int) -> bool:

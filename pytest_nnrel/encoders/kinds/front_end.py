@@ -120,9 +120,7 @@ class FrontEndEncoder(Adapter):
         assumed = super().assumptions(sample_rate)
         padded = None if self._extractor is None else padded_to(self._extractor)
         if padded is not None and (self.window_seconds is None or self.window_seconds < padded):
-            assumed.append(
-                f"windows as short as they are, which its extractor pads to {padded:g} s"
-            )
+            assumed.append(f"what is shorter than {padded:g} s is padded to that by its extractor")
         return assumed
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401

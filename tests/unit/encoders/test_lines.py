@@ -92,7 +92,8 @@ FUNCTIONS = {
     of_channels: ("an axis of channels", "as_encoder(lambda batch: model(batch[:, None]))"),
     of_a_mapping: (
         "a mapping",
-        'as_encoder(lambda batch: model({"sampling_rate": 16000, "audio_batch": batch}))',
+        "as_encoder(lambda batch, sample_rate:"
+        ' model({"sampling_rate": sample_rate, "audio_batch": batch}))',
     ),
     of_a_mapping_of_one: (
         "a mapping of one",
@@ -101,15 +102,17 @@ FUNCTIONS = {
     by_name: ("its input by name", "as_encoder(lambda batch: model(waveform=batch))"),
     of_a_pair: (
         "one window with its sample rate",
-        "as_encoder(lambda batch: np.concatenate([model((window, 16000)) for window in batch]))",
+        "as_encoder(lambda batch, sample_rate:"
+        " np.concatenate([model((window, sample_rate)) for window in batch]))",
     ),
     of_pairs: (
-        "pairs of a window and its sample rate",
-        "as_encoder(lambda batch: model([(window, 16000) for window in batch]))",
+        "pairs of window and sample rate",
+        "as_encoder(lambda batch, sample_rate: model([(window, sample_rate) for window in batch]))",
     ),
     of_a_path: (
         "paths of files",
-        "as_encoder(lambda batch: np.stack([model(path) for path in wav_files(batch, 16000)]))",
+        "as_encoder(lambda batch, sample_rate:"
+        " np.stack([model(path) for path in wav_files(batch, sample_rate)]))",
     ),
     OfAList(): (
         "a list",
@@ -228,9 +231,15 @@ def modules():
             " for window in torch.from_numpy(batch)])",
         ),
         OfAList: ("a list", "(model, list)"),
-        OfAMapping: ("a mapping", '(model, lambda batch: ({"sr": 16000, "wav": batch},))'),
+        OfAMapping: (
+            "a mapping",
+            '(model, lambda batch, sample_rate: ({"sr": sample_rate, "wav": batch},))',
+        ),
         ByName: ("its input by name", '(model, lambda batch: {"wav": batch})'),
-        OfAPair: ("windows with their", "(model, lambda batch: ((batch, 16000),))"),
+        OfAPair: (
+            "windows with their",
+            "(model, lambda batch, sample_rate: ((batch, sample_rate),))",
+        ),
         OfArrays: ("arrays", "lambda batch: model.eval()(batch)"),
         OfGradients: ("gradients", "lambda batch: model.eval()(torch.from_numpy(batch))"),
     }
