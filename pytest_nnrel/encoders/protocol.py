@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
@@ -14,6 +14,7 @@ import numpy as np
 
 from pytest_nnrel.corpus import audio
 from pytest_nnrel.encoders.lines import Written
+from pytest_nnrel.encoders.output import OneVectorError, embedding_matrix, to_numpy
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 
@@ -33,8 +34,6 @@ ROUNDING_LIMIT = 1e-3
 _ROUNDED_ROWS = 32
 #: Distances below this share of an embedding's length are rounding of float64 itself.
 _FLOAT64_ROUNDING = 1e-14
-#: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
-_SMALL_FLOATS = ("bfloat", "float")
 
 #: Attributes that are no part of what an encoder's object does: keys hold those that matter, and
 #: what it was seen to do follows from the others.
@@ -54,10 +53,6 @@ _TOLD_APART = frozenset(
         "_widths",
     }
 )
-
-
-class OneVectorError(EncoderError):
-    """One vector came of several windows."""
 
 
 @dataclass(frozen=True)
@@ -361,91 +356,9 @@ class Encoder(ABC):
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         """Return an output as floats of its own precision that float32 can hold, [expected, d]."""
-        out = self.embedding_in(out)
-        wanted = f"encoder {self.name!r} must return a float array of shape ({expected}, d)"
-        if out is None or isinstance(out, tuple | list | Mapping):
-            raise EncoderError(f"{wanted}, not {_describe_container(out, self.written)}")
-        array = to_numpy(out, wanted)
-        if array.dtype.kind != "f":
-            raise EncoderError(
-                f"{wanted}, not {array.dtype}; embeddings are floats, so if these are classes or"
-                " codes, return the layer before them"
-            )
-        if array.ndim != 2 or array.shape[0] != expected or array.shape[1] == 0:
-            told = f"{wanted}, one row per window, not {list(array.shape)}"
-            if expected > 1 and array.shape[:-1] in ((1,), ()) and array.ndim:
-                raise OneVectorError(told)
-            raise EncoderError(told + _describe_axes(array.shape, expected))
-        with np.errstate(over="ignore"):  # becomes infinite, which is told below
-            finite = np.isfinite(array.astype(np.float32)).all(axis=1)
-        if not finite.all():
-            rows = tuple(int(row) + first for row in np.flatnonzero(~finite))
-            raise EncoderError(
-                f"encoder {self.name!r} returned NaN or infinite values for {len(rows)} of"
-                f" {expected} windows",
-                rows,
-            )
-        return array
-
-
-def _describe_axes(shape: tuple[int, ...], expected: int) -> str:
-    """Say what to do about axes that are not those of an embedding matrix."""
-    if len(shape) == 3 and shape[0] == expected:
-        return '; pool over time first: as_encoder(model, pool="mean")'
-    return "; pool over time first" if len(shape) > 2 else ""
-
-
-def _describe_container(out: Any, written: Written) -> str:  # noqa: ANN401
-    """Say what came instead of an array, and how to choose one of it."""
-    if out is None:
-        return "None; does it lack a return statement?"
-    if isinstance(out, Mapping):
-        keys = ", ".join(map(repr, out))
-        return (
-            f"a {type(out).__name__} of {len(out)}; name the embedding's of its keys {keys}:"
-            " as_encoder(model, output=KEY)"
+        return embedding_matrix(
+            self.embedding_in(out), self.name, self.written, expected=expected, first=first
         )
-    if isinstance(out, list):
-        return (
-            f"a list of {len(out)}; where it holds one vector per window, stack it: as_encoder("
-            f"lambda batch: {written.library}.stack({written.output})); where one is the"
-            " embeddings, choose it: as_encoder(model, output=0)"
-        )
-    frames = out and getattr(out[0], "ndim", None) == 3
-    pooled = ', pool="mean"' if frames else ""
-    return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0{pooled})"
-
-
-def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
-    """Return an array or tensor, on any device, as an array of the CPU's.
-
-    Parameters
-    ----------
-    out : array-like or torch.Tensor
-    wanted : str
-        Beginning of the error's text: what should have come.
-
-    Raises
-    ------
-    EncoderError
-        If it cannot be read.
-    """
-    if hasattr(out, "detach"):  # a torch tensor, in any precision
-        try:
-            tensor = out.detach().to("cpu")
-            small = tensor.is_floating_point() and tensor.itemsize < np.dtype(np.float32).itemsize
-            return np.asarray((tensor.float() if small else tensor).numpy())
-        except Exception as error:
-            raise EncoderError(
-                f"{wanted}; the tensor it returned, on device {out.device}, cannot be read: {error}"
-            ) from error
-    try:
-        array = np.asarray(out)
-    except Exception as error:
-        raise EncoderError(f"{wanted}, not {type(out).__name__} ({error})") from error
-    if array.dtype.kind == "V" and array.dtype.name.startswith(_SMALL_FLOATS):
-        return array.astype(np.float32)
-    return array
 
 
 class HasEncode(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.encoders.frames import time_axis
-from pytest_nnrel.encoders.protocol import to_numpy
+from pytest_nnrel.encoders.output import to_numpy
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.runtime.store import digest
 
