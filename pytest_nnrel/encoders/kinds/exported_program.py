@@ -22,6 +22,7 @@ class ExportedEncoder(Adapter):
 
     takes = "a program of torch.export"
     order = 30
+    looked_into = True
     without_gradients = True
 
     @classmethod
@@ -32,10 +33,6 @@ class ExportedEncoder(Adapter):
             and base.__name__ == "ExportedProgram"
             for base in type(obj).__mro__
         )
-
-    @property
-    def tells_its_state(self) -> bool:
-        return self._fingerprint is None
 
     def identify(self) -> Identified:
         """Return what it is known by: the code of its graphs and, unless vouched for, tensors."""
