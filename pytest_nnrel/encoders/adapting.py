@@ -38,8 +38,9 @@ def as_encoder(
         ``samplerate``, ``sr`` or ``fs`` gets the rate of the audio. Of a torch module ``encode`` is
         run where it has that method, else ``forward``; a bound method of a torch module is run as
         the module is: on tensors, on its device, evaluated, without gradients. A HEAR module is
-        given as a module or by its dotted name. A path ends in ``.npy`` and is a table of
-        embeddings beside the list that `export_windows` wrote.
+        given as a module or by its dotted name. A path that ends in ``.npy`` is a table of
+        embeddings beside the list that `export_windows` wrote; ``.onnx`` and ``.tflite`` are
+        models, run on the CPU.
     sample_rate : int, optional
         Rate that it wants, in Hz. Where omitted, the one that it states: an attribute of such a
         name, of its ``config``, ``hparams``, ``feature_extractor`` or ``processor``, or what
@@ -56,9 +57,10 @@ def as_encoder(
         How reports and baselines call it; the class's or function's where omitted.
     fingerprint : str, optional
         Changed whenever the encoder's weights or other state give other embeddings; code is looked
-        at besides. Taken from a torch module's weights; other encoders without one are encoded anew
-        in every run, and in every measurement where they hold what cannot be looked into, such as
-        a session of a C library.
+        at besides. Taken from the object where an adapter knows its kind: a torch module, a session
+        of ONNX Runtime, a fitted pipeline. Other encoders without one are encoded anew in every
+        run, and in every measurement where they hold what cannot be looked into, such as an
+        interpreter of LiteRT that was opened from a path.
     output : str or int, optional
         Which output is the embedding, where there are several: a key, an attribute or a place.
     pool : {"mean", "max"}, optional

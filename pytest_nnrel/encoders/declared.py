@@ -59,9 +59,7 @@ class Declared:
         if len(self.shape) != 3:
             return None
         # One channel, that is, and not frames of features, whose number may be any.
-        told = [
-            axis for axis, channels in ((2, self.shape[1]), (1, self.shape[2])) if channels == 1
-        ]
+        told = [3 - axis for axis in (1, 2) if self.shape[axis] == 1]
         return told[0] if len(told) == 1 else None
 
     @property

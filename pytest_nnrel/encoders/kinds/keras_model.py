@@ -70,7 +70,7 @@ class KerasEncoder(DeclaringEncoder):
 
 
 def _no_gradients(backend: str) -> Any:  # noqa: ANN401
-    """Return a context in which a backend records no gradients; most only do when they are asked."""
+    """Return a context in which a backend records no gradients, as others do unless asked to."""
     if backend != "torch":
         return nullcontext()
     import torch

@@ -137,7 +137,7 @@ def test_a_model_of_ones_own_class_is_known_by_its_attributes_once_it_is_built(w
 def test_outputs_and_methods_are_named(windows):
     model = subclassed(1.0)
     assert as_encoder(model).sample_rate == RATE
-    with pytest.raises(EncoderError, match="dict of 2; name .* 'embedding', 'gain'"):
+    with pytest.raises(EncoderError, match=r"dict of 2; name .* 'embedding', 'gain'"):
         as_encoder(model).encode(windows, RATE)
     found = as_encoder(model, output="embedding").encode(windows, RATE)
     np.testing.assert_array_equal(found, as_encoder(model.below).encode(windows, RATE))

@@ -82,5 +82,5 @@ def test_its_window_follows_from_what_it_was_fitted_to(windows):
 def test_one_that_is_not_fitted_says_so(windows):
     from sklearn.preprocessing import StandardScaler
 
-    with pytest.raises(EncoderError, match="raised NotFittedError .* is not fitted yet"):
+    with pytest.raises(EncoderError, match=r"raised NotFittedError .* is not fitted yet"):
         as_encoder(StandardScaler()).encode(windows, RATE)
