@@ -75,9 +75,9 @@ class Declared:
     def laid_out(self, batch: Samples) -> npt.NDArray[np.float32]:
         """Return windows, float32[n, samples], with the axes that it has."""
         if len(self.shape) == 1:
-            return batch[0]
+            return np.ravel(batch)
         if len(self.shape) == 3:
-            return batch[:, None] if self.time_axis == 2 else batch[:, :, None]
+            return np.expand_dims(batch, 1 if self.time_axis == 2 else 2)
         return batch
 
 
@@ -130,7 +130,8 @@ class DeclaringEncoder(Adapter):
         values: list[str] = []
         for declared in inputs:
             audio = "audio[:, None]" if len(declared.shape) == 3 else "audio"
-            values.append(audio if declared.kind in self.kinds and audio not in values else "...")
+            first = all(value == "..." for value in values)
+            values.append(audio if declared.kind in self.kinds and first else "...")
         items = [f"{declared.name!r}: {value}" for declared, value in zip(inputs, values)]
         return self.run_by_hand.format(inputs=", ".join(items), values=", ".join(values))
 

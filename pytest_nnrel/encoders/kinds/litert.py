@@ -137,8 +137,7 @@ def _as_declared(values: npt.NDArray[Any], details: _Details) -> npt.NDArray[Any
         return values.astype(details["dtype"])
     scale, zero = scaled
     held = np.iinfo(details["dtype"])
-    steps = np.clip(np.rint(values / scale) + zero, held.min, held.max)
-    return steps.astype(held.dtype)
+    return np.asarray(np.clip(np.rint(values / scale) + zero, held.min, held.max), held.dtype)
 
 
 def _as_floats(values: npt.NDArray[Any], details: _Details) -> npt.NDArray[Any]:
