@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from trial import RATE, Trial
+from trial import RATE, Library, Trial
 
 from pytest_nnrel import EncoderError, as_encoder
 from pytest_nnrel.identity import behaviour_of
 
-jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.runtimes
+jax = Library("jax")
 
 
 def weights(seed, samples):

@@ -5,13 +5,14 @@ import os
 
 import numpy as np
 import pytest
-from trial import RATE, Trial
+from trial import RATE, Library, Trial
 
 from pytest_nnrel import EncoderError, as_encoder
 
+pytestmark = pytest.mark.runtimes
 if importlib.util.find_spec("torch") is not None:  # else on Keras's own choice
     os.environ.setdefault("KERAS_BACKEND", "torch")
-keras = pytest.importorskip("keras")
+keras = Library("keras")
 
 
 def model_of(windows, seed=0, lines=()):

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from trial import RATE, Trial
+from trial import RATE, Library, Trial
 
 from pytest_nnrel import EncoderError, as_encoder
 from pytest_nnrel.identity import behaviour_of
 
-litert = pytest.importorskip("ai_edge_litert.interpreter")
+pytestmark = pytest.mark.runtimes
+litert = Library("ai_edge_litert.interpreter")
+schema = Library("ai_edge_litert.schema_py_generated")
 
 #: Audio of a quantised model is in steps of this.
 STEP = 1 / 128
@@ -18,8 +20,6 @@ def weights(seed=0, samples=2000):
 
 
 def tensor(name, shape, signature, buffer, kind, scale=None):
-    from ai_edge_litert import schema_py_generated as schema
-
     made = schema.TensorT()
     made.name, made.shape, made.shapeSignature, made.buffer = name, shape, signature, buffer
     made.type = getattr(schema.TensorType, kind)
@@ -31,7 +31,6 @@ def tensor(name, shape, signature, buffer, kind, scale=None):
 
 def packed(subgraph, buffers, code):
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT()
     model.version, model.description = 3, "test"
@@ -49,8 +48,6 @@ def packed(subgraph, buffers, code):
 
 
 def graph_of(tensors, inputs, outputs, operands, options=None):
-    from ai_edge_litert import schema_py_generated as schema
-
     operator = schema.OperatorT()
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, operands, outputs
     if options is not None:
@@ -64,8 +61,6 @@ def graph_of(tensors, inputs, outputs, operands, options=None):
 
 def model_of(seed=0, samples=2000, batch=-1, quantised=False):
     """Return a product with a matrix of weights, as bytes."""
-    from ai_edge_litert import schema_py_generated as schema
-
     matrix = weights(seed, samples).T
     one, kind, scales = max(batch, 1), "FLOAT32", (None, None, None)
     if quantised:
@@ -82,8 +77,6 @@ def model_of(seed=0, samples=2000, batch=-1, quantised=False):
 
 def cast_of(shape, given="FLOAT32", returned="INT32"):
     """Return a model that takes numbers of a type and returns them in another."""
-    from ai_edge_litert import schema_py_generated as schema
-
     signature = [-1 if length is None else length for length in shape]
     one = [length or 1 for length in shape]
     tensors = [

@@ -26,14 +26,25 @@ from pytest_nnrel.errors import SettingError
 
 ALL = adapters()
 
-each = pytest.mark.parametrize("name", ALL)
+
+def own_test(name):
+    """Return the module of an adapter's own test."""
+    return import_module(f"test_adapter_{ALL[name].__module__.rpartition('.')[2]}")
+
+
+def marked(name):
+    """Return an adapter's name, with the mark of what its own test needs."""
+    mark = getattr(own_test(name), "pytestmark", None)
+    return pytest.param(name, marks=[mark] if mark == pytest.mark.runtimes else [])
+
+
+each = pytest.mark.parametrize("name", [marked(name) for name in ALL])
 
 
 @pytest.fixture
 def trial(name, tmp_path, windows):
     """The objects of an adapter's own test."""
-    file = ALL[name].__module__.rpartition(".")[2]
-    return import_module(f"test_adapter_{file}").trial(tmp_path, windows)
+    return own_test(name).trial(tmp_path, windows)
 
 
 @each
