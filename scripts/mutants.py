@@ -56,7 +56,7 @@ _LIBRARIES = (
 )  # fmt: skip
 _OPTIONS = (
     "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0",
-    "-m", "not slow and not exhaustive and not binaries",
+    "-m", "not slow and not exhaustive and not binaries and not runtimes",
 )  # fmt: skip
 
 

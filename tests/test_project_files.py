@@ -29,7 +29,7 @@ def test_files_that_are_named_exist(page):
 
 def test_the_markers_and_extras_named_are_those_of_the_project():
     markers = {m.split(":")[0] for m in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
-    assert markers == {"slow", "exhaustive", "binaries"}
+    assert markers == {"slow", "exhaustive", "binaries", "runtimes"}
     assert all(marker in CONTRIBUTING for marker in markers)
     (extras,) = re.findall(r"-e '\.\[([\w,]+)\]'", CONTRIBUTING)
     assert set(extras.split(",")) <= set(PROJECT["project"]["optional-dependencies"])

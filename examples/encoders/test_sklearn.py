@@ -1,7 +1,7 @@
 """A scikit-learn pipeline: statistics of MFCCs, standardised, reduced by PCA.
 
-A pipeline has no `encode`; the method that maps audio to embeddings is the encoder. Fit it on other
-music than it is tested on where what it learns is at stake.
+A fitted pipeline is an encoder as it is, known by what it has learnt and by the code that it runs.
+Fit it on other music than it is tested on where what it learns is at stake.
 """
 
 import librosa
@@ -31,7 +31,7 @@ def encoder(nnrel_corpus):
         FunctionTransformer(mfcc_statistics), StandardScaler(), PCA(n_components=6)
     )
     pipeline.fit(nnrel_corpus.windows(sample_rate=RATE))
-    return as_encoder(pipeline.transform, sample_rate=RATE, name="mfcc + PCA")
+    return as_encoder(pipeline, sample_rate=RATE, name="mfcc + PCA")
 
 
 @pytest.mark.nnrel(clips=10)

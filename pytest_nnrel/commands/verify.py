@@ -29,8 +29,8 @@ def add_verify(commands: Commands) -> None:
         default=[],
         dest="encoders",
         metavar="NAME=OBJECT",
-        help="what stands for an encoder of the results: MODULE:OBJECT, found from here, or a .npy"
-        " table; may be repeated (the MFCC encoder is known)",
+        help="what stands for an encoder of the results: MODULE:OBJECT, found from here, or the"
+        " file of a table or model; may be repeated (the MFCC encoder is known)",
     )
     verify.add_argument("--corpus", help="as --nnrel-corpus (default: those of the results)")
     verify.add_argument(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_nnrel.encoders.lines import ONE_ROW, embeds, line_that_works, noise_like
@@ -42,6 +45,10 @@ class Adapter(Encoder):
     order: ClassVar[float] = 0.0
     #: Whether it moves the object to a torch device that is asked for.
     moves: ClassVar[bool] = False
+    #: Whether the fingerprint is taken from the object, where its user gives none.
+    looked_into: ClassVar[bool] = False
+    #: How the names of files end that hold such an object, and whose paths it takes: ".npy".
+    suffix: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
@@ -50,6 +57,10 @@ class Adapter(Encoder):
     def __init__(self, obj: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**(options if self.moves else {**options, "device": None}))
         self.obj = obj
+
+    @property
+    def tells_its_state(self) -> bool:
+        return self.looked_into and self._fingerprint is None
 
     @classmethod
     @abstractmethod
@@ -62,6 +73,12 @@ class Adapter(Encoder):
         method : str or None
             Name of the method that embeds, where the user named one.
         """
+
+    @classmethod
+    def is_path(cls, obj: Any) -> bool:  # noqa: ANN401
+        """Tell whether an object is the path of a file that holds one of its kind."""
+        of_path = isinstance(obj, str | PathLike) and bool(cls.suffix)
+        return of_path and os.fspath(obj).endswith(cls.suffix)
 
     @classmethod
     def of(
@@ -99,6 +116,8 @@ class Adapter(Encoder):
     @classmethod
     def name_of(cls, obj: Any) -> str:  # noqa: ANN401
         """Return how an object is called where its user does not say."""
+        if isinstance(obj, PathLike) or cls.is_path(obj):
+            return Path(obj).stem
         own = getattr(obj, "name", None)
         if isinstance(own, str) and own:
             return own
@@ -142,3 +161,8 @@ def adapters() -> dict[str, type[Adapter]]:
         If an installed package declares adapters that cannot be loaded.
     """
     return ADAPTERS.in_order()
+
+
+def suffixes() -> list[str]:
+    """Return how the names of files end that are encoders by their path."""
+    return [adapter.suffix for adapter in adapters().values() if adapter.suffix]

@@ -46,8 +46,9 @@ def as_encoder(
         the module is: on tensors, on its device, evaluated, without gradients. A tuple ``(module,
         front end)`` is a torch module behind an extractor of transformers, or a function that makes
         its input of ``float32[n, samples]``: a mapping is passed by keyword, a tuple by place. A
-        HEAR module is given as a module or by its dotted name. A path ends in ``.npy`` and is a
-        table of embeddings beside the list that `export_windows` wrote.
+        HEAR module is given as a module or by its dotted name. A path that ends in ``.npy`` is a
+        table of embeddings beside the list that `export_windows` wrote; ``.onnx`` and ``.tflite``
+        are models, run on the CPU.
     sample_rate : int, optional
         Rate that it wants, in Hz. Where omitted, the one that it states: an attribute of such a
         name, of its ``config``, ``hparams``, ``feature_extractor`` or ``processor``, or what
@@ -64,9 +65,10 @@ def as_encoder(
         How reports and baselines call it; the class's or function's where omitted.
     fingerprint : str, optional
         Changed whenever the encoder's weights or other state give other embeddings; code is looked
-        at besides. Taken from a torch module's weights; other encoders without one are encoded anew
-        in every run, and in every measurement where they hold what cannot be looked into, such as
-        a session of a C library.
+        at besides. Taken from the object where an adapter knows its kind: a torch module, a session
+        of ONNX Runtime, a fitted pipeline. Other encoders without one are encoded anew in every
+        run, and in every measurement where they hold what cannot be looked into, such as an
+        interpreter of LiteRT that was opened from a path.
     output : str, int, tuple or list of these, optional
         Which output is the embedding, where there are several: a key, an attribute or a place; a
         tuple for one within another, ``("hidden_states", 3)``. Of a list, such as of layers, the

@@ -98,6 +98,17 @@ def is_a(obj: object, module: str, name: str) -> bool:
     return any(base.__module__ == module and base.__name__ == name for base in type(obj).__mro__)
 
 
+def is_of(obj: object, library: str, name: str) -> bool:
+    """Tell whether an object is of a library's class of that name, wherever in it that lies.
+
+    The library is not imported: whoever passes such an object has done so.
+    """
+    return any(
+        base.__name__ == name and base.__module__.partition(".")[0] == library
+        for base in type(obj).__mro__
+    )
+
+
 def is_mode(owner: object, attribute: str) -> bool:
     """Tell whether an attribute is the mode of a torch module, which is run in evaluation mode."""
     return attribute == "training" and is_torch_module(owner)

@@ -7,6 +7,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pytest_nnrel.encoders.adapter import suffixes
 from pytest_nnrel.errors import SettingError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _LOADED: dict[tuple[str, Path], Any] = {}
 
 
 def named_encoder(named: str, folder: Path) -> Any:  # noqa: ANN401
-    """Return what ``module:object`` or the path of a table stands for, loaded once.
+    """Return what ``module:object`` or the path of a model or table stands for, loaded once.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def named_encoder(named: str, folder: Path) -> Any:  # noqa: ANN401
     SettingError
         If there is none.
     """
-    if named.endswith(".npy"):
+    if named.endswith(tuple(suffixes())):
         return folder / named
     if (named, folder) not in _LOADED:
         _LOADED[named, folder] = _imported(named, folder)
@@ -47,7 +48,8 @@ def _imported(named: str, folder: Path) -> Any:  # noqa: ANN401
     name, colon, attribute = named.partition(":")
     if not colon or not attribute:
         raise SettingError(
-            f"encoder {named!r} is no fixture's name, no 'module:object' and no .npy file"
+            f"encoder {named!r} is no fixture's name, no 'module:object' and no file of"
+            f" {', '.join(suffixes())}"
         )
     sys.path.insert(0, str(folder))
     try:

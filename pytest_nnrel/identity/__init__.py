@@ -7,11 +7,12 @@ Told are: bytecode, constants, defaults and closures of functions; the globals t
 so other functions and classes of the user's project; the files of the project's modules that they
 refer to, and what these import; instances by class and attributes, arrays and tensors by content;
 methods put on an instance, hooks, and what was patched into a library; libraries by version; and
-what torch is set to (autocast, precision) where torch takes part.
+what torch and JAX are set to (autocast, precision) where they take part; sessions of ONNX Runtime,
+interpreters of LiteRT and models of Keras by the model's bytes or weights.
 
 Not told are: files and services that are read while running, environment variables, the state of
 global random generators, and modules that are found by a computed name. What cannot be looked into
-(open files, generators, sessions of C libraries, functions of the project's own C modules) makes a
+(open files, generators, objects of C libraries, functions of the project's own C modules) makes a
 behaviour unknown.
 """
 

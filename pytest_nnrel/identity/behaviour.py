@@ -6,12 +6,22 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_nnrel.identity.runtimes import jax_is_set_to
 from pytest_nnrel.identity.tensors import torch_is_set_to
 from pytest_nnrel.identity.visitors import content_visitor_of, visitor_of
 from pytest_nnrel.identity.walk import Visitors, Walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_nnrel.identity.walk import PassedOver
+
+#: What libraries that take part are set to, by which the same code computes something else.
+_SETTINGS: dict[str, Callable[[], list[object]]] = {
+    "torch": torch_is_set_to,
+    "jax": jax_is_set_to,
+    "jaxlib": jax_is_set_to,
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ def behaviour_of(
         walk.visit(objects)
     except Exception as error:  # whatever foreign objects raise, they are not told
         walk.unknown[f"something that raises {type(error).__name__}"] = None
-    if walk.met_torch and "torch" in sys.modules:
-        walk.tell(*torch_is_set_to())
+    for library, is_set_to in _SETTINGS.items():
+        if library in walk.met and library in sys.modules:
+            walk.tell(*is_set_to())
     return Behaviour(walk.digest(), tuple(walk.unknown))

@@ -26,6 +26,7 @@ from types import (
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.identity.project import top_level
+from pytest_nnrel.identity.runtimes import runtime_visitor_of
 from pytest_nnrel.identity.walk import PLAIN_BASES, WRAPPED, Walk
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _new_visitor(kind: type) -> Visitor:
             return Walk.compiled_module
     if top_level(kind.__module__) == "numba" and "py_func" in dir(kind):
         return _compiled_by_numba
-    return Walk.instance
+    return runtime_visitor_of(kind) or Walk.instance
 
 
 def _compiled_by_numba(walk: Walk, value: Any) -> None:  # noqa: ANN401

@@ -79,14 +79,16 @@ class Walk:
         self._visitors = visitors
         self._hash = hashlib.blake2b(digest_size=16)
         self._passing_over = passing_over
-        self._state = state
+        #: Whether what instances hold counts, or code alone.
+        self.tells_state = state
         #: How many instances and containers hold what is being visited; code holds the rest.
         self._held = 0
         self._visited: dict[object, int] = {}
         self._alive: list[object] = []  # so that no other object gets the id of one visited
         self._searched: set[tuple[int, frozenset[str]]] = set()
         self.unknown: dict[str, None] = {}
-        self.met_torch = False
+        #: The libraries that take part, by top-level name.
+        self.met: set[str] = set()
 
     def digest(self) -> str:
         return self._hash.hexdigest()
@@ -137,7 +139,7 @@ class Walk:
 
     def _counts(self) -> bool:
         """Tell whether plain values count where the walk is: held as state, only where asked."""
-        return self._state or not self._held
+        return self.tells_state or not self._held
 
     def sequence(self, value: Iterable[Any]) -> None:
         self._held += 1
@@ -157,17 +159,17 @@ class Walk:
         """Visit the items of a set, each by a walk of its own, since their order is of no use."""
         told = []
         for item in list(value):
-            walk = Walk(self._visitors, self._state, self._passing_over)
+            walk = Walk(self._visitors, self.tells_state, self._passing_over)
             walk._held = self._held + 1
             walk._visited = dict(self._visited)
             walk.visit(item)
             self.unknown.update(walk.unknown)
-            self.met_torch |= walk.met_torch
+            self.met |= walk.met
             told.append(walk.digest())
         if self._counts():
             self.tell("set", *sorted(told))
         else:  # how many hold nothing but state does not count
-            self.tell(*sorted(set(told) - {Walk(self._visitors, self._state, None).digest()}))
+            self.tell(*sorted(set(told) - {Walk(self._visitors, self.tells_state, None).digest()}))
 
     # -- code
 
@@ -179,12 +181,13 @@ class Walk:
             self.tell("function", fn.__qualname__)
             self._library(fn.__module__)
         self.visit(fn.__defaults__)
-        self._sorted(fn.__kwdefaults__ or {})
+        self.named_values(fn.__kwdefaults__ or {})
         for cell in fn.__closure__ or ():
             self.visit(cell)
-        self._sorted(fn.__dict__)
+        self.named_values(fn.__dict__)
 
-    def _sorted(self, attributes: Mapping[str, Any]) -> None:
+    def named_values(self, attributes: Mapping[str, Any]) -> None:
+        """Visit values by name, in whatever order they were set."""
         for name in sorted(attributes):
             self.tell(name)
             self.visit(attributes[name])
@@ -267,7 +270,7 @@ class Walk:
         if not is_projects(kind):  # its version tells it, but for what was put into it
             self._library(kind.__module__)
             told = {name for name in told if is_projects(vars(kind)[name])}
-        self._sorted({name: vars(kind)[name] for name in told})
+        self.named_values({name: vars(kind)[name] for name in told})
 
     def module(self, module: ModuleType) -> None:
         """Visit a module that an attribute or a container holds: all that may be asked of it."""
@@ -312,7 +315,7 @@ class Walk:
 
     def _library(self, module: str | None) -> None:
         top = top_level(module)
-        self.met_torch |= top == "torch"
+        self.met.add(top)
         self.tell("library", top, version_of(top))
 
     def _files(self, path: str | None) -> None:
@@ -325,7 +328,7 @@ class Walk:
     def array(self, value: Any) -> None:  # noqa: ANN401
         import numpy as np
 
-        if not self._state:
+        if not self.tells_state:
             return
         if value.dtype.hasobject:
             self.sequence(np.asarray(value).ravel().tolist())
@@ -333,11 +336,11 @@ class Walk:
             self.tell("array", value.dtype.str, value.dtype.names, value.shape, value.tobytes())
 
     def tensor(self, value: Any) -> None:  # noqa: ANN401
-        self.met_torch = True
-        octets = octets_of(value) if self._state else b""
+        self.met.add("torch")
+        octets = octets_of(value) if self.tells_state else b""
         if octets is None:
             self.unknown["a tensor without values"] = None
-        elif self._state:
+        elif self.tells_state:
             self.tell("tensor", value.dtype, value.layout, tuple(value.shape), octets)
 
     def named(self, value: Any) -> None:  # noqa: ANN401
@@ -371,14 +374,14 @@ class Walk:
                 held(self, value)
             for name, item in attributes_of(value):
                 if self._passing_over is None or not self._passing_over(value, name):
-                    if self._state:
+                    if self.tells_state:
                         self.tell(name)
                     self.visit(item)
         self._held -= 1
 
     def text(self, value: Any) -> None:  # noqa: ANN401
         """Tell an instance of a subclass of str, int and the like."""
-        if self._state:
+        if self.tells_state:
             base = next(base for base in PLAIN_BASES if isinstance(value, base))
             self.tell(base.__repr__(value))
 

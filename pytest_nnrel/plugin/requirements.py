@@ -92,7 +92,8 @@ class Required:
     Attributes
     ----------
     encoder : str
-        A fixture, ``module:object``, or a table of embeddings (``.npy``).
+        A fixture, ``module:object``, or a file: a table of embeddings (``.npy``) or a
+        model (``.onnx``, ``.tflite``).
     measure : str
         Of `JUDGES`.
     subject : Transform or class
@@ -225,8 +226,8 @@ class _Reader:
             tell(name, f"{measure} takes no {name!r}{_nearest(name, known)}")
         encoder = given.get("encoder")
         if not isinstance(encoder, str) or not encoder:
-            tell("encoder", "encoder is the name of a fixture, 'module:object' or a .npy file, not"
-                 f" {encoder!r}")  # fmt: skip
+            tell("encoder", "encoder is the name of a fixture, 'module:object' or a file of a table"
+                 f" or model, not {encoder!r}")  # fmt: skip
         mark = {name: given[name] for name in _OF_MARK if name in given}
         arguments = {name: given[name] for name in (*_BOUNDS, *judge.keys) if name in given}
         self._check(measure, judge, arguments, mark, tell)

@@ -284,7 +284,10 @@ def test_what_cannot_be_read_out_is_told_with_what_can(windows, fn, options, mat
         ({"pool": "mean", "pool_axis": 0}, "'frames': pool_axis is the axis .* not 0"),
         ({"pool": "mean", "pool_axis": 3}, "'frames': pool_axis is the axis .* not 3"),
         ({"pool_axis": 1}, "'frames': pool_axis is .* not 1 without pool"),
-        ({"output": 1.0}, "'frames': output must be a key, an attribute, a number, or a tuple of these, not 1.0"),
+        (
+            {"output": 1.0},
+            "'frames': output must be a key, .* or a tuple of these, not 1.0",
+        ),
         ({"output": True}, "'frames': output must be .* not True"),
     ],
 )

@@ -23,15 +23,12 @@ class ExportedEncoder(Adapter):
 
     takes = "a program of torch.export"
     order = 30
+    looked_into = True
     without_gradients = True
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
         return is_a(obj, "torch.export.exported_program", "ExportedProgram")
-
-    @property
-    def tells_its_state(self) -> bool:
-        return self._fingerprint is None
 
     def identify(self) -> Identified:
         """Return what it is known by: the code of its graphs and, unless vouched for, tensors."""

@@ -6,7 +6,7 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.encoders.adapter import Adapter
+from pytest_nnrel.encoders.adapter import Adapter, suffixes
 from pytest_nnrel.encoders.calls import is_mode
 from pytest_nnrel.encoders.rates import stated_rate
 from pytest_nnrel.errors import EncoderError
@@ -78,6 +78,6 @@ def _import(dotted: str) -> ModuleType:
         return importlib.import_module(dotted)
     except (ImportError, ValueError, TypeError) as error:  # the latter for "" and "./file"
         raise EncoderError(
-            f"{dotted!r} names no module that can be imported ({error}); a table of embeddings"
-            " ends in .npy"
+            f"{dotted!r} names no module that can be imported ({error}); files of models and"
+            f" tables end in {', '.join(suffixes())}"
         ) from error

@@ -26,6 +26,7 @@ class TableEncoder(Adapter):
 
     takes = "the path of a .npy table of embeddings"
     order = 10
+    suffix = ".npy"
 
     def __init__(self, obj: str | Path, **options: Any) -> None:  # noqa: ANN401
         path = Path(obj)
@@ -56,11 +57,7 @@ class TableEncoder(Adapter):
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
-        return isinstance(obj, PathLike) or (isinstance(obj, str) and obj.endswith(".npy"))
-
-    @classmethod
-    def name_of(cls, obj: Any) -> str:  # noqa: ANN401
-        return Path(obj).stem
+        return isinstance(obj, PathLike) or cls.is_path(obj)
 
     def identify(self) -> Identified:
         """Return what it is known by: the digest of the whole table, taken when it was read."""

@@ -51,6 +51,7 @@ class TorchEncoder(Adapter):
     takes = "a torch.nn.Module, or a method of one"
     order = 40
     moves = True
+    looked_into = True
     without_gradients = True
 
     def __init__(
@@ -95,11 +96,6 @@ class TorchEncoder(Adapter):
             rate_asked=rate_asked,
             **options,
         )
-
-    @property
-    def tells_its_state(self) -> bool:
-        """Whether the fingerprint is taken from the module, not given by the user."""
-        return self._fingerprint is None
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         return is_mode(owner, attribute)

@@ -21,17 +21,30 @@ from trial import RATE
 import pytest_nnrel
 from pytest_nnrel import Adapter, EncoderError, as_encoder
 from pytest_nnrel.encoders import adapters, kinds
+from pytest_nnrel.encoders.named import named_encoder
+from pytest_nnrel.errors import SettingError
 
 ALL = adapters()
 
-each = pytest.mark.parametrize("name", ALL)
+
+def own_test(name):
+    """Return the module of an adapter's own test."""
+    return import_module(f"test_adapter_{ALL[name].__module__.rpartition('.')[2]}")
+
+
+def marked(name):
+    """Return an adapter's name, with the mark of what its own test needs."""
+    mark = getattr(own_test(name), "pytestmark", None)
+    return pytest.param(name, marks=[mark] if mark == pytest.mark.runtimes else [])
+
+
+each = pytest.mark.parametrize("name", [marked(name) for name in ALL])
 
 
 @pytest.fixture
 def trial(name, tmp_path, windows):
     """The objects of an adapter's own test."""
-    file = ALL[name].__module__.rpartition(".")[2]
-    return import_module(f"test_adapter_{file}").trial(tmp_path, windows)
+    return own_test(name).trial(tmp_path, windows)
 
 
 @each
@@ -225,6 +238,39 @@ def test_defined_again_it_takes_its_own_place():
     for takes in ("a model", "a model of mine"):
         type("Mine", (Adapter,), declared(takes=takes))
     assert adapters()["Mine"].takes == "a model of mine"
+
+
+def test_one_that_is_looked_into_has_a_fingerprint_of_its_object():
+    class Model:
+        gain = 1.0
+
+    def known(obj, **options):
+        return as_encoder(obj, name="one", **options).fingerprint
+
+    takes = {"adapts": classmethod(lambda cls, obj, method: isinstance(obj, Model))}
+    type("Mine", (Adapter,), declared(**takes))
+    model = Model()
+    assert known(model) is None
+    type("Mine", (Adapter,), declared(**takes, looked_into=True))
+    before = known(model)
+    assert before is not None
+    model.gain = 2.0
+    assert known(model) not in (None, before)
+    assert known(model, fingerprint="v1") == "v1"
+
+
+def test_a_path_is_asked_for_by_its_suffix(tmp_path):
+    mine = type("Mine", (Adapter,), declared(
+        adapts=classmethod(lambda cls, obj, method: cls.is_path(obj)), suffix=".clap"
+    ))  # fmt: skip
+    for path in (tmp_path / "big.clap", "some/big.clap"):
+        assert type(as_encoder(path)) is mine
+        assert as_encoder(path).name == "big"
+    assert named_encoder("big.clap", tmp_path) == tmp_path / "big.clap"
+    with pytest.raises(EncoderError, match=r"end in \.clap, \.onnx, \.tflite, \.npy"):
+        as_encoder("some/big.clapper")
+    with pytest.raises(SettingError, match=r"no file of \.clap, \.onnx, \.tflite, \.npy"):
+        named_encoder("big.clapper", tmp_path)
 
 
 def test_a_method_where_there_is_none_to_choose_is_refused():

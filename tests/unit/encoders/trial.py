@@ -6,12 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Of the windows, in Hz.
 RATE = 16_000
+
+
+class Library:
+    """A library that is imported once a test asks for something in it; without it, that skips."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, attribute):
+        if attribute.startswith("_"):  # which pytest asks for of all that it collects
+            raise AttributeError(attribute)
+        return getattr(pytest.importorskip(self._name), attribute)
 
 
 @dataclass
