@@ -31,7 +31,7 @@ from pytest_nnrel.baselines.retrainings import (
     same_recipe,
 )
 from pytest_nnrel.recording import sink
-from pytest_nnrel.statistics.trainings import reference
+from pytest_nnrel.statistics.trainings import compare_trainings, reference
 
 pytestmark = pytest.mark.usefixtures("stored")
 
@@ -200,6 +200,7 @@ def test_a_training_is_compared_with_the_others_where_it_is_there_itself():
     ("other", "why"),
     [
         (training(1, corpus="less"), r"other clips, groups or windows \(fewer, 2 clips"),
+        (training(1, corpus="zz"), r"other clips, groups or windows \(later, 2 clips"),
         (training(1, seed=7), "with --nnrel-seed=7, and this run has 0"),
         (training(1, distance="cosine"), "measured by cosine, not euclidean"),
         (
@@ -212,10 +213,35 @@ def test_a_training_is_compared_with_the_others_where_it_is_there_itself():
 def test_others_are_left_out_and_why(other, why):
     kept = records(other, training(2))
     kept.corpora["less"] = Clips("fewer", ("a", "b"), ("a", "b"))
+    kept.corpora["zz"] = Clips("later", ("a", "b"), ("a", "b"))
     before, (note,) = population(kept, [training(0)], place="base.json")
     assert before == [training(2)]
     assert note.startswith("1 training of mine in base.json left out (training ")
     assert re.search(why, note), note
+
+
+def test_a_seed_is_the_same_however_it_was_read():
+    read_from_a_file = training(1, seed=int("123456"))
+    before, notes = population(
+        records(read_from_a_file), [training(0, seed=int("123456"))], place="base.json"
+    )
+    assert (before, notes) == ([read_from_a_file], [])
+
+
+def test_clips_of_a_group_are_not_taken_for_independent():
+    """Trainings lose both clips of a track at a time: of twelve clips that says less."""
+    tracks = Clips("made", CLIPS.ids, tuple(str(i // 2) for i in range(N)))
+    before = [training(k, lost={2 * k, 2 * k + 1}) for k in range(4)]
+    after = [training(90, lost={8, 9, 10, 11})]
+    alone, together = (judge(before, after, clips).found for clips in (CLIPS, tracks))
+    assert together.drop == pytest.approx(alone.drop)
+    assert together.p > 1.2 * alone.p
+    outcomes = [
+        np.array([[e.outcomes for e in t.entries.values()] for t in side])
+        for side in (before, after)
+    ]
+    assert together.p == compare_trainings(*outcomes, tracks.groups).p
+    assert alone.p == compare_trainings(*outcomes).p
 
 
 def test_more_conditions_than_are_asked_for_do_no_harm():
@@ -267,6 +293,7 @@ def test_a_recipe_that_is_no_worse_is_told_with_an_interval_that_holds_0():
     )
     assert f": drop of mean C_W 0.083 ({found.found.interval[0]:.3f} to " in headline
     assert not any("worse" in line for line in rest[:-1])
+    assert rest[-2].startswith("  one training differs from another by ")
     assert not any(change["worse"] for change in found.as_dict()["changes"])
 
 
@@ -313,6 +340,21 @@ def test_a_condition_is_called_worse_where_the_recipe_is():
     assert not any(change["worse"] for change in found.as_dict()["changes"])
 
 
+def test_conditions_that_are_worse_come_before_those_that_fell():
+    noises = [f"PinkNoise(snr_db={i})" for i in range(6)]
+    before = [
+        Training.of([entry({k}, noise, fingerprint=f"old {k}") for noise in noises])
+        for k in range(6)
+    ]
+    lost = [{0, 1}, {0, 1}, {0, 1}, range(11), {0, 1}, {0, 1}]
+    new = Training.of([entry(gone, noise, fingerprint="new") for gone, noise in zip(lost, noises)])
+    found = judge(before, [new], CLIPS)
+    assert [c.worse for c in found.found.conditions] == [False] * 3 + [True] + [False] * 2
+    named = [line.split(" C_W")[0].strip() for line in found.lines() if " C_W euclidean" in line]
+    assert named[0] == "PinkNoise(snr_db=3)"
+    assert len(named) == 6
+
+
 @pytest.mark.parametrize(
     "conditions, more",
     [(8, None), (9, "1 more condition"), (17, "9 more conditions")],
@@ -352,6 +394,8 @@ def test_new_trainings_are_several_of_one_recipe():
         same_recipe([training(0), training(1), training(0)])
     with pytest.raises(SettingError, match="training training-01 of mine is given twice"):
         same_recipe([training(0), training(1), training(1)])
+    with pytest.raises(SettingError, match="training training-00 of mine is given twice"):
+        same_recipe([training(1), training(0), training(0)])
     same_recipe([training(0), training(1)])
 
 
