@@ -9,6 +9,7 @@ import numpy as np
 from pytest_nnrel.distances.distance import Execution, resolve_distance
 from pytest_nnrel.errors import DistanceError, SettingError
 from pytest_nnrel.runtime.devices import CPU, torch_device
+from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,12 +105,12 @@ def pairwise_together(
     execution = Execution(settings.active().jobs if jobs is None else jobs, device, progress)
     together = {}
     for name, values in distance.together(left, right, execution).items():
-        out = np.asarray(values)
+        wanted = (
+            f"distance {name!r} must return a float matrix of shape ({len(left)}, {len(right)})"
+        )
+        out = to_numpy(values, wanted, DistanceError)
         if out.shape != (len(left), len(right)) or out.dtype.kind not in "fiu":
-            raise DistanceError(
-                f"distance {name!r} must return a float matrix of shape"
-                f" ({len(left)}, {len(right)}), not {out.dtype}{list(out.shape)}"
-            )
+            raise DistanceError(f"{wanted}, not {out.dtype}{list(out.shape)}")
         together[name] = out.astype(np.float64, copy=False)
     return together
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from pytest_nnrel.encoders.adapter import Adapter
 from pytest_nnrel.encoders.lengths import check_samples, window_of
-from pytest_nnrel.encoders.output import to_numpy
 from pytest_nnrel.encoders.rates import RATE_NAMES
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -166,7 +166,7 @@ class DeclaringEncoder(Adapter):
             return {name: self._of_windows(part, number) for name, part in out.items()}
         if isinstance(out, tuple | list):
             return [self._of_windows(part, number) for part in out]
-        array = to_numpy(out, f"encoder {self.name!r} must return a float array")
+        array = to_numpy(out, f"encoder {self.name!r} must return a float array", EncoderError)
         if len(self._audio.shape) == 1 or array.ndim == 0:  # of one window, without its axis
             return array[None]
         return array[:number] if len(array) == self._audio.batch else array

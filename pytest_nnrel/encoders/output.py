@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders.lines import Written
 
     Floats = npt.NDArray[np.floating[Any]]
-
-#: Beginnings of the names of ml_dtypes' floats, which JAX returns and numpy takes for raw bytes.
-_SMALL_FLOATS = ("bfloat", "float")
 
 
 class OneVectorError(EncoderError):
@@ -61,7 +59,7 @@ def embedding_matrix(
     wanted = f"encoder {name!r} must return a float array of shape ({expected}, d)"
     if out is None or isinstance(out, tuple | list | Mapping):
         raise EncoderError(f"{wanted}, not {_describe_container(out, written)}")
-    array = to_numpy(out, wanted)
+    array = to_numpy(out, wanted, EncoderError)
     if array.dtype.kind != "f":
         raise EncoderError(
             f"{wanted}, not {array.dtype}; embeddings are floats, so if these are classes or"
@@ -110,35 +108,3 @@ def _describe_container(out: Any, written: Written) -> str:  # noqa: ANN401
     frames = out and getattr(out[0], "ndim", None) == 3
     pooled = ', pool="mean"' if frames else ""
     return f"a tuple of {len(out)}; choose the embedding: as_encoder(model, output=0{pooled})"
-
-
-def to_numpy(out: Any, wanted: str) -> npt.NDArray[Any]:  # noqa: ANN401
-    """Return an array or tensor, on any device, as an array of the CPU's.
-
-    Parameters
-    ----------
-    out : array-like or torch.Tensor
-    wanted : str
-        Beginning of the error's text: what should have come.
-
-    Raises
-    ------
-    EncoderError
-        If it cannot be read.
-    """
-    if hasattr(out, "detach"):  # a torch tensor, in any precision
-        try:
-            tensor = out.detach().to("cpu")
-            small = tensor.is_floating_point() and tensor.itemsize < np.dtype(np.float32).itemsize
-            return np.asarray((tensor.float() if small else tensor).numpy())
-        except Exception as error:
-            raise EncoderError(
-                f"{wanted}; the tensor it returned, on device {out.device}, cannot be read: {error}"
-            ) from error
-    try:
-        array = np.asarray(out)
-    except Exception as error:
-        raise EncoderError(f"{wanted}, not {type(out).__name__} ({error})") from error
-    if array.dtype.kind == "V" and array.dtype.name.startswith(_SMALL_FLOATS):
-        return array.astype(np.float32)
-    return array

@@ -11,9 +11,9 @@ import numpy as np
 
 from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.encoders.frames import time_axis
-from pytest_nnrel.encoders.output import to_numpy
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +143,9 @@ class ReadoutEncoder(DerivedEncoder):
 
     def _frames(self, out: Any) -> npt.NDArray[Any]:  # noqa: ANN401
         """Return an output as an array, floats at least of single precision."""
-        frames = to_numpy(out, f"encoder {self.name!r} must return a float array to pool")
+        frames = to_numpy(
+            out, f"encoder {self.name!r} must return a float array to pool", EncoderError
+        )
         small = frames.dtype.kind == "f" and frames.itemsize < np.dtype(np.float32).itemsize
         return frames.astype(np.float32) if small else frames
 

@@ -91,7 +91,7 @@ good = [np.ones((60, 4), dtype=np.float32)]
             good,
             good,
             "manhattan",
-            "no distance is called 'manhattan'; there are correlation, cosine, ",
+            "no distance is called 'manhattan'; there are angular, correlation, cosine, ",
         ),
         (
             good,
@@ -105,6 +105,23 @@ good = [np.ones((60, 4), dtype=np.float32)]
 def test_bad_input_is_refused_by_name(queries, candidates, metric, message):
     with pytest.raises(DistanceError, match=message):
         pairwise_distances(queries, candidates, metric)
+
+
+def test_what_a_function_returns_may_be_a_tensor_with_gradients():
+    torch = pytest.importorskip("torch")
+    scorer = torch.nn.Bilinear(3, 3, 1)
+    queries, candidates = np.eye(3)[:2], np.ones((4, 3))
+
+    def learned(q, c):
+        pairs = [torch.from_numpy(np.repeat(each, n, axis=0)).float()
+                 for each, n in ((q, len(c)), (np.tile(c, (len(q), 1)), 1))]  # fmt: skip
+        return -scorer(*pairs).reshape(len(q), len(c))
+
+    found = pairwise_distances(queries, candidates, learned)
+    assert found.dtype == np.float64
+    assert found.tolist() == learned(queries, candidates).tolist()
+    with pytest.raises(DistanceError, match="the tensor it returned, on device meta, cannot be"):
+        pairwise_distances(queries, candidates, lambda q, c: torch.ones(2, 4, device="meta"))
 
 
 def test_a_distance_of_the_other_space_is_refused():
