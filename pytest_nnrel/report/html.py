@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: What a page shows of a run; ``results.json`` has the rest, and the page says how much that is.
 MAX_BROKEN, MAX_ROWS, MAX_SECTIONS, MAX_GROUPS, MAX_FLIPS = 60, 1000, 12, 8, 100
-#: Blocks of failures that are open when the page is.
+#: Blocks, of failures and of encoders' curves, that are open when the page is.
 OPEN = 2
 #: Characters of a message.
 MAX_MESSAGE = 6000
