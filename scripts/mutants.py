@@ -80,6 +80,11 @@ def mutants(path: Path, functions: Sequence[str], rng: random.Random) -> Iterato
     """
     text = path.read_text(encoding="utf-8")
     plain = _values(text)
+    unknown = set(functions) - {
+        node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)
+    }
+    if unknown:
+        raise SystemExit(f"{path} has no {', '.join(sorted(unknown))}; see {CONFIGURATION.name}")
     with tempfile.TemporaryDirectory() as folder:
         database = WorkDB(Path(folder) / "mutants.sqlite", WorkDB.Mode.create)
         init([path], database, {})

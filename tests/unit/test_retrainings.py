@@ -100,6 +100,10 @@ def test_entries_and_trainings_keep_each_other(tmp_path):
     kept = load_baseline(path)
     assert (len(kept.entries), len(kept.trainings)) == (1, 1)
     assert kept.summary == "1 entry and 1 training"
+    other = entry({1}, NOISES[1])
+    write_baseline(path, Records({other.key: other}, {"made": CLIPS}))
+    write_baseline(path, records(training(2)))
+    assert load_baseline(path).summary == "2 entries and 2 trainings"
 
 
 def test_conditions_of_one_training_may_come_in_parts():
