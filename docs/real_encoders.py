@@ -10,26 +10,25 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pytest_nnrel import field_grid
-from pytest_nnrel.statistics.intervals import wilson_interval
+from pytest_nnrel import quick_grid
 from reference_models.paper import drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_nnrel.transforms import Transform
 
 RESULTS = Path(__file__).parents[1] / "examples" / "real_encoders" / "results"
-#: Colours by field, of those that pages have for a dark ground, too.
+#: Encoders by what they hear: how a legend calls them, and a colour that pages have for a dark
+#: ground, too. All others are of their field.
+PITCH = ("basic-pitch", "pesto-pitch", "torchcrepe", "torchfcpe")
 COLOURS = {
-    "music": drawing.COLOURS["ir"],
+    "MFCC": drawing.INK,
+    "pitch": drawing.COLOURS["ae"],
+    "music": drawing.COLOURS["vs"],
     "speech": drawing.COLOURS["at"],
-    "sound events": drawing.COLOURS["ae"],
-    "bioacoustics": drawing.COLOURS["ae"],
+    "sound events, birds": drawing.COLOURS["ir"],
 }
-LABELS = {"music": "music", "speech": "speech", "bioacoustics": "sound events, birds"}
-#: Families that are drawn: in most of them the encoders differ most.
-DRAWN = ("Gain", "WhiteNoise", "LowPass", "Reverb", "Speed", "TimeShift", "Opus")
 #: In inches, as in the other figures.
 _WIDTH, _HEIGHT = 2.5, 2.1
 
@@ -118,46 +117,51 @@ def _number(value: float | None, how: str) -> str:
 
 
 def real_curves(corpus: str) -> str:
-    """Return C_W over magnitude as HTML: a panel for each family, a curve for each encoder."""
+    """Return C_W under the quick grid as HTML: a panel a family, a curve for each encoder."""
     table = load(corpus)
-    conditions: dict[str, dict[str, Transform]] = {}
-    for transform in field_grid():
-        conditions.setdefault(type(transform).__name__, {})[transform.name] = transform
+    families: dict[str, list[Transform]] = {}
+    for transform in sorted(quick_grid(), key=lambda one: one.severity or 0):
+        families.setdefault(type(transform).__name__, []).append(transform)
     panels = []
     with drawing.style():
-        for family in DRAWN:
-            panel = _panel(conditions[family], table)
-            panels.append(drawing.to_svg(panel, f"C_W of pretrained encoders under {family}"))
+        for family, conditions in families.items():
+            if len(conditions) > 1:
+                panel = _panel(conditions, table["encoders"])
+                panels.append(drawing.to_svg(panel, f"C_W of pretrained encoders under {family}"))
         panels.append(drawing.to_svg(_legend(), "Legend of the panels of pretrained encoders"))
     return f'<div class="panels" data-search-exclude>{"".join(panels)}</div>'
 
 
-def _panel(conditions: Mapping[str, Transform], table: dict[str, Any]) -> Figure:
-    """Draw the curves of a family over its rungs, the mildest first."""
+def _heard(name: str, row: Mapping[str, Any]) -> str:
+    """Return what an encoder hears, as in `COLOURS`."""
+    if name in PITCH:
+        return "pitch"
+    field = row.get("field", "MFCC")
+    return field if field in COLOURS else "sound events, birds"
+
+
+def _panel(conditions: Sequence[Transform], encoders: Mapping[str, Any]) -> Figure:
+    """Draw the curves of a family over its conditions; few clips, so that bands would cover all."""
     figure, grid = drawing.panels(1, 1, height=_HEIGHT)
     figure.set_size_inches(_WIDTH, _HEIGHT)
     axes = grid[0, 0]
-    ordered = sorted(conditions.values(), key=lambda one: abs(one.severity))
-    axes.set_xticks(range(len(ordered)), [f"{one.magnitude:g}" for one in ordered])
-    axes.set_xlabel(f"{type(ordered[0]).__name__} ({ordered[0].unit or 'rate'})")
-    clips = table["corpus"]["clips"]
-    for row in reversed(table["encoders"].values()):
-        if "field" not in row["grids"]:
-            continue
-        points = []
-        for place, condition in enumerate(ordered):
-            value = row["grids"]["field"]["within"][condition.name]
-            points.append(drawing.Point(place, value, *wilson_interval(value, clips)))
-        of_field = COLOURS.get(row.get("field", ""), drawing.INK)
-        drawing.curve(axes, {0: points}, colour=of_field, marker="" if "field" in row else "s")
+    axes.set_xticks(range(len(conditions)), [f"{one.magnitude:g}" for one in conditions])
+    axes.set_xlabel(f"{type(conditions[0]).__name__} ({conditions[0].unit or 'rate'})")
+    for name, row in encoders.items():
+        values = [row["grids"]["quick"]["within"][one.name] for one in conditions]
+        points = [drawing.Point(place, value, value, value) for place, value in enumerate(values)]
+        heard = _heard(name, row)
+        marker = "s" if heard == "MFCC" else "o"
+        drawing.curve(axes, {0: points}, colour=COLOURS[heard], marker=marker)
     axes.set_ylabel("C_W")
     axes.set_ylim(-0.03, 1.03)
     return figure
 
 
 def _legend() -> Figure:
-    handles = {"mfcc": Line2D([], [], color=drawing.INK, marker="s", markersize=2.6)} | {
-        label: Line2D([], [], color=COLOURS[field]) for field, label in LABELS.items()
+    handles = {
+        heard: Line2D([], [], color=colour, marker="s" if heard == "MFCC" else "o", markersize=2.6)
+        for heard, colour in COLOURS.items()
     }
     figure = Figure(figsize=(_WIDTH, 0.2 + 0.2 * len(handles)))
     FigureCanvasSVG(figure)
