@@ -102,14 +102,20 @@ def real_between(corpus: str) -> str:
 
 
 def real_findings(corpus: str) -> str:
-    """Return what the sanity battery found, encoder by encoder, as a table."""
-    rows = ["| encoder | check | seen |", "|---|---|---|"]
-    for name, row in load(corpus)["encoders"].items():
-        rows += [
-            f"| {name} | `{one['check']}` | {one['seen']} |"
-            for one in row.get("sanity", {}).get("findings", [])
-        ]
-    return "\n".join(rows)
+    """Return what the sanity battery found: a table, or that it is nothing."""
+    checked = {
+        name: row["sanity"]["findings"]
+        for name, row in load(corpus)["encoders"].items()
+        if "sanity" in row
+    }
+    rows = [
+        f"| {name} | `{one['check']}` | {one['seen']} |"
+        for name, findings in checked.items()
+        for one in findings
+    ]
+    if not rows:
+        return f"The sanity battery finds nothing in any of the {len(checked)}."
+    return "\n".join(["| encoder | check | seen |", "|---|---|---|", *rows])
 
 
 def _number(value: float | None, how: str) -> str:

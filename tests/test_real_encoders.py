@@ -59,6 +59,8 @@ def installed(told):
     return True
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what is deprecated in others' packages
 def test_two_clips_by_all_that_are_installed(module):
     two = Corpus.bundled().subset(2)
     for told in filter(installed, map(module, FILES)):

@@ -171,7 +171,8 @@ def measure(file, name, given):
             continue
         begun = time.perf_counter()
         kept[part] = PARTS[part](encoder, corpus)
-        kept["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        kept["peak_mib"] = max(peak, kept.get("peak_mib", 0))
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(kept), encoding="utf-8")
         print(f"{file} on {name}: {part} in {time.perf_counter() - begun:.0f} s", flush=True)
