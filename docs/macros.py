@@ -18,6 +18,13 @@ from unittest.mock import patch
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from docs.real_encoders import (
+    real_between,
+    real_curves,
+    real_families,
+    real_findings,
+    real_table,
+)
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.distances import distances as named_distances
@@ -42,6 +49,8 @@ _WIDTH, _HEIGHT = 2.5, 2.1
 def define_env(env: MacroEnv) -> None:
     """Name what pages may call."""
     for part in (options, keys, marker, checks, distances, adapters, commands, fields, figure):
+        env.macro(part)
+    for part in (real_table, real_families, real_between, real_findings, real_curves):
         env.macro(part)
 
 

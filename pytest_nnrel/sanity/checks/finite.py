@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.sanity.check import SanityCheck
 from pytest_nnrel.sanity.symptom import FaultError, Symptom
 
@@ -38,4 +39,8 @@ class Finite(SanityCheck):
         except FaultError:
             what = "NaN or infinite values for a window that is silent, or half of it"
             return Symptom(what, None)
+        except EncoderError as error:
+            # NaN that it meets on its way, most often; unless two windows are what it refuses.
+            tested.encode(tested.windows[:2])
+            return Symptom(f"refuses a window that is silent, or half of it: {error}", None)
         return None
