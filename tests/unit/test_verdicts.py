@@ -16,7 +16,7 @@ from pytest_nnrel import (
     between_consistency,
     within_consistency,
 )
-from pytest_nnrel.failures import too_few_clips
+from pytest_nnrel.failures import _both_fail, _chance, too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
 from pytest_nnrel.requirement import Requirement, check_bound, check_steps
@@ -66,6 +66,22 @@ def test_three_outcomes_against_a_maximum_of_080(value, ci, by_value, by_interva
     asked = Requirement(high=0.8)
     assert asked.outcome(measured, confident=False) == by_value
     assert asked.outcome(measured, confident=True) == by_interval
+
+
+def test_chance_in_messages_is_the_mean_over_clips_of_one_among_those_that_compete():
+    alone = measurement(0.5, (0.4, 0.6), corpus={"clips": 8})
+    assert _chance(alone) == "0.125"
+    # Of clips of groups not all others compete: 1 of 2, 1 of 4, 1 of 4.
+    grouped = measurement(0.5, (0.4, 0.6), corpus={"clips": 8}, others=[1, 3, 3])
+    assert _chance(grouped) == "0.333"
+
+
+@pytest.mark.parametrize(
+    "audio, latent, both", [(0.4, 0.4, True), (0.5, 0.4, False), (0.4, 0.5, False)]
+)
+def test_two_spaces_that_fail_together_are_told(audio, latent, both):
+    rates = {"audio": {"value": audio}, "latent": {"value": latent}}
+    assert _both_fail(rates) is both
 
 
 def test_how_many_clips_would_decide():
