@@ -53,6 +53,7 @@ class FrontEndEncoder(Adapter):
 
     takes = "a torch module and its front end, (model, extractor)"
     order = 35
+    looked_into = True
     moves = True
     without_gradients = True
 
@@ -107,11 +108,6 @@ class FrontEndEncoder(Adapter):
         call = chosen_call(model, method, options["name"])
         front_end = extractor_of(front_end) or front_end
         return cls((model, front_end), call=call.fn, rate_asked=rate_asked, **options)
-
-    @property
-    def tells_its_state(self) -> bool:
-        """Whether the fingerprint is taken from module and front end, not given by the user."""
-        return self._fingerprint is None
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         return is_mode(owner, attribute)

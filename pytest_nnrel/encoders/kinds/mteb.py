@@ -24,6 +24,7 @@ class MTEBEncoder(Adapter):
 
     takes = "a model of mteb"
     order = 38
+    looked_into = True
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
@@ -34,11 +35,6 @@ class MTEBEncoder(Adapter):
         except (TypeError, ValueError):
             return False
         return all(name in parameters for name in _TASK)
-
-    @property
-    def tells_its_state(self) -> bool:
-        """Whether the fingerprint is taken from the model, not given by the user."""
-        return self._fingerprint is None
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         return is_mode(owner, attribute)
