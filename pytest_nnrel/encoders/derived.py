@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.lines import Written
 
@@ -45,6 +47,9 @@ class DerivedEncoder(Encoder):
 
     def assumptions(self, sample_rate: int) -> list[str]:
         return self._inner.assumptions(sample_rate)
+
+    def _running(self) -> AbstractContextManager[Any]:
+        return self._inner._running()
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         # The options of what runs the object are this encoder's own.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from pytest_nnrel.encoders.calls import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,31 @@ def mode_kept(module: Any) -> Iterator[None]:  # noqa: ANN401
     finally:
         for part in training:
             part.training = True
+
+
+def settled(module: Any) -> Any:  # noqa: ANN401
+    """Return a torch module with what transformers adds to its models when they first run.
+
+    Those whose configuration asks for hidden states get hooks then: known before, they would be
+    taken for another model afterwards.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    """
+    for part in module.modules():
+        config = getattr(part, "config", None)
+        asks = any(
+            getattr(config, f"output_{what}", False) for what in ("hidden_states", "attentions")
+        )
+        if asks and is_a(part, "transformers.modeling_utils", "PreTrainedModel"):
+            try:
+                from transformers.utils.output_capturing import maybe_install_capturing_hooks
+            except ImportError:  # of versions that have no such hooks
+                return module
+            with suppress(AttributeError):  # a model of the old kind
+                maybe_install_capturing_hooks(part)
+    return module
 
 
 def precision_of(module: Any) -> Any:  # noqa: ANN401

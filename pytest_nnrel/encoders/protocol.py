@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
@@ -20,6 +21,8 @@ from pytest_nnrel.identity import Behaviour, behaviour_of
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
@@ -267,7 +270,8 @@ class Encoder(ABC):
         batch = [audio.resample(waveform, sample_rate, rate) for waveform in waveforms]
         given = [waveform.copy() for waveform in batch]
         try:
-            out = self.ragged(given, rate)
+            with self._running():
+                out = self.ragged(given, rate)
         except EncoderError:
             raise
         except Exception as error:
@@ -282,6 +286,10 @@ class Encoder(ABC):
                 f"encoder {self.name!r}: ragged= changes its waveforms in place; work on copies"
             )
         return self._checked(out, len(batch), 0).astype(np.float32)
+
+    def _running(self) -> AbstractContextManager[Any]:
+        """Return the state in which its object is run, such as without dropout."""
+        return nullcontext()
 
     def _check_rows(self, batch: Samples, sample_rate: int) -> None:
         """Refuse embeddings [d, n] where there are as many windows as numbers; asked once."""

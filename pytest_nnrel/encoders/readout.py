@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What an output is called by: a key, an attribute or a place, or the way to one within another.
 Output: TypeAlias = str | int | tuple[str | int, ...]
+#: Outputs that models of transformers give where their configuration asks for them.
+_ON_REQUEST: Final = ("hidden_states", "attentions")
 POOLS: Final[Mapping[str, Callable[..., Any]]] = {"mean": np.mean, "max": np.max}
 
 
@@ -162,6 +164,11 @@ class ReadoutEncoder(DerivedEncoder):
                 f" {type(out).__name__}"
                 + (f" of {', '.join(map(repr, names))}" if names else "")
                 + ("; leave output out" if hasattr(out, "shape") else "")
+                + (
+                    f"; of a model of transformers set model.config.output_{output} = True"
+                    if output in _ON_REQUEST
+                    else ""
+                )
             )
         if isinstance(out, Mapping) or isinstance(output, int):
             return out[output]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
@@ -180,7 +180,9 @@ def _register() -> None:
     """Tell Hypothesis how to generate transformations, and of the profiles ``nnrel...``."""
     follow(_register_type)
     st.register_type_strategy(Transform, lambda _: transforms())
-    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # What failing examples have in common is lines of this package.
+    phases = [phase for phase in Phase if phase is not Phase.explain]
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=phases)
     settings.register_profile("nnrel", patient)
     # No database outlives a CI job: the same examples each time, and all that repeats a failure.
     settings.register_profile("nnrel-ci", patient, derandomize=True, database=None, print_blob=True)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nnrel.encoders.adapter import Adapter
 from pytest_nnrel.encoders.calls import FORWARD, chosen_call, is_a, is_mode, is_torch_module
-from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, precision_of
+from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, precision_of, settled
 from pytest_nnrel.encoders.extractors import extractor_of, features_of, padded_to, without_padding
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
@@ -60,6 +61,7 @@ class FrontEndEncoder(Adapter):
     def __init__(self, obj: Any, *, call: Any, rate_asked: bool, **options: Any) -> None:  # noqa: ANN401
         super().__init__(obj, **options)
         self._module, self._front_end = obj
+        settled(self._module)
         self._call = call
         self._extractor = extractor_of(self._front_end)
         self._rate = RateTeller(
@@ -119,6 +121,9 @@ class FrontEndEncoder(Adapter):
             assumed.append(f"what is shorter than {padded:g} s is padded to that by its extractor")
         return assumed
 
+    def _running(self) -> AbstractContextManager[Any]:
+        return evaluated(self._module, self.device)
+
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         args: tuple[Any, ...] = ()
         named: Mapping[str, Any] = {}
@@ -133,7 +138,7 @@ class FrontEndEncoder(Adapter):
                 named = prepared
             else:
                 args = prepared if isinstance(prepared, tuple) else (prepared,)
-        with evaluated(self._module, self.device) as device:
+        with self._running() as device:
             args, named = as_tensors((args, dict(named)), device, precision_of(self._module))
             out = self._call(*args, **named)
         return without_padding(out, mask, self.name)

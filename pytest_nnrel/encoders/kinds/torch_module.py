@@ -15,12 +15,19 @@ from pytest_nnrel.encoders.calls import (
     is_mode,
     is_torch_module,
 )
-from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, mode_kept, precision_of
+from pytest_nnrel.encoders.evaluation import (
+    as_tensors,
+    evaluated,
+    mode_kept,
+    precision_of,
+    settled,
+)
 from pytest_nnrel.encoders.lines import Written, of_modules, what_is_asked
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
@@ -64,7 +71,7 @@ class TorchEncoder(Adapter):
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(obj, **options)
-        self._module = obj if is_torch_module(obj) else call.module
+        self._module = settled(obj if is_torch_module(obj) else call.module)
         self._call = call.fn
         self._method = call.method
         self._before_forward = before_forward
@@ -114,9 +121,12 @@ class TorchEncoder(Adapter):
         """What has the parameters of that which is run: of a module, its forward pass."""
         return getattr(self._module, FORWARD) if self._call is self._module else self._call
 
+    def _running(self) -> AbstractContextManager[Any]:
+        return evaluated(self._module, self.device)
+
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         told = self._keywords(batch, sample_rate)
-        with evaluated(self._module, self.device) as device:
+        with self._running() as device:
             given, told = as_tensors((batch, told), device, precision_of(self._module))
             return self._call(given, **told)
 

@@ -63,7 +63,8 @@ def _encode_elsewhere(encoder: Encoder, windows: Samples, rate: int) -> Matrix:
     try:
         pickled = pickle.dumps((travelling, windows, rate))
     except Exception as error:
-        skip(f"it cannot be pickled for another process ({type(error).__name__}: {error})")
+        why = str(error).partition("\n")[0]
+        skip(f"it cannot be pickled for another process ({type(error).__name__}: {why})")
     hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     with tempfile.TemporaryDirectory(prefix="pytest-nnrel-") as folder:
         given, returned = Path(folder, "given.pickle"), Path(folder, "embeddings.npy")

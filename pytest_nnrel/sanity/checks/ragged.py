@@ -9,10 +9,9 @@ import numpy as np
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.sanity.check import SanityCheck
 from pytest_nnrel.sanity.comparisons import unchanged
-from pytest_nnrel.sanity.symptom import skip
+from pytest_nnrel.sanity.symptom import Symptom, skip
 
 if TYPE_CHECKING:
-    from pytest_nnrel.sanity.symptom import Symptom
     from pytest_nnrel.sanity.under_test import EncoderUnderTest, Matrix
 
 #: Length of the shortest waveform, as a share of the longest.
@@ -47,9 +46,18 @@ class Ragged(SanityCheck):
             ]
             return np.concatenate(parts).astype(np.float64)
 
+        alone = encoded(1)
+        again = unchanged(
+            tested, lambda: encoded(1), "encoded alone twice by its ragged=", reference=alone
+        )
+        if again is not None:
+            return Symptom(
+                f"{again.seen}: it is random, as a model is in training mode (model.eval())",
+                again.size,
+            )
         return unchanged(
             tested,
             lambda: encoded(max(2, encoder.batch_size)),
             "padded among waveforms up to twice as long instead of alone",
-            reference=encoded(1),
+            reference=alone,
         )

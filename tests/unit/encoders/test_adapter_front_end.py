@@ -311,3 +311,40 @@ def test_frames_that_padding_hides_among_are_refused(windows):
 
     with pytest.raises(EncoderError, match=r"pads windows, of which 0% is audio.*window_seconds="):
         as_encoder((Body(), extractor), pool="mean").encode(windows, RATE)
+
+
+# Hidden states
+
+
+@pytest.mark.parametrize("in_front", [True, False])
+def test_a_model_that_gives_hidden_states_is_the_same_one_after_it_has_run(windows, in_front):
+    """Versions of transformers add hooks to such models when they first run."""
+    tf = library()
+
+    def fresh():
+        import torch
+
+        torch.manual_seed(0)
+        config = tf.HubertConfig(**TINY, conv_dim=(16,) * 7, output_hidden_states=True)
+        return tf.HubertModel(config).train()
+
+    def encoder(model):
+        if in_front:
+            obj, options = (model, tf.Wav2Vec2FeatureExtractor()), {}
+        else:
+            obj, options = model, {"sample_rate": RATE}
+        return as_encoder(obj, output=[("hidden_states", 0), ("hidden_states", 1)], pool="mean",
+                          pool_axis=1, name="hubert", **options)  # fmt: skip
+
+    model = fresh()
+    first = encoder(model)
+    known = first.fingerprint
+    found = first.encode(windows, RATE)
+    assert found.shape == (len(windows), 32)
+    assert first.fingerprint == known == encoder(model).fingerprint == encoder(fresh()).fingerprint
+    np.testing.assert_array_equal(first.layers[1].encode(windows, RATE), found[:, 16:])
+
+
+def test_a_model_that_gives_none_says_what_to_set(windows):
+    with pytest.raises(EncoderError, match=r"set model.config.output_hidden_states = True"):
+        as_encoder(made("hubert"), output=("hidden_states", 0), pool="mean").encode(windows, RATE)

@@ -123,3 +123,32 @@ def test_it_raises_on_some_lengths_is_a_finding(corpus):
     (finding,) = check_encoder(encoder, corpus=corpus, checks="ragged").findings
     assert "expected equal lengths" in finding.seen
     assert "22050 Hz" in finding.seen
+
+
+class Dropping(torch.nn.Module):
+    """Drops out in training mode, in which a model comes that is made of a configuration."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def ragged(self, waveforms):
+        return self.dropout(torch.tensor(pooled(waveforms)))
+
+    def forward(self, audio):
+        return self.ragged(list(audio.numpy()))
+
+
+def test_a_module_is_run_as_it_is_for_measures(corpus):
+    model = Dropping().train()
+    report = check_encoder(with_ragged(model), corpus=corpus, checks="ragged")
+    assert report.passed == ("ragged",)
+    assert model.training
+
+
+def test_what_is_random_is_not_blamed_on_padding(corpus):
+    model = Dropping().train()
+    encoder = as_encoder(zoo.log_bands, ragged=model.ragged)
+    (finding,) = check_encoder(encoder, corpus=corpus, checks="ragged").findings
+    assert "alone twice" in finding.seen
+    assert "model.eval()" in finding.seen
