@@ -105,6 +105,14 @@ def look_through(
                 # Slices from 0 on, and counts as wide as the numbers: else it is done one by one.
                 doubled, square = of_row[start:stop], squares[start:stop]
                 length, rest = lengths[start:stop], errors[start:stop]
+                # Most are far from both limits, which is told first.
+                highest, near = max(high, limit), np.int32(0)
+                for j in range(len(doubled)):
+                    squared = square[j] - two * doubled[j]
+                    error = per_length * length[j] + rest[j]
+                    near = np.int32(near | np.int32(squared - error <= highest))
+                if near == 0:
+                    continue
                 sure, within, candidates = np.int32(0), np.int32(0), np.int32(0)
                 for j in range(len(doubled)):
                     squared = square[j] - two * doubled[j]

@@ -48,8 +48,8 @@ _NUMBERS = 2**22
 _U = 2.0**-24
 #: Products shorter than this have a bound that tells something.
 _MOST_DIMENSIONS = 2**20
-#: Numbers above are taken for infinite: their squares may be.
-_LARGEST = 1e150
+#: Numbers above are taken for infinite: squares of what is `_REACH` times as large may be.
+_LARGEST = 1e140
 #: Distances below may be of squares that have underflown.
 _LEAST = 1e-145
 #: How much longer than originals a query may be to be compared by products.
@@ -167,6 +167,8 @@ class _Columns:
     vectors : float32[n, d]
     squares, lengths, errors : float32[n]
         See `kernels.shortlist.look_through`.
+    usual : bool[n]
+        Whether it can be compared by products.
     centre : float64[d]
     scale : float
         A power of 2.
@@ -179,6 +181,7 @@ class _Columns:
     squares: Float32
     lengths: Float32
     errors: Float32
+    usual: Flags
     centre: Matrix
     scale: float
 
@@ -189,24 +192,26 @@ class _Columns:
         d = compared.of_originals(order[:1]).shape[1]
         step = max(1, _NUMBERS // d)
         blocks = [slice(i, min(i + step, n)) for i in range(0, n, step)]
-        total, count, low, high = np.zeros(d), 0, np.full(d, np.inf), np.full(d, -np.inf)
+        total, usual = np.zeros(d), np.zeros(n, bool)
+        low, high = np.inf, -np.inf
         for block in blocks:
             vectors = compared.of_originals(order[block])
-            vectors = vectors[_are_usual(vectors)]
-            if len(vectors):
-                total += vectors.sum(axis=0)
-                count += len(vectors)
-                low = np.minimum(low, vectors.min(axis=0))
-                high = np.maximum(high, vectors.max(axis=0))
-        centre = total / max(count, 1)
-        reach = max(float(np.max(high - centre)), float(np.max(centre - low)), 0.0)
+            usual[block] = _are_within(vectors, _LARGEST)
+            if not usual[block].all():
+                vectors = vectors[usual[block]]
+            total += vectors.sum(axis=0)
+            low, high = vectors.min(initial=low), vectors.max(initial=high)
+        centre = total / max(int(usual.sum()), 1)
+        reach = max(float(high - centre.min()), float(centre.max() - low), 0.0)
         scale = 2.0 ** math.ceil(math.log2(reach)) if reach > 0.0 else 1.0
         made = np.zeros((n, d), np.float32)
-        squares, usual = np.zeros(n), np.zeros(n, bool)
+        squares = np.zeros(n)
         for block in blocks:
             vectors = compared.of_originals(order[block])
-            usual[block] = _are_usual(vectors)
-            vectors = (np.where(usual[block, None], vectors, centre) - centre) / scale
+            if not usual[block].all():
+                vectors[~usual[block]] = centre
+            vectors -= centre
+            vectors /= scale
             squares[block] = np.einsum("ij,ij->i", vectors, vectors)
             made[block] = vectors
         # Of what cannot be compared by products, all is open.
@@ -221,14 +226,16 @@ class _Columns:
             squares.astype(np.float32),
             (np.sqrt(squares) * (1.0 + 4.0 * _U)).astype(np.float32),
             errors.astype(np.float32),
+            usual,
             centre,
             scale,
         )
 
 
-def _are_usual(vectors: Matrix) -> Flags:
+def _are_within(vectors: Matrix, most: float) -> Flags:
+    """Tell of which vectors no number is larger, or NaN."""
     with np.errstate(invalid="ignore"):
-        return np.asarray((vectors.max(axis=1) <= _LARGEST) & (vectors.min(axis=1) >= -_LARGEST))
+        return np.asarray((vectors.max(axis=1) <= most) & (vectors.min(axis=1) >= -most))
 
 
 def _exemplars_of(
@@ -299,7 +306,7 @@ class _Listed:
         number = np.where(self.passed_over, 0, self.number)
         width = int(number.max(initial=0))
         place, slot = np.nonzero(np.arange(width) < number[:, None])
-        column, open_ = self.columns[place, slot], self.is_open[place, slot]
+        column, open_ = self.columns[place, slot].astype(np.intp), self.is_open[place, slot]
         # Limits fell since most were listed.
         kept = open_ | (self.lower_bounds[place, slot] <= self.limits[place])
         kept &= column != self.own[place]
@@ -307,17 +314,21 @@ class _Listed:
 
 
 def _listed(
-    compared: Compared, columns: _Columns, member: Indices, rows: Indices, own: Indices
+    compared: Compared, columns: _Columns, member: Indices, rows: Indices, of_rows: Indices
 ) -> _Listed:
     from pytest_nnrel.kernels import shortlist
 
     n, d = columns.vectors.shape
-    given, originals = compared.of_queries(rows), compared.of_originals(own)
+    position = np.empty(n, np.intp)
+    position[columns.order] = np.arange(n)
+    own = position[of_rows]
+    vectors = compared.of_queries(rows)
     with np.errstate(invalid="ignore", over="ignore"):
-        vectors = (given - columns.centre) / columns.scale
-        apart = (given - originals) / columns.scale
-    usual = _are_usual(given) & _are_usual(originals) & (d < _MOST_DIMENSIONS)
-    usual &= (vectors.max(axis=1) <= _REACH) & (vectors.min(axis=1) >= -_REACH)
+        apart = vectors - compared.of_originals(of_rows)
+        apart /= columns.scale
+        vectors -= columns.centre
+        vectors /= columns.scale
+    usual = _are_within(vectors, _REACH) & columns.usual[own] & (d < _MOST_DIMENSIONS)
     if not usual.all():
         vectors[~usual] = apart[~usual] = 0.0
     squares, to_own = (np.einsum("ij,ij->i", v, v) for v in (vectors, apart))
@@ -333,12 +344,10 @@ def _listed(
     least_room, share, most_room = _ROOM
     room = min(max(least_room, int(n * share)), most_room, n)
     k = len(rows)
-    of_group = member[own]
+    of_group = member[of_rows]
     nearest = np.full(k, np.inf, np.float32)
-    position = np.empty(n, np.intp)
-    position[columns.order] = np.arange(n)
     listed = _Listed(
-        position[own],
+        own,
         nearest,
         np.zeros(k, np.int64),
         np.zeros(k, bool),
