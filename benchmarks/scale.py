@@ -32,6 +32,8 @@ from pytest_nnrel.statistics.consistency import exemplars  # noqa: E402
 from pytest_nnrel.statistics.products import Compared, exemplars_by_products  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 
 #: Above, all distances are not computed for comparison.
@@ -89,7 +91,7 @@ def by_numpy(originals: Embeddings, queries: Embeddings) -> object:
     )
 
 
-CALLS = {
+CALLS: dict[str, Callable[..., object]] = {
     "ours": ours,
     "ours, cosine": partial(ours, name="cosine"),
     "faiss": by_faiss,
@@ -136,12 +138,12 @@ def main() -> None:
     for kind in asked.kinds:
         for clips in asked.clips:
             for d in asked.dimensions:
+                first = 0.0
                 for call in CALLS:
                     if call == "all distances" and clips > MOST_OF_ALL:
                         continue
                     found = in_a_process(call, clips, d, kind)
-                    if call == "ours":
-                        first = found["seconds"]
+                    first = found["seconds"] if call == "ours" else first
                     rows.append(
                         (kind, f"{clips:,}", d, call, found["seconds"], first / found["seconds"],
                          round(found["mib"]))
