@@ -68,9 +68,14 @@ class Distance(ABC):
     reflexive: bool = True
     #: Those that one computation gives, itself among them; none where it is computed alone.
     companions: tuple[str, ...] = ()
+    #: Euclidean distances of `points` below which it may be 0.
+    grain: float = 0.0
 
     def __init_subclass__(cls, *, registered: bool = True, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
+        if "points" not in vars(cls) and {"between", "together"} & vars(cls).keys():
+            # What a distance grows with says nothing of one that is computed otherwise.
+            cls.points = Distance.points  # type: ignore[method-assign]
         if registered and not is_abstract(cls):  # else shared by distances
             _register(cls)
 
@@ -104,6 +109,20 @@ class Distance(ABC):
             As in `between`.
         """
         return {self.name: self.between(queries, candidates, execution)}
+
+    def points(self) -> Callable[[Matrix], Matrix] | None:
+        """Return what makes vectors with whose Euclidean distance it grows; None where not known.
+
+        With them the nearest of many originals are found without all distances. A class that
+        computes the distance otherwise than the one that it extends has to give its own.
+
+        Returns
+        -------
+        callable or None
+            Of embeddings, float64[n, d], returns float64[n, k]: each row the same, whatever others
+            it is asked for with.
+        """
+        return None
 
     def missing(self) -> str:
         """Return what must be installed first, and how; empty where nothing must be."""

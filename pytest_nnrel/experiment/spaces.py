@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.distances import companions, pairwise_distances, pairwise_together
+from pytest_nnrel.distances import Execution, companions, pairwise_distances, pairwise_together
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.rendering import BLOCK, render
 from pytest_nnrel.experiment.study import Known, Study
 from pytest_nnrel.identity import behaviour_of
+from pytest_nnrel.runtime.devices import CPU
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import ranks
@@ -23,6 +24,7 @@ from pytest_nnrel.statistics.intervals import (
     drawn,
     mean_interval,
 )
+from pytest_nnrel.statistics.products import Compared, exemplars_by_products
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +60,8 @@ class Space:
     distances : float64[k, n], or its blocks of rows
     apart : callable
         Distance of two originals, by position.
+    compared : Compared or None
+        By what exemplars are found without all distances, where these are many.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Space:
     indices: Sequence[int]
     distances: Distances
     apart: Callable[[int, int], float]
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,19 @@ def latent_space(embedded: Embedded, distance: Distance) -> Space:
     # One's own function may do otherwise the next time: what it gave is what counts.
     depends_on = (known.told, originals, queries) if known.lasting else as_blocks(distances)
     key = digest("latent", list(indices), *depends_on)
-    return Space("latent", study, key, known.lasting, indices, distances, apart)
+    compared = None
+    if isinstance(distances, _RowBlocks) and study.device == CPU:
+        compared = _by_products(embedded, distance)
+    return Space("latent", study, key, known.lasting, indices, distances, apart, compared)
+
+
+def _by_products(embedded: Embedded, distance: Distance) -> Compared | None:
+    """Return what the distance grows with, and itself; None where that is not known."""
+    points = distance.points()
+    if points is None:
+        return None
+    between = partial(distance.between, execution=Execution(1, CPU, None))
+    return Compared(embedded.queries, embedded.originals, points, between, distance.grain)
 
 
 def _known(distance: Distance) -> Known:
@@ -201,10 +218,15 @@ def _in_blocks(compare: Callable[[slice], Matrix], rows: int, columns: int) -> D
 def exemplars_of(space: Space) -> Exemplars:
     """Return each transformed clip's own original and its nearest other one."""
     groups = space.study.competing_groups
+    own = np.asarray(space.indices, dtype=np.intp)
+
+    def find() -> Exemplars:
+        if space.compared is None:
+            return exemplars(space.distances, own, groups)
+        return exemplars_by_products(space.compared, own, groups, jobs=space.study.jobs)
+
     return space.study.stores.recently(
-        ("exemplars", space.key, groups),
-        lambda: exemplars(space.distances, np.asarray(space.indices, dtype=np.intp), groups),
-        lambda rows: 7 * rows.own.nbytes,
+        ("exemplars", space.key, groups), find, lambda rows: 7 * rows.own.nbytes
     )
 
 

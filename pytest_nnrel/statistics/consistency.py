@@ -111,6 +111,11 @@ class Exemplars:
     others: npt.NDArray[np.intp]
     relative_nearer: Flags
 
+    @classmethod
+    def joined(cls, parts: Sequence[Exemplars]) -> Exemplars:
+        """Return the exemplars of blocks of rows as those of all."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
     @property
     def margins(self) -> Matrix:
         """By how much the own original is nearer than the nearest other, float64[k]."""
@@ -173,29 +178,51 @@ def exemplars(
     if own is None:
         validate(distances)
         own = np.arange(distances.shape[0])
-    n = distances.shape[1]
-    member = np.arange(n)
-    if groups is not None:
-        _, member = np.unique(np.asarray(groups), return_inverse=True)
-        if member.max() == 0:
-            raise TooFewClipsError(
-                f"all {n} clips are of one group, {groups[0]!r}: there is no other original to be"
-                " nearer to, and no verdict; add tracks, or pass neighbours='all'"
-            )
+    member = members_of(distances.shape[1], groups)
     parts = []
     first = 0
     for block in as_blocks(distances):
-        parts.append(_exemplars_among(block, own[first : first + len(block)], member))
+        parts.append(exemplars_among(block, own[first : first + len(block)], member))
         first += len(block)
-    return Exemplars(
-        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Exemplars))
-    )
+    return Exemplars.joined(parts)
 
 
-def _exemplars_among(
+def members_of(n: int, groups: Sequence[str] | None) -> npt.NDArray[np.intp]:
+    """Return the number of each original's group, int[n]; each is its own where none are told.
+
+    Raises
+    ------
+    TooFewClipsError
+        If nothing competes with a clip.
+    """
+    _validate_originals(n)
+    if groups is None:
+        return np.arange(n)
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    if member.max() == 0:
+        raise TooFewClipsError(
+            f"all {n} clips are of one group, {groups[0]!r}: there is no other original to be"
+            " nearer to, and no verdict; add tracks, or pass neighbours='all'"
+        )
+    return np.asarray(member, dtype=np.intp)
+
+
+def exemplars_among(
     distances: Matrix, own: npt.NDArray[np.intp], member: npt.NDArray[np.intp]
 ) -> Exemplars:
-    _validate_originals(distances.shape[1])
+    """Look up the exemplars of a block of rows.
+
+    Parameters
+    ----------
+    distances : float64[k, n]
+    own : int[k]
+    member : int[n]
+        See `members_of`.
+
+    Returns
+    -------
+    Exemplars
+    """
     rows = np.arange(len(distances))
     competes = member[None, :] != member[own][:, None]
     others = np.where(competes & ~np.isnan(distances), distances, np.inf)
@@ -203,10 +230,7 @@ def _exemplars_among(
     # Where all others are infinitely far, argmin picks the first original, whichever that is.
     neighbour = np.where(competes[rows, neighbour], neighbour, np.argmax(competes, axis=1))
     to_own = distances[rows, own]
-    with np.errstate(invalid="ignore"):
-        beyond = distances - to_own[:, None]
-        farther = np.isfinite(beyond) & (beyond > 0.0)
-        farther &= beyond > TIE_TOLERANCE * np.abs(to_own)[:, None]
+    farther = is_farther(distances, to_own[:, None])
     relatives = ~competes
     relatives[rows, own] = False
     return Exemplars(
@@ -220,6 +244,14 @@ def _exemplars_among(
         others=np.asarray(np.sum(competes, axis=1)),
         relative_nearer=np.asarray((relatives & ~farther).any(axis=1)),
     )
+
+
+def is_farther(distances: Matrix, own: Matrix) -> Flags:
+    """Tell where a distance is beyond the own one, by more than a tie; not where not finite."""
+    with np.errstate(invalid="ignore"):
+        beyond = distances - own
+        farther = np.isfinite(beyond) & (beyond > 0.0)
+        return np.asarray(farther & (beyond > TIE_TOLERANCE * np.abs(own)))
 
 
 def within_consistency(rows: Exemplars) -> float:

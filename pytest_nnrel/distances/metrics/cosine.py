@@ -10,6 +10,8 @@ from pytest_nnrel.distances.distance import Distance
 from pytest_nnrel.distances.metrics.euclidean import Euclidean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_nnrel.distances.distance import Execution, Matrix
 
 #: Squared chords of unit vectors below this are rounding: the vectors are collinear.
@@ -22,12 +24,18 @@ class Cosine(Distance):
     name = "cosine"
     space = "latent"
     version = "2"
+    grain = 2.0 * _COLLINEAR**0.5
 
     def between(self, queries: Matrix, candidates: Matrix, execution: Execution) -> Matrix:
         """Return 1 - cos, as half the squared chord of the unit vectors, which does not cancel."""
-        with np.errstate(invalid="ignore"):
-            left, right = (
-                v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, candidates)
-            )
-        chords = np.square(Euclidean().between(left, right, execution))
+        chords = np.square(Euclidean().between(_unit(queries), _unit(candidates), execution))
         return np.where(chords < _COLLINEAR, 0.0, 0.5 * chords)
+
+    def points(self) -> Callable[[Matrix], Matrix]:
+        return _unit
+
+
+def _unit(embeddings: Matrix) -> Matrix:
+    """Return embeddings of unit length, NaN where one is zero."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))

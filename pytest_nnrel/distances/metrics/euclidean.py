@@ -10,6 +10,8 @@ from pytest_nnrel.distances.distance import Distance
 from pytest_nnrel.runtime.devices import CPU, torch_device
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_nnrel.distances.distance import Execution, Matrix
 
 
@@ -29,3 +31,6 @@ class Euclidean(Distance):
         from scipy.spatial.distance import cdist
 
         return np.asarray(cdist(queries, candidates, "euclidean"), dtype=np.float64)
+
+    def points(self) -> Callable[[Matrix], Matrix]:
+        return np.asarray
