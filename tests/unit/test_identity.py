@@ -521,6 +521,17 @@ def test_patches_of_a_module_are_told(net, torch, monkeypatch, patched):
     assert told(net) != before
 
 
+def test_the_same_hooks_are_told_alike_however_many_there_were_before(net, torch):
+    def hooked(turned):
+        module = copy.deepcopy(net)
+        hooks = [lambda m, i, o: 2 * o, lambda m, i, o: o + 1]
+        for hook in hooks[::-1] if turned else hooks:
+            module[0].register_forward_hook(hook)
+        return module
+
+    assert told(hooked(False)) == told(hooked(False)) != told(hooked(True))
+
+
 def test_what_torch_is_set_to_is_told_where_it_takes_part(net, torch):
     before = told(net), told(spectrum)
     with torch.autocast("cpu", dtype=torch.bfloat16):
