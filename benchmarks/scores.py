@@ -11,7 +11,7 @@ from pytest_nnrel.profiles.stored import bundled_profiles
 from pytest_nnrel.statistics import scores
 
 HALVINGS = 200
-ENCODERS = ("mfcc", "ir", "at", "vs", "ae")
+ENCODERS = ("mfcc", "ir", "at", "untrained", "vs", "ae")
 
 
 def main() -> None:
