@@ -40,7 +40,8 @@ class Finite(SanityCheck):
             what = "NaN or infinite values for a window that is silent, or half of it"
             return Symptom(what, None)
         except EncoderError as error:
-            # NaN that it meets on its way, most often; unless two windows are what it refuses.
-            tested.encode(tested.windows[:2])
+            # NaN that it meets on its way, most often; unless it refuses two windows, or any that
+            # are not the corpus's, as a table does.
+            tested.encode(np.ascontiguousarray(tested.windows[:2, ::-1]))
             return Symptom(f"refuses a window that is silent, or half of it: {error}", None)
         return None

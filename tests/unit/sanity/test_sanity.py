@@ -26,7 +26,8 @@ def test_the_mfcc_encoder_is_sane_on_the_runs_corpus(corpus):
         report = assert_encoder_sane(zoo.SOUND["mfcc"](), checks=IN_PROCESS)
     finally:
         settings.deactivate(token)
-    assert (report.clips, report.passed, report.skipped) == (8, tuple(IN_PROCESS), {})
+    made = tuple(name for name in IN_PROCESS if name != "ragged")  # of which it was told nothing
+    assert (report.clips, report.passed, list(report.skipped)) == (8, made, ["ragged"])
 
 
 # ---------------------------------------------------------------------------------------------
