@@ -124,13 +124,14 @@ class Exemplars:
 
     @property
     def relative_margins(self) -> Matrix:
-        """Margins over the sum of both distances, from -1 to 1, float64[k].
+        """Margins over the sum of both distances' sizes, from -1 to 1, float64[k].
 
         Unlike margins they do not change with the scale of a space, so that encoders can be
         compared. Where both distances are 0 it is 0, and -1 where one is not finite.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = self.margins / (self.nearest + self.own)
+            # Distances may be negative, as inner products are.
+            share = self.margins / (np.abs(self.nearest) + np.abs(self.own))
         share = np.where(np.isnan(share), 0.0, share)
         return np.where(self.non_finite, -1.0, share)
 

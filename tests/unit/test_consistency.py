@@ -242,6 +242,14 @@ def test_relative_margins_are_shares_of_both_distances():
     assert scaled.relative_margins.tolist() == rows.relative_margins.tolist()
 
 
+def test_relative_margins_have_the_sign_of_margins_where_distances_are_negative():
+    products = np.array([[-5.0, -3.0, 2.0], [-4.0, -1.0, 0.0], [1.0, -2.0, -2.0]])
+    rows = consistency.exemplars(products)
+    assert rows.margins.tolist() == [2.0, -3.0, 0.0]
+    assert rows.relative_margins.tolist() == [2 / 8, -3 / 5, 0.0]
+    assert rows.errors.tolist() == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("distances", "error", "message"),
     [
