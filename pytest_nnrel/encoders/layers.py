@@ -13,11 +13,16 @@ from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from typing import TypeVar
+
+    import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.encoders.protocol import Embeddings, Encoder
+    from pytest_nnrel.encoders.protocol import Encoder, Floats
     from pytest_nnrel.encoders.readout import Output
+
+    Float = TypeVar("Float", bound=np.floating[Any])
 
 
 class LayersEncoder(DerivedEncoder):
@@ -32,11 +37,18 @@ class LayersEncoder(DerivedEncoder):
     pool, pool_axis
         As of `ReadoutEncoder`, of each output.
 
+    Attributes
+    ----------
+    widths : list of int or None
+        How many numbers each output is; None until it has run.
+
     Raises
     ------
     EncoderError
         If no output is named, or one twice, or an option cannot be.
     """
+
+    layers: tuple[LayerEncoder, ...]
 
     def __init__(
         self,
@@ -56,7 +68,7 @@ class LayersEncoder(DerivedEncoder):
             ReadoutEncoder(inner, output=output, pool=pool, pool_axis=pool_axis)
             for output in outputs
         ]
-        self._widths: list[int] | None = None
+        self.widths: list[int] | None = None
         self.layers = tuple(
             LayerEncoder(self, place, _label(output)) for place, output in enumerate(outputs)
         )
@@ -90,29 +102,33 @@ class LayersEncoder(DerivedEncoder):
             for readout in self._readouts
         ]
         widths = [part.shape[1] for part in parts]
-        if self._widths not in (None, widths):
+        if self.widths not in (None, widths):
             raise EncoderError(
                 f"encoder {self.name!r} returned outputs of {widths} numbers, and of"
-                f" {self._widths} before; they must keep their lengths"
+                f" {self.widths} before; they must keep their lengths"
             )
-        self._widths = widths
+        self.widths = widths
         return np.concatenate(parts, axis=1)
 
-    def columns(self, place: int, heard: Callable[[], object]) -> slice:
-        """Return which numbers of the embedding are those of an output.
+    def _check_rows(self, batch: Samples, sample_rate: int, encoded: Floats) -> None:
+        for readout, layer in zip(self._readouts, self.layers):
+            readout._check_rows(batch, sample_rate, layer.part_of(encoded))
+
+    def _check_rounding(self, embeddings: Floats) -> None:
+        for layer in self.layers:
+            layer._check_rounding(layer.part_of(embeddings))
+
+    def columns(self, place: int) -> slice:
+        """Return which numbers of the embedding are those of an output; known once it has run.
 
         Parameters
         ----------
         place : int
             Of the output.
-        heard : callable
-            Encodes something, where nothing was since the encoder was made.
         """
-        if self._widths is None:
-            heard()
-        assert self._widths is not None  # since what was encoded came through `forward`
-        first = sum(self._widths[:place])
-        return slice(first, first + self._widths[place])
+        assert self.widths is not None
+        first = sum(self.widths[:place])
+        return slice(first, first + self.widths[place])
 
 
 class LayerEncoder(DerivedEncoder):
@@ -142,24 +158,11 @@ class LayerEncoder(DerivedEncoder):
         return None if whole is None else digest("layer", whole, self._place)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        return self.part_of(
-            self.whole.forward(batch, sample_rate), lambda: self.whole.forward(batch, sample_rate)
-        )
+        return self.part_of(self.whole.forward(batch, sample_rate))
 
-    def part_of(self, embeddings: Embeddings, heard: Callable[[], object]) -> Embeddings:
-        """Return its part of embeddings of the whole.
-
-        Parameters
-        ----------
-        embeddings : float[n, d]
-        heard : callable
-            As of `LayersEncoder.columns`.
-
-        Returns
-        -------
-        float[n, d]
-        """
-        return embeddings[:, self.whole.columns(self._place, heard)]
+    def part_of(self, embeddings: npt.NDArray[Float]) -> npt.NDArray[Float]:
+        """Return its part of embeddings of the whole, float[n, d], which has run."""
+        return embeddings[:, self.whole.columns(self._place)]
 
 
 def _label(output: Output) -> str:

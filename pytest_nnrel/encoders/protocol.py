@@ -54,7 +54,7 @@ _TOLD_APART = frozenset(
         "_fingerprint",
         "_rows_are_windows",
         "_axis",
-        "_widths",
+        "widths",
     }
 )
 
@@ -225,8 +225,7 @@ class Encoder(ABC):
             if rate != sample_rate:
                 batch = np.stack([audio.resample(row, sample_rate, rate) for row in batch])
             encoded = self._encode_batch(batch, rate, first)
-            if encoded.shape == (len(batch), len(batch)):  # which is its own transpose's shape
-                self._check_rows(batch, rate)
+            self._check_rows(batch, rate, encoded)
             if encoded.itemsize > np.dtype(np.float32).itemsize and first < _ROUNDED_ROWS:
                 precise.append(encoded)
             batches.append(encoded.astype(np.float32))
@@ -291,9 +290,10 @@ class Encoder(ABC):
         """Return the state in which its object is run, such as without dropout."""
         return nullcontext()
 
-    def _check_rows(self, batch: Samples, sample_rate: int) -> None:
+    def _check_rows(self, batch: Samples, sample_rate: int, encoded: Floats) -> None:
         """Refuse embeddings [d, n] where there are as many windows as numbers; asked once."""
-        if self._rows_are_windows or len(batch) == 1:
+        its_own_transpose = encoded.shape == (len(batch), len(batch))
+        if not its_own_transpose or self._rows_are_windows or len(batch) == 1:
             return
         try:
             out = self.embedding_in(self.forward(batch[1:].copy(), sample_rate))

@@ -112,9 +112,7 @@ def _embeddings(listener: Listener, rendered: Rendered) -> Embeddings:
 def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
     """Return the embeddings of clips, from the store where they are there, float32[k, d]."""
     if isinstance(listener.encoder, LayerEncoder) and listener.whole is not None:
-        return listener.encoder.part_of(
-            _embeddings(listener.whole, rendered), lambda: _heard(listener)
-        )
+        return _of_layer(listener.encoder, listener.whole, rendered)
     question, store = rendered.question, listener.store(rendered)
     keys = {i: listener.key(rendered, question.study.corpus.keys[i]) for i in rendered.indices}
     stored: dict[int, Arrays | None] = {i: store.get("embeddings", key) for i, key in keys.items()}
@@ -141,9 +139,12 @@ def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
     return np.asarray(np.stack(rows), dtype=np.float32)
 
 
-def _heard(listener: Listener) -> Embeddings:
-    """Encode an original, from which an encoder knows what it returns."""
-    return listener.encode(listener.originals, [0], listener.windows(listener.originals, [0]))
+def _of_layer(layer: LayerEncoder, whole: Listener, rendered: Rendered) -> Embeddings:
+    """Return what is a layer's of the embeddings of all layers."""
+    rows = _embeddings(whole, rendered)
+    if layer.whole.widths is None:  # all rows were stored: an original tells how long outputs are
+        whole.encode(whole.originals, [0], whole.windows(whole.originals, [0]))
+    return layer.part_of(rows)
 
 
 def _one_ahead(load: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:

@@ -86,5 +86,5 @@ class Observed(Encoder):
     def _check_rounding(self, embeddings: Floats) -> None:
         """Let pass what is as good as equal: that is a finding."""
 
-    def _check_rows(self, batch: Samples, sample_rate: int) -> None:
+    def _check_rows(self, batch: Samples, sample_rate: int, encoded: Floats) -> None:
         """Run nothing twice, so that what is left behind is in the windows' order."""

@@ -29,8 +29,8 @@ class Net(torch.nn.Module):
     def __init__(self, seed=0):
         super().__init__()
         torch.manual_seed(seed)
-        self.first = torch.nn.Conv1d(1, 6, 64, stride=32)
-        self.second = torch.nn.Conv1d(6, 4, 3)
+        self.first = torch.nn.Conv1d(1, 5, 64, stride=32)  # fewer numbers than clips
+        self.second = torch.nn.Conv1d(5, 4, 3)
 
     def forward(self, audio):
         first = self.first(audio[:, None]).abs()
@@ -163,6 +163,23 @@ def test_what_is_not_there_or_no_embedding_is_told(windows):
         as_encoder(Net(), output=[("hidden", 7)], pool="mean").layers[0].encode(windows, 8_000)
     with pytest.raises(EncoderError, match="pool over time first"):
         as_encoder(Net(), output=[("hidden", 1), "logits"]).encode(windows, 8_000)
+
+
+def test_each_layer_is_checked_as_it_would_be_alone(windows):
+    """What one layer varies by does not hide that float32 loses the differences of another."""
+
+    def offset(audio):
+        level = np.abs(audio).mean(axis=1, keepdims=True).astype(np.float64)
+        return 1e3 * level, 1e9 + level
+
+    with pytest.raises(EncoderError, match=r"\[1\]' returned float64 .* are lost in float32"):
+        as_encoder(offset, output=[0, 1], name="offset").encode(windows, 8_000)
+
+    def turned(audio):
+        return audio[:, :3], audio[:, : len(windows)].T
+
+    with pytest.raises(EncoderError, match="one column per window instead of one row"):
+        as_encoder(turned, output=[0, 1]).encode(windows, 8_000)
 
 
 def test_outputs_keep_their_lengths(windows):
