@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from pytest_nnrel.encoders.calls import chosen_call
 from pytest_nnrel.encoders.lines import ONE_ROW, embeds, line_that_works, noise_like
 from pytest_nnrel.encoders.protocol import Encoder
 from pytest_nnrel.errors import EncoderError
@@ -47,6 +48,9 @@ class Adapter(Encoder):
     moves: ClassVar[bool] = False
     #: Whether the fingerprint is taken from the object, where its user gives none.
     looked_into: ClassVar[bool] = False
+    #: Whether its objects embed by themselves or by a method, which their user may name: then it is
+    #: made with what is run, ``call``, and whether the user named a rate, ``rate_asked``.
+    by_method: ClassVar[bool] = False
     #: How the names of files end that hold such an object, and whose paths it takes: ".npy".
     suffix: ClassVar[str] = ""
 
@@ -104,8 +108,11 @@ class Adapter(Encoder):
         Raises
         ------
         EncoderError
-            If a method is named where there is none to choose.
+            If a method is named that there is not, or where there is none to choose.
         """
+        if cls.by_method:
+            call = chosen_call(obj, method, options["name"])
+            return cls(obj, call=call, rate_asked=rate_asked, **options)
         if method is not None:
             raise EncoderError(
                 f"encoder {options['name']!r}: method names one of an object's, and this is"

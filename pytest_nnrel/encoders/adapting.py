@@ -82,7 +82,6 @@ def as_encoder(
     method : str, optional
         Name of the method that embeds: of a torch module ``"forward"`` where it has ``encode`` as
         well, of another object such as ``"transform"``.
-
     ragged : callable, optional
         A function of a list of waveforms ``float32[samples]`` of several lengths that returns
         float ``[n, d]``, padding them as the model's users do; it is told the rate as a callable

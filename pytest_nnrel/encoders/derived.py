@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,6 +36,20 @@ class DerivedEncoder(Encoder):
             ragged=inner.ragged,
         )
         self._inner = inner
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Digest of the object's fingerprint and of what is taken of its output."""
+        if self.tells_its_state:
+            return super().fingerprint
+        inner = self._inner.fingerprint
+        kind, *parts = self._taken
+        return None if inner is None else digest(kind, inner, *parts)
+
+    @property
+    def _taken(self) -> tuple[object, ...]:
+        """What is taken of the object's output, a word for it first; all of it."""
+        return ("whole",)
 
     @property
     def tells_its_state(self) -> bool:

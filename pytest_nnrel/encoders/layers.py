@@ -10,7 +10,6 @@ from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.encoders.protocol import _TOLD_APART
 from pytest_nnrel.encoders.readout import ReadoutEncoder
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +73,8 @@ class LayersEncoder(DerivedEncoder):
         )
 
     @property
-    def fingerprint(self) -> str | None:
-        """Digest of the fingerprints of what is read out."""
-        if self.tells_its_state:
-            return super().fingerprint
-        of_outputs = [readout.fingerprint for readout in self._readouts]
-        return None if None in of_outputs else digest("layers", *of_outputs)
+    def _taken(self) -> tuple[object, ...]:
+        return ("layers", *(readout._taken for readout in self._readouts))
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         if any(owner is readout for readout in self._readouts):
@@ -150,12 +145,8 @@ class LayerEncoder(DerivedEncoder):
         self._place = place
 
     @property
-    def fingerprint(self) -> str | None:
-        """Digest of the fingerprint of the whole, and of the place in it."""
-        if self.tells_its_state:
-            return super().fingerprint
-        whole = self.whole.fingerprint
-        return None if whole is None else digest("layer", whole, self._place)
+    def _taken(self) -> tuple[object, ...]:
+        return ("layer", self._place)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self.part_of(self.whole.forward(batch, sample_rate))

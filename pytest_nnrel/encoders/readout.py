@@ -12,7 +12,6 @@ import numpy as np
 from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.encoders.frames import time_axis
 from pytest_nnrel.errors import EncoderError
-from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
@@ -81,14 +80,8 @@ class ReadoutEncoder(DerivedEncoder):
         self._axis = pool_axis
 
     @property
-    def fingerprint(self) -> str | None:
-        """Digest of the object's fingerprint and of what is read out."""
-        if self.tells_its_state:
-            return super().fingerprint
-        inner = self._inner.fingerprint
-        if inner is None:
-            return None
-        return digest("readout", inner, self._output, self._pool, self._pool_axis)
+    def _taken(self) -> tuple[object, ...]:
+        return ("readout", self._output, self._pool, self._pool_axis)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self.read(self._inner.forward(batch, sample_rate), batch, sample_rate)

@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.encoders import Encoder
+from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.encoders.lines import Written
-    from pytest_nnrel.encoders.protocol import Floats
+    from pytest_nnrel.encoders.protocol import Encoder, Floats
 
 
 class NonFiniteError(EncoderError):
     """Output that holds NaN or infinite values."""
 
 
-class Observed(Encoder):
+class Observed(DerivedEncoder):
     """An encoder whose changes to its input are kept to look at, not refused.
 
     Parameters
@@ -40,15 +39,9 @@ class Observed(Encoder):
         batch_size: int | None = None,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
-        super().__init__(
-            inner.name,
-            subject=inner.subject,
-            sample_rate=inner.sample_rate,
-            window_seconds=inner.window_seconds,
-            batch_size=inner.batch_size if batch_size is None else batch_size,
-            device=inner.device,
-        )
-        self._inner = inner
+        super().__init__(inner)
+        if batch_size is not None:
+            self.batch_size = batch_size
         self._dtype = dtype
         self.left_behind: list[npt.NDArray[Any]] = []
 
@@ -59,21 +52,8 @@ class Observed(Encoder):
         self.left_behind.append(given)
         return out
 
-    @property
-    def written(self) -> Written:
-        return self._inner.written
-
     def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
         return self._inner.embedding_in(out)
-
-    def _advice(
-        self,
-        error: Exception,
-        batch: Samples,
-        sample_rate: int,
-        **options: Any,  # noqa: ANN401
-    ) -> str:
-        return self._inner._advice(error, batch, sample_rate, **options)
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:

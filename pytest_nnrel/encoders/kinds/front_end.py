@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_nnrel.encoders.adapter import Adapter
-from pytest_nnrel.encoders.calls import FORWARD, chosen_call, is_a, is_mode, is_torch_module
-from pytest_nnrel.encoders.evaluation import as_tensors, evaluated, precision_of, settled
+from pytest_nnrel.encoders.calls import FORWARD, chosen_call, is_a, is_torch_module
+from pytest_nnrel.encoders.evaluation import as_tensors, precision_of
 from pytest_nnrel.encoders.extractors import extractor_of, features_of, padded_to, without_padding
-from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
+from pytest_nnrel.encoders.modules import ModuleEncoder
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
@@ -27,7 +25,7 @@ _FRAMES: Final = "last_hidden_state"
 _OF_AUDIO: Final = "get_audio_features"
 
 
-class FrontEndEncoder(Adapter):
+class FrontEndEncoder(ModuleEncoder):
     """A torch module and what makes its input of audio, ``(model, front end)``.
 
     The front end is a feature extractor or processor of Hugging Face's transformers, run by its own
@@ -54,22 +52,13 @@ class FrontEndEncoder(Adapter):
 
     takes = "a torch module and its front end, (model, extractor)"
     order = 35
-    looked_into = True
-    moves = True
-    without_gradients = True
 
     def __init__(self, obj: Any, *, call: Any, rate_asked: bool, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(obj, **options)
-        self._module, self._front_end = obj
-        settled(self._module)
+        module, self._front_end = obj
+        super().__init__(obj, module=module, **options)
         self._call = call
         self._extractor = extractor_of(self._front_end)
-        self._rate = RateTeller(
-            self._front_end,
-            self.name,
-            asked=rate_asked,
-            parts=rates_of_parts(self._module) if self.sample_rate is None else {},
-        )
+        self._rate = self._rate_teller(self._front_end, asked=rate_asked)
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
@@ -111,18 +100,12 @@ class FrontEndEncoder(Adapter):
         front_end = extractor_of(front_end) or front_end
         return cls((model, front_end), call=call.fn, rate_asked=rate_asked, **options)
 
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return is_mode(owner, attribute)
-
     def assumptions(self, sample_rate: int) -> list[str]:
         assumed = super().assumptions(sample_rate)
         padded = None if self._extractor is None else padded_to(self._extractor)
         if padded is not None and (self.window_seconds is None or self.window_seconds < padded):
             assumed.append(f"what is shorter than {padded:g} s is padded to that by its extractor")
         return assumed
-
-    def _running(self) -> AbstractContextManager[Any]:
-        return evaluated(self._module, self.device)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         args: tuple[Any, ...] = ()

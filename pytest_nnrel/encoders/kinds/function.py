@@ -7,13 +7,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import Adapter
-from pytest_nnrel.encoders.calls import Call, call_of, chosen_call, in_a_line
+from pytest_nnrel.encoders.calls import Call, call_of, in_a_line
 from pytest_nnrel.encoders.lines import Written, of_functions, what_is_asked
 from pytest_nnrel.encoders.rates import RateTeller
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.encoders.lines import Line
 
@@ -36,6 +34,7 @@ class CallableEncoder(Adapter):
 
     takes = "a callable on float32[n, samples], or an object with encode"
     order = 90
+    by_method = True
 
     def __init__(self, obj: Any, *, call: Call, rate_asked: bool, **options: Any) -> None:  # noqa: ANN401
         super().__init__(obj, **options)
@@ -47,18 +46,6 @@ class CallableEncoder(Adapter):
         if isinstance(obj, str | PathLike) or inspect.ismodule(obj):  # whose methods do not embed
             return False
         return method is not None or call_of(obj) is not None
-
-    @classmethod
-    def of(
-        cls,
-        obj: Any,  # noqa: ANN401
-        *,
-        method: str | None,
-        rate_asked: bool,
-        **options: Any,  # noqa: ANN401
-    ) -> Self:
-        call = chosen_call(obj, method, options["name"])
-        return cls(obj, call=call, rate_asked=rate_asked, **options)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self._fn(batch, **self._rate.told(sample_rate))

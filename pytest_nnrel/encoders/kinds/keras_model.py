@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pytest_nnrel.encoders.calls import Call, chosen_call, is_of
+from pytest_nnrel.encoders.calls import Call, is_of
 from pytest_nnrel.encoders.declared import Declared, DeclaringEncoder, shape_of
 from pytest_nnrel.encoders.rates import RateTeller
-
-if TYPE_CHECKING:
-    from typing import Self
 
 
 class KerasEncoder(DeclaringEncoder):
@@ -23,6 +20,7 @@ class KerasEncoder(DeclaringEncoder):
 
     takes = "a Keras model or layer, or a method of one"
     order = 25
+    by_method = True
     looked_into = True
     without_gradients = True
     run_by_hand = "model([{values}])"
@@ -45,18 +43,6 @@ class KerasEncoder(DeclaringEncoder):
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
         return is_of(getattr(obj, "__self__", obj), "keras", "Layer")
-
-    @classmethod
-    def of(
-        cls,
-        obj: Any,  # noqa: ANN401
-        *,
-        method: str | None,
-        rate_asked: bool,
-        **options: Any,  # noqa: ANN401
-    ) -> Self:
-        call = chosen_call(obj, method, options["name"])
-        return cls(obj, call=call, rate_asked=rate_asked, **options)
 
     def run(self, inputs: dict[str, Any], sample_rate: int) -> Any:  # noqa: ANN401
         import keras

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.calls import is_torch_module
-from pytest_nnrel.encoders.evaluation import evaluated
 from pytest_nnrel.encoders.kinds.torch_module import TorchEncoder
 from pytest_nnrel.encoders.rates import number_of
 
@@ -44,5 +43,5 @@ class LAIONCLAPEncoder(TorchEncoder):
         return super().of(obj, method=_METHOD, **options)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        with evaluated(self._module, self.device):
+        with self._running():
             return self._call(x=batch, use_tensor=False)

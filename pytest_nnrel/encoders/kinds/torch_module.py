@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.encoders.adapter import Adapter
 from pytest_nnrel.encoders.calls import (
     FORWARD,
     Call,
     call_of,
-    chosen_call,
     encodes,
     in_a_line,
-    is_mode,
     is_torch_module,
 )
-from pytest_nnrel.encoders.evaluation import (
-    as_tensors,
-    evaluated,
-    mode_kept,
-    precision_of,
-    settled,
-)
+from pytest_nnrel.encoders.evaluation import as_tensors, mode_kept, precision_of
 from pytest_nnrel.encoders.lines import Written, of_modules, what_is_asked
-from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
+from pytest_nnrel.encoders.modules import ModuleEncoder
 from pytest_nnrel.errors import EncoderError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
@@ -35,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.encoders.protocol import Floats
 
 
-class TorchEncoder(Adapter):
+class TorchEncoder(ModuleEncoder):
     """A torch module, or a method of one, that maps ``float32[n, samples]`` to ``[n, d]``.
 
     It is run in evaluation mode and without gradients, on its own device or the one asked for,
@@ -57,9 +47,7 @@ class TorchEncoder(Adapter):
 
     takes = "a torch.nn.Module, or a method of one"
     order = 40
-    moves = True
-    looked_into = True
-    without_gradients = True
+    by_method = True
 
     def __init__(
         self,
@@ -70,17 +58,11 @@ class TorchEncoder(Adapter):
         rate_asked: bool,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(obj, **options)
-        self._module = settled(obj if is_torch_module(obj) else call.module)
+        super().__init__(obj, module=obj if is_torch_module(obj) else call.module, **options)
         self._call = call.fn
         self._method = call.method
         self._before_forward = before_forward
-        self._rate = RateTeller(
-            self._signed,
-            self.name,
-            asked=rate_asked,
-            parts=rates_of_parts(self._module) if self.sample_rate is None else {},
-        )
+        self._rate = self._rate_teller(self._signed, asked=rate_asked)
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
@@ -96,16 +78,8 @@ class TorchEncoder(Adapter):
         rate_asked: bool,
         **options: Any,  # noqa: ANN401
     ) -> Self:
-        return cls(
-            obj,
-            call=chosen_call(obj, method, options["name"]),
-            before_forward=is_torch_module(obj) and method is None and _has_both(obj),
-            rate_asked=rate_asked,
-            **options,
-        )
-
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return is_mode(owner, attribute)
+        options["before_forward"] = is_torch_module(obj) and method is None and _has_both(obj)
+        return super().of(obj, method=method, rate_asked=rate_asked, **options)
 
     def assumptions(self, sample_rate: int) -> list[str]:
         assumed = super().assumptions(sample_rate)
@@ -120,9 +94,6 @@ class TorchEncoder(Adapter):
     def _signed(self) -> Any:  # noqa: ANN401
         """What has the parameters of that which is run: of a module, its forward pass."""
         return getattr(self._module, FORWARD) if self._call is self._module else self._call
-
-    def _running(self) -> AbstractContextManager[Any]:
-        return evaluated(self._module, self.device)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         told = self._keywords(batch, sample_rate)
