@@ -122,8 +122,8 @@ def audit(study: Study) -> Audit:
 
 def _audit(study: Study) -> Audit:
     corpus, rate = study.corpus, study.corpus.sample_rate
-    windows = [clip.window(corpus.window_seconds) for clip in corpus]
-    twins, consistency, without = near_twins(study)
+    windows = corpus.windows()
+    twins, consistency, without = near_twins(study, windows)
 
     def named(
         of: Callable[[Samples], float], least: float, below: float = np.inf

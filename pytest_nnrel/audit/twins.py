@@ -9,6 +9,7 @@ a little faster, a copy is among these.
 from __future__ import annotations
 
 import itertools
+import operator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,10 +94,10 @@ class NearTwins:
         )
 
 
-def near_twins(study: Study) -> tuple[tuple[NearTwins, ...], float, float]:
+def near_twins(study: Study, windows: Samples) -> tuple[tuple[NearTwins, ...], float, float]:
     """Return near-twins, C_W of the audio, and what it is where copies do not compete.
 
-    Each clip's ten nearest others are looked at.
+    Each clip's ten nearest others are looked at, in its window, float32[n, samples].
     """
     corpus = study.corpus
     dtw = resolve_distance("dtw", "audio")
@@ -108,25 +109,27 @@ def near_twins(study: Study) -> tuple[tuple[NearTwins, ...], float, float]:
     moved = np.max([_own(list(as_blocks(space.distances))) for space in spaces], axis=0)
     originals = audio_space(render(question(study, ORIGINAL)), dtw)
     _, member = np.unique(corpus.groups, return_inverse=True)
-    windows = np.stack([clip.window(corpus.window_seconds) for clip in corpus])
-    alike = Alike(windows, corpus.sample_rate)
-    pairs = {}
+    apart: dict[tuple[int, int], float] = {}  # each pair once, though either is near the other
     rows = itertools.chain.from_iterable(as_blocks(originals.distances))
     for row, distances in enumerate(rows):
         others = np.flatnonzero(member != member[row])
-        nearest = others[np.argsort(distances[others], kind="stable")[:_NEAREST]]
-        for other, correlation in zip(nearest, alike.of(row, nearest)):
-            first, second = sorted((row, int(other)))
+        for other in others[np.argsort(distances[others], kind="stable")[:_NEAREST]].tolist():
+            apart[min(row, other), max(row, other)] = float(distances[other])
+    alike = Alike(windows, corpus.sample_rate)
+    found = []
+    for first, pairs in itertools.groupby(sorted(apart), key=operator.itemgetter(0)):
+        seconds = [second for _, second in pairs]
+        for second, correlation in zip(seconds, alike.of(first, seconds)):
             pair = NearTwins(
                 corpus.ids[first],
                 corpus.ids[second],
-                float(distances[other]),
-                float(min(moved[row], moved[other])),
+                apart[first, second],
+                float(min(moved[first], moved[second])),
                 float(correlation),
             )
             if pair.same_recording or pair.distance <= pair.moved:
-                pairs[pair.first, pair.second] = pair
-    twins = tuple(sorted(pairs.values(), key=lambda pair: (pair.distance, pair.first, pair.second)))
+                found.append(pair)
+    twins = tuple(sorted(found, key=lambda pair: (pair.distance, pair.first, pair.second)))
     place = {id_: k for k, id_ in enumerate(corpus.ids)}
     same = [(place[pair.first], place[pair.second]) for pair in twins if pair.same_recording]
     together = _merged(member, same)
@@ -166,13 +169,14 @@ class Alike:
         self._reach = reach * self._size // self._padded
         self._known: LRUCache[int, Spectrum] = LRUCache(_KEPT)
 
-    def of(self, clip: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    def of(self, clip: int, others: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the correlations of a clip with others.
 
         Parameters
         ----------
         clip : int
-        others : int[m]
+        others : sequence of int
+            m of them.
 
         Returns
         -------

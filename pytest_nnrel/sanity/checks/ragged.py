@@ -47,17 +47,20 @@ class Ragged(SanityCheck):
             return np.concatenate(parts).astype(np.float64)
 
         alone = encoded(1)
-        again = unchanged(
-            tested, lambda: encoded(1), "encoded alone twice by its ragged=", reference=alone
-        )
-        if again is not None:
-            return Symptom(
-                f"{again.seen}: it is random, as a model is in training mode (model.eval())",
-                again.size,
-            )
-        return unchanged(
+        leaks = unchanged(
             tested,
             lambda: encoded(max(2, encoder.batch_size)),
             "padded among waveforms up to twice as long instead of alone",
             reference=alone,
+        )
+        if leaks is None:
+            return None
+        random = unchanged(
+            tested, lambda: encoded(1), "encoded alone twice by its ragged=", reference=alone
+        )
+        if random is None:
+            return leaks
+        return Symptom(
+            f"{random.seen}: it is random, as a model is in training mode (model.eval())",
+            random.size,
         )
