@@ -42,7 +42,10 @@ class DerivedEncoder(Encoder):
         """Digest of the object's fingerprint and of what is taken of its output."""
         if self.tells_its_state:
             return super().fingerprint
-        inner = self._inner.fingerprint
+        return self.fingerprint_of(self._inner.fingerprint)
+
+    def fingerprint_of(self, inner: str | None) -> str | None:
+        """Return the digest of another's fingerprint and of what is taken; None of none."""
         kind, *parts = self._taken
         return None if inner is None else digest(kind, inner, *parts)
 

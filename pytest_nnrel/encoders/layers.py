@@ -142,18 +142,23 @@ class LayerEncoder(DerivedEncoder):
         super().__init__(whole, f"{whole.name}[{label}]")
         self.whole = whole
         self.ragged = None  # which gives all of them
-        self._place = place
+        self.place = place
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Digest of the fingerprint of the whole, and of the place in it."""
+        return self.fingerprint_of(self.whole.fingerprint)
 
     @property
     def _taken(self) -> tuple[object, ...]:
-        return ("layer", self._place)
+        return ("layer", self.place)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self.part_of(self.whole.forward(batch, sample_rate))
 
     def part_of(self, embeddings: npt.NDArray[Float]) -> npt.NDArray[Float]:
         """Return its part of embeddings of the whole, float[n, d], which has run."""
-        return embeddings[:, self.whole.columns(self._place)]
+        return embeddings[:, self.whole.columns(self.place)]
 
 
 def _label(output: Output) -> str:

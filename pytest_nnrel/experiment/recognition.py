@@ -51,8 +51,10 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
     if isinstance(encoder, LayerEncoder):
         whole = recognise(encoder.whole, study)
         generation = study.stores.generation(whole.identity)
-        identity = digest("layer", whole.identity, generation, encoder.name)
-        return Listener(encoder, whole.originals, whole.fingerprint, identity, whole)
+        # By place: outputs of several ways to name them may be called alike.
+        identity = digest("layer", whole.identity, generation, encoder.place)
+        fingerprint = encoder.fingerprint_of(whole.fingerprint)
+        return Listener(encoder, whole.originals, fingerprint, identity, whole)
     seconds = encoder.window_seconds or study.corpus.window_seconds
     study.corpus.require_source(seconds, f"encoder {encoder.name!r}")
     found = encoder.identify()

@@ -129,6 +129,20 @@ def test_fingerprints_tell_outputs_apart():
     assert unknown.layers[0].fingerprint is None
 
 
+def test_outputs_that_are_called_alike_are_not_taken_for_each_other():
+    def outputs(audio):
+        level = np.abs(audio).mean(axis=1, keepdims=True)
+        return {"a": {"b": level}, "a.b": np.zeros_like(level)}
+
+    layers = as_encoder(outputs, output=[("a", "b"), "a.b"], fingerprint="1").layers
+    assert layers[0].name == layers[1].name
+    found = [within_consistency(layer, PinkNoise(40), corpus=FEW) for layer in layers]
+    assert found[0].value > found[1].value == 0.0  # all are as near: ties are errors
+    told = [one.details["identity"]["encoder_fingerprint"] for one in found]
+    assert told == [layer.fingerprint for layer in layers]
+    assert told[0] != told[1]
+
+
 @pytest.mark.parametrize("output", [("hidden", 0), OUTPUTS[:2]])
 def test_what_was_found_while_encoding_makes_no_other_encoder(output, windows):
     encoder = as_encoder(Net(), output=output, pool="mean")
