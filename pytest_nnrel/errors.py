@@ -71,6 +71,10 @@ class UndefinedMeasureError(NNRelError, ArithmeticError):
     """A measure that has no value on this input, such as rho of constant distances."""
 
 
+class HandoverError(NNRelError, RuntimeError):
+    """A worker that does not get what a task is about."""
+
+
 class StorageError(NNRelError, OSError):
     """A disk without room for what does not fit into memory."""
 
@@ -101,3 +105,7 @@ class FewClipsWarning(NNRelWarning):
 
 class CorpusWarning(NNRelWarning):
     """A corpus that can be measured, but whose figures need care."""
+
+
+class WorkerWarning(NNRelWarning):
+    """Work that stays in this process, though there are workers; results are right."""

@@ -26,7 +26,8 @@ import soundfile
 from pytest_nnrel import Corpus
 from pytest_nnrel.corpus import decoding, ffmpeg
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.runtime.store import SUFFIX, Store
+from pytest_nnrel.runtime.shards import SUFFIX
+from pytest_nnrel.runtime.store import Store, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,49 +165,69 @@ def _read(path: Path) -> str:
 
 
 def fuzz_entries(cases: int, seed: int) -> list[dict[str, Any]]:
-    """Return what became of damaged, and of exchanged, entries of a store."""
+    """Return what became of damaged, and of exchanged, files of a store.
+
+    Half of them hold one entry, half several.
+    """
     outcomes = []
     with tempfile.TemporaryDirectory() as temporary:
         rng = np.random.default_rng(seed)
         store = Store(Path(temporary))
-        right = {}
-        for kind in ("embeddings", "clips"):
+        right: dict[tuple[str, str], dict[str, np.ndarray[Any, Any]]] = {}
+        for kind in ("distances", "embeddings"):
             for number in range(8):
-                key = f"{number:032x}"
-                right[kind, key] = rng.standard_normal(int(rng.integers(1, 200)))
-                store.put(kind, key, {"values": right[kind, key]})
+                of_one = kind == "distances"
+                keys = [digest(number)] if of_one else [digest(number, row) for row in range(8)]
+                values = {key: rng.standard_normal(int(rng.integers(1, 200))) for key in keys}
+                entries = {key: {"values": of_key} for key, of_key in values.items()}
+                right[kind, digest(number)] = values
+                if of_one:
+                    store.put(kind, digest(number), entries[digest(number)])
+                else:
+                    store.put_of(kind, digest(number), entries)
         places = {
-            (kind, key): path
-            for kind, key in right
-            for path in store.root.glob(f"*/{kind}/*/{key}{SUFFIX}")
+            (kind, scope): next(
+                path for path in store.root.rglob(f"*{SUFFIX}") if {kind, scope} <= _words(path)
+            )
+            for kind, scope in right
         }
         hows = [*DAMAGE, "exchanged"]
         for case in range(cases):
             rng = np.random.default_rng([seed, case])
-            kind, key = list(right)[case % len(right)]
+            kind, scope = list(right)[case % len(right)]
             how = hows[case // len(right) % len(hows)]
-            path = places[kind, key]
+            path = places[kind, scope]
             sound = path.read_bytes()
             if how == "exchanged":
                 others = [other for other in places.values() if other != path]
                 path.write_bytes(others[int(rng.integers(len(others)))].read_bytes())
             else:
                 path.write_bytes(DAMAGE[how](sound, rng))
-            outcomes.append(
-                {"of": kind, "how": how, "outcome": _fetched(store, kind, key, right[kind, key])}
-            )
+            outcome = _fetched(Store(store.root), kind, scope, right[kind, scope])
+            outcomes.append({"of": kind, "how": how, "outcome": outcome})
             path.write_bytes(sound)
     return outcomes
 
 
-def _fetched(store: Store, kind: str, key: str, right: np.ndarray[Any, Any]) -> str:
+def _words(path: Path) -> set[str]:
+    return {*path.parts, path.stem}
+
+
+def _fetched(store: Store, kind: str, scope: str, right: dict[str, np.ndarray[Any, Any]]) -> str:
     try:
-        entry = store.get(kind, key)
+        if kind == "distances":
+            found = {scope: store.get(kind, scope)}
+        else:
+            keys = list(right)
+            found = {keys[at]: entry for at, entry in store.get_of(kind, scope, keys)}
     except Exception as error:  # this is what is looked for
         return f"FAULT: {type(error).__name__}: {error}"
-    if entry is None:
-        return "passed over"
-    return "right" if np.array_equal(entry["values"], right) else "FAULT: another's values"
+    sound = {key: entry for key, entry in found.items() if entry is not None}
+    if not all(np.array_equal(entry["values"], right[key]) for key, entry in sound.items()):
+        return "FAULT: another's values"
+    if len(sound) == len(right):
+        return "right"
+    return "right in part" if sound else "passed over"
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from pytest_nnrel.distances import exact, pairwise_distances, resolve_distance
 from pytest_nnrel.experiment import perception
 from pytest_nnrel.experiment.keys import key_of
-from pytest_nnrel.experiment.rendering import BLOCK, render
+from pytest_nnrel.experiment.rendering import blocks_of, render
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.tasks import run_tasks
 
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.measurement import Damage
     from pytest_nnrel.runtime.settings import Scale
-    from pytest_nnrel.runtime.store import Arrays
+    from pytest_nnrel.runtime.shards import Arrays
 
     Vector = npt.NDArray[np.float64]
 
 #: Originals, evenly spread, among which the distance to another piece is taken: it falls with their
 #: number, and its cost grows with the square of that.
 YARDSTICK_CLIPS = 200
+#: Clips, evenly spread, of which damage is told: quartiles hardly move with more.
+DAMAGE_CLIPS = 2000
 
 
 def damage_of(rendered: Rendered, scale: Scale) -> Damage:
@@ -53,7 +55,7 @@ def damage_of(rendered: Rendered, scale: Scale) -> Damage:
     Returns
     -------
     Damage
-        Of each clip, and their quartiles.
+        Of each clip, or of `DAMAGE_CLIPS` of a larger corpus, and their quartiles.
 
     Raises
     ------
@@ -79,9 +81,10 @@ def _audio(rendered: Rendered) -> Vector:
     study = rendered.question.study
 
     def compare() -> Arrays:
-        originals = render(rendered.question.of_originals).records
-        pairs = zip(rendered.records, originals)
-        own = [_apart(query.features, original.features) for query, original in pairs]
+        chosen = _spread(study, DAMAGE_CLIPS)
+        originals = render(rendered.question.of_originals)
+        pairs = zip(rendered.features_of(chosen), originals.features_of(chosen))
+        own = [_apart(query, original) for query, original in pairs]
         return {"damage": np.array(own)}
 
     own = _fetch(rendered, f"audio {resolve_distance('dtw', 'audio').recipe()}", compare)
@@ -99,13 +102,12 @@ def _apart(query: npt.NDArray[np.float32], original: npt.NDArray[np.float32]) ->
 
 def _yardstick(study: Study, rendered: Rendered) -> float:
     """Return the median distance of an original to the nearest other one of another group."""
-    n = len(study.corpus)
-    count = min(n, YARDSTICK_CLIPS)
-    chosen = [i * n // count for i in range(count)]
+    chosen = _spread(study, YARDSTICK_CLIPS)
+    count = len(chosen)
     groups = np.array(study.corpus.groups)[chosen]
 
     def measure() -> Arrays:
-        features = [r.features for r in render(rendered.question.of_originals, chosen).records]
+        features = render(rendered.question.of_originals).features_of(chosen)
         distances = pairwise_distances(features, features, "dtw", jobs=study.jobs)
         several = len(set(groups)) > 1  # of one group alone, any other clip is another piece
         related = groups[:, None] == groups[None, :] if several else np.eye(count, dtype=bool)
@@ -124,13 +126,19 @@ def _yardstick(study: Study, rendered: Rendered) -> float:
     return float(np.asarray(stored["median"]))
 
 
+def _spread(study: Study, most: int) -> list[int]:
+    """Return positions of clips, evenly spread over the corpus: all, or so many."""
+    n = len(study.corpus)
+    count = min(n, most)
+    return [i * n // count for i in range(count)]
+
+
 def _perceived(rendered: Rendered) -> Vector:
     study = rendered.question.study
     perception.check(study.corpus.source_seconds)
 
     def listen() -> Arrays:
-        indices = rendered.indices
-        blocks = [indices[i : i + BLOCK] for i in range(0, len(indices), BLOCK)]
+        blocks = blocks_of(_spread(study, DAMAGE_CLIPS), study.corpus)
         heard = run_tasks(
             _ListenTask(rendered),
             blocks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,23 +11,30 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from pytest_nnrel.encoders.layers import LayerEncoder
-from pytest_nnrel.errors import EmbeddingSizeError, EncoderError
-from pytest_nnrel.experiment.rendering import BLOCK
+from pytest_nnrel.errors import EmbeddingSizeError, EncoderError, WorkerWarning
+from pytest_nnrel.experiment.recognition import ANY_CLIPS, same_embeddings, witnesses_among
+from pytest_nnrel.experiment.rendering import blocks_of
+from pytest_nnrel.runtime.devices import CPU
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.tasks import leaves_process, run_tasks
 from pytest_nnrel.transforms import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from pytest_nnrel.experiment.encoding import Listener
+    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.encoding import Embedding, EncodeTask, Listener
     from pytest_nnrel.experiment.rendering import Rendered
-    from pytest_nnrel.runtime.store import Arrays
+    from pytest_nnrel.runtime.handed import Handed
 
     T = TypeVar("T")
     U = TypeVar("U")
     Embeddings = npt.NDArray[np.float32]
+
+#: Clips that are read and embedded at once, at least.
+BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,16 +102,15 @@ def embed(listener: Listener, rendered: Rendered) -> Embedded:
             f" original and {queries.shape[1]} under {rendered.question.condition.name}; it must"
             " return embeddings of one length, whatever it hears"
         )
-    key = listener.key(listener.originals, listener.study.corpus.fingerprint)
+    key = listener.key(listener.originals)
     return Embedded(rendered, listener, originals, key, queries)
 
 
 def _embeddings(listener: Listener, rendered: Rendered) -> Embeddings:
-    corpus = rendered.question.study.corpus
-    if len(rendered.indices) < len(corpus):
+    if len(rendered.indices) < len(rendered.question.study.corpus):
         return _encoded(listener, rendered)
     return rendered.question.study.stores.recently(
-        ("embeddings", listener.key(rendered, corpus.fingerprint)),
+        ("embeddings", listener.key(rendered)),
         lambda: _encoded(listener, rendered),
         lambda rows: rows.nbytes,
     )
@@ -113,37 +120,127 @@ def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
     """Return the embeddings of clips, from the store where they are there, float32[k, d]."""
     if isinstance(listener.encoder, LayerEncoder) and listener.whole is not None:
         return _of_layer(listener.encoder, listener.whole, rendered)
-    question, store = rendered.question, listener.store(rendered)
-    keys = {i: listener.key(rendered, question.study.corpus.keys[i]) for i in rendered.indices}
-    stored: dict[int, Arrays | None] = {i: store.get("embeddings", key) for i, key in keys.items()}
-    missing = [i for i, entry in stored.items() if entry is None]
-    if missing and not isinstance(question.condition, Identity):
-        rendered.render(missing)  # all at once, on all workers
-    blocks = [missing[i : i + BLOCK * 2] for i in range(0, len(missing), BLOCK * 2)]
-    windows = _one_ahead(partial(listener.windows, rendered), blocks)
-    name = listener.encoder.name
-    for block, of_block in progress(
-        zip(blocks, windows), len(blocks), f"{name} on {question.condition.name}"
-    ):
-        for i, embedding in zip(block, listener.encode(rendered, block, of_block)):
-            entry: Arrays = {"embedding": embedding}
-            store.put("embeddings", keys[i], entry)
-            stored[i] = entry
-    rows = [entry["embedding"] for entry in stored.values() if entry is not None]
-    widths = {row.shape for row in rows}
-    if len(widths) > 1:
-        raise EncoderError(
-            f"encoder {name!r} returned embeddings of different lengths: {sorted(widths)}; it must"
-            " return one length, whatever batch it gets"
+    task = listener.task(rendered)
+    rows = _Rows(listener.encoder.name, rendered.indices)
+    rows.take(task.stored(rendered.indices))
+    if rows.missing:
+        for unstored in _encode(task, rendered, rows.missing):
+            rows.take(unstored.items())
+        rows.take(task.stored(rows.missing))
+        for i in rows.missing:  # evicted meanwhile
+            rows.take([(i, task.encode([i], task.windows([i]))[0])])
+    return rows.embeddings
+
+
+def _encode(
+    task: EncodeTask, rendered: Rendered, missing: Sequence[int]
+) -> Iterator[dict[int, Embedding]]:
+    """Embed and store clips; yield what could not be stored."""
+    study, condition = rendered.question.study, rendered.question.condition
+    blocks = blocks_of(missing, study.corpus, BATCH)
+    told = partial(progress, what=f"{task.encoder.value.name} on {condition.name}")
+    if leaves_process() and _can_be_sent(task.encoder):
+        yield from run_tasks(task, blocks, jobs=study.jobs, progress=told, ordered=False)
+        if isinstance(condition, Identity):
+            _check_workers(task, missing)
+        return
+    if not isinstance(condition, Identity):
+        rendered.make(missing)  # all at once, on all workers
+    windows = _one_ahead(task.windows, blocks)
+    for block, of_block in told(zip(blocks, windows), len(blocks)):
+        yield task.encoded(block, of_block)
+
+
+def _can_be_sent(encoder: Handed[Encoder]) -> bool:
+    """Tell whether workers can run an encoder: none that is on a device of this process."""
+    if encoder.value.device not in (None, CPU):
+        return False
+    try:
+        return encoder.hand_over()
+    except Exception as error:  # pickling runs the object's own code
+        warnings.warn(
+            f"encoder {encoder.value.name!r} cannot be pickled ({error}), so that it runs in this"
+            " process and not on the workers; give as_encoder what can, such as a function of a"
+            " module that loads the model when it is first called",
+            WorkerWarning,
+            stacklevel=2,
         )
-    return np.asarray(np.stack(rows), dtype=np.float32)
+        return False
+
+
+def _check_workers(task: EncodeTask, clips: Sequence[int]) -> None:
+    """Make sure that workers embed originals as this process does.
+
+    Raises
+    ------
+    EncoderError
+        If they do not.
+    """
+    number = witnesses_among(len(clips))
+    witnesses = dict(task.stored(sorted(ANY_CLIPS.permutation(clips)[:number].tolist())))
+    if witnesses:
+        here = task.encode(list(witnesses), task.windows(list(witnesses)))
+        if not same_embeddings(here, list(witnesses.values())):
+            raise EncoderError(
+                f"encoder {task.encoder.value.name!r} gives other embeddings on workers than in"
+                " this process; give both the same libraries, and the encoder no state that is set"
+                " in one of them only"
+            )
+
+
+class _Rows:
+    """Embeddings of clips, as they come in.
+
+    Parameters
+    ----------
+    name : str
+        Of the encoder.
+    indices : sequence of int
+    """
+
+    def __init__(self, name: str, indices: Sequence[int]) -> None:
+        self._name = name
+        self._place = {i: at for at, i in enumerate(indices)}
+        self._rows: Embeddings | None = None
+
+    @property
+    def missing(self) -> list[int]:
+        """Clips of which none has come."""
+        return list(self._place)
+
+    def take(self, embeddings: Iterable[tuple[int, Embedding]]) -> None:
+        """Take embeddings in, by clip.
+
+        Raises
+        ------
+        EncoderError
+            If they are of another length than those before.
+        """
+        for i, embedding in embeddings:
+            if self._rows is None:
+                self._rows = np.empty((len(self._place), len(embedding)), dtype=np.float32)
+            if embedding.shape != self._rows.shape[1:]:
+                widths = sorted({embedding.shape, self._rows.shape[1:]})
+                raise EncoderError(
+                    f"encoder {self._name!r} returned embeddings of different lengths: {widths};"
+                    " it must return one length, whatever batch it gets"
+                )
+            self._rows[self._place.pop(i)] = embedding
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """All of them, float32[k, d]."""
+        assert self._rows is not None
+        assert not self._place
+        return self._rows
 
 
 def _of_layer(layer: LayerEncoder, whole: Listener, rendered: Rendered) -> Embeddings:
     """Return what is a layer's of the embeddings of all layers."""
     rows = _embeddings(whole, rendered)
     if layer.whole.widths is None:  # all rows were stored: an original tells how long outputs are
-        whole.encode(whole.originals, [0], whole.windows(whole.originals, [0]))
+        task = whole.task(whole.originals)
+        task.encode([0], task.windows([0]))
     return layer.part_of(rows)
 
 

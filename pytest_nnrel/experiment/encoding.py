@@ -10,16 +10,21 @@ import numpy as np
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.experiment.facts import WORST
 from pytest_nnrel.experiment.keys import key_of
+from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     from pytest_nnrel.encoders import Encoder
-    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.experiment.rendering import Rendered, RenderTask
     from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.runtime.handed import Handed
+    from pytest_nnrel.runtime.shards import Arrays
     from pytest_nnrel.runtime.store import Store
+
+    Embedding = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,32 +65,91 @@ class Listener:
         """Length of what it is given, in seconds."""
         return self.encoder.window_seconds or self.study.corpus.window_seconds
 
-    def store(self, rendered: Rendered) -> Store:
-        """Return where embeddings of rendered clips are kept."""
-        lasting = self.fingerprint is not None and rendered.question.known.lasting
-        return self.study.stores.of(lasting=lasting)
+    def key(self, rendered: Rendered) -> str:
+        """Return what the embeddings of all rendered clips are known by."""
+        return digest(self.task(rendered).scope, self.study.corpus.fingerprint)
 
-    def key(self, rendered: Rendered, clip: str) -> str:
-        """Return what the embedding of a clip is stored under; of the corpus, all of them."""
-        return key_of(
+    def task(self, rendered: Rendered) -> EncodeTask:
+        """Return how rendered clips are embedded."""
+        study = self.study
+        scope = key_of(
             "embeddings",
-            clip=clip,
-            window=self.study.corpus.window_seconds,
-            seed=self.study.seed,
+            window=study.corpus.window_seconds,
+            seed=study.seed,
             transform=rendered.question.known.told,
             encoder=self.identity,
-            generation=self.study.stores.generation(self.identity),
+            generation=study.stores.generation(self.identity),
+        )
+        lasting = self.fingerprint is not None and rendered.question.known.lasting
+        return EncodeTask(
+            study.stores.handed(self.encoder, f"encoder {self.encoder.name!r}", self.identity),
+            rendered.task("records"),
+            self.sample_rate,
+            self.window_seconds,
+            study.stores.of(lasting=lasting),
+            scope,
         )
 
-    def windows(self, rendered: Rendered, indices: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Return what it is given of some clips, float32[k, samples], at its own rate."""
-        clips = rendered.clips(indices)
+
+@dataclass(frozen=True)
+class EncodeTask:
+    """Embeds and stores a block of rendered clips; runs here, or in a process or cluster.
+
+    Attributes
+    ----------
+    encoder : Handed of Encoder
+    rendered : RenderTask
+    sample_rate : int
+        Of what the encoder is given, in Hz.
+    window_seconds : float
+    store : Store
+    scope : str
+        What, besides the clip, each embedding is stored under.
+    """
+
+    encoder: Handed[Encoder]
+    rendered: RenderTask
+    sample_rate: int
+    window_seconds: float
+    store: Store
+    scope: str
+
+    def __call__(self, block: Sequence[int]) -> dict[int, Embedding]:
+        """Embed what is missing; return what could not be stored."""
+        with self.store.lock(digest(self.scope, block[0])):
+            found = dict(self.stored(block))
+            missing = [i for i in block if i not in found]
+            if not missing:
+                return {}
+            self.rendered(missing)
+            return self.encoded(missing, self.windows(missing))
+
+    def stored(self, indices: Sequence[int]) -> Iterator[tuple[int, Embedding]]:
+        """Yield the embeddings of those clips of which they are stored."""
+        keys = self.rendered.keys_of(indices)
+        for at, entry in self.store.get_of("embeddings", self.scope, keys):
+            yield indices[at], entry["embedding"]
+
+    def encoded(
+        self, indices: Sequence[int], windows: npt.NDArray[np.float32]
+    ) -> dict[int, Embedding]:
+        """Embed and store the windows of some clips; return what could not be stored."""
+        rows = self.encode(indices, windows)
+        entries: dict[str, Arrays] = {
+            key: {"embedding": row} for key, row in zip(self.rendered.keys_of(indices), rows)
+        }
+        is_stored = self.store.put_of("embeddings", self.scope, entries)
+        return {} if is_stored else dict(zip(indices, rows))
+
+    def windows(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return what the encoder is given of some clips, float32[k, samples], at its own rate."""
+        clips = self.rendered.clips(indices)
         return np.stack(
             [clip.window(self.window_seconds, sample_rate=self.sample_rate) for clip in clips]
         )
 
     def encode(
-        self, rendered: Rendered, indices: Sequence[int], windows: npt.NDArray[np.float32]
+        self, indices: Sequence[int], windows: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
         """Encode the windows of some clips.
 
@@ -94,12 +158,12 @@ class Listener:
         EncoderError
             Of the encoder, with the clips at fault.
         """
-        corpus = self.study.corpus
+        corpus = self.rendered.corpus.value
         try:
-            return self.encoder.encode(windows, self.sample_rate)
+            return self.encoder.value.encode(windows, self.sample_rate)
         except EncoderError as error:
             at_fault = [corpus.ids[indices[row]] for row in error.rows]
             clips = f", clips {', '.join(at_fault[:WORST])}" if at_fault else ""
-            where = f"(under {rendered.question.condition.name}, corpus {corpus.name!r}{clips})"
+            where = f"(under {self.rendered.condition.name}, corpus {corpus.name!r}{clips})"
             # From what the encoder itself raised, if it did: the message says the rest.
             raise EncoderError(f"{error} {where}", error.rows) from error.__cause__

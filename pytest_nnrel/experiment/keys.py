@@ -19,13 +19,13 @@ KEYS: dict[str, frozenset[str]] = {
     for kind, parts in {
         # That a corpus is sound: no silent clip, none that cannot be decoded.
         "checked": "corpus",
-        # Samples of a transformed clip, its features and what was verified, under one key. A clip
-        # is told by content, id, rate and source; a transformation by recipe and behaviour.
-        "clips": "clip window seed transform",
-        "features": "clip window seed transform",
-        # One embedding. An encoder is told by fingerprint, behaviour, rate, window and batch;
+        # Samples of transformed clips, their features and records of what was verified, in one
+        # scope, by clip: its content, id, rate and source. A transformation is told by recipe and
+        # behaviour.
+        "clips": "window seed transform",
+        # Embeddings, by clip. An encoder is told by fingerprint, behaviour, rate, window and batch;
         # the generation grows where stored embeddings were found not to hold.
-        "embeddings": "clip window seed transform encoder generation",
+        "embeddings": "window seed transform encoder generation",
         # A block of rows of distances in audio space.
         "distances": "corpus window seed transform distance rows",
         # How far clips of a corpus are from their originals, on a scale told by its version.

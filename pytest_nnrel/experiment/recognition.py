@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.encoding import Embedding
     from pytest_nnrel.experiment.study import Study
 
 #: Relative deviation that a change of batch or thread count explains.
@@ -29,7 +31,7 @@ WITNESS_MISSED = 0.05
 #: Witnesses of further measurements, where state may move within a run.
 FURTHER_WITNESSES = 2
 #: Draws witnesses, other ones in each run, so that runs together see more than one does.
-_ANY_CLIPS = np.random.default_rng()
+ANY_CLIPS = np.random.default_rng()
 
 
 def recognise(encoder: Encoder, study: Study) -> Listener:
@@ -76,26 +78,24 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
     number = witnesses_among(len(study.corpus)) if first else FURTHER_WITNESSES
     while stored := _witnesses(listener, number):
         clips = list(stored)
-        fresh = listener.encode(originals, clips, listener.windows(originals, clips))
-        if _same_embeddings(fresh, list(stored.values())):
+        task = listener.task(originals)
+        fresh = task.encode(clips, task.windows(clips))
+        if same_embeddings(fresh, list(stored.values())):
             break
         study.stores.distrust(identity)
     study.stores.witnessed.add(witnessed)
     return listener
 
 
-def _witnesses(listener: Listener, number: int) -> dict[int, npt.NDArray[np.generic]]:
+def _witnesses(listener: Listener, number: int) -> dict[int, Embedding]:
     """Return stored embeddings of some originals, drawn at random."""
-    originals, keys = listener.originals, listener.study.corpus.keys
-    store = listener.store(originals)
-    found: dict[int, npt.NDArray[np.generic]] = {}
-    for i in _ANY_CLIPS.permutation(len(keys)).tolist():
-        entry = store.get("embeddings", listener.key(originals, keys[i]))
-        if entry is not None:
-            found[i] = entry["embedding"]
-            if len(found) == number:
-                break
-    return found
+    task = listener.task(listener.originals)
+    order = ANY_CLIPS.permutation(len(listener.study.corpus)).tolist()
+    found: dict[int, Embedding] = {}
+    while order and len(found) < number:
+        tried, order = order[:number], order[number:]
+        found.update(task.stored(tried))
+    return dict(itertools.islice(found.items(), number))
 
 
 def witnesses_among(
@@ -115,9 +115,7 @@ def witnesses_among(
     return clips
 
 
-def _same_embeddings(
-    fresh: npt.NDArray[np.float32], stored: Sequence[npt.NDArray[np.generic]]
-) -> bool:
+def same_embeddings(fresh: npt.NDArray[np.float32], stored: Sequence[Embedding]) -> bool:
     """Tell whether embeddings are the same but for rounding, against the spread among them."""
     if any(old.shape != fresh.shape[1:] for old in stored):
         return False

@@ -1,66 +1,90 @@
-"""Transformed clips: rendered once, on all workers, with what audio distances compare of them."""
+"""Transformed clips, made on all workers, and what audio distances compare of them: each once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from pytest_nnrel.corpus import Clip, Corpus
+from pytest_nnrel.corpus import Clip
 from pytest_nnrel.distances import audio_features
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import run_tasks
 from pytest_nnrel.transforms import Identity, Transform
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.experiment.study import Question
     from pytest_nnrel.measurement import Padding, Range, Unchanged
-    from pytest_nnrel.runtime.store import Arrays, Store
+    from pytest_nnrel.runtime.handed import Handed
+    from pytest_nnrel.runtime.shards import Arrays
+    from pytest_nnrel.runtime.store import Store
 
-#: Clips of a task: the unit of parallel work, of memory, and of what Ctrl-C can lose.
-BLOCK = 16
+    Features = list[npt.NDArray[np.float32]]
+
+#: Clips of a task: the unit of parallel work, of memory, of files, and of what Ctrl-C can lose.
+#: More in large corpora, where files would be too many.
+LEAST_BLOCK, MOST_BLOCK, BLOCKS = 16, 64, 64
 #: Check of a transformed clip: whether it is the original still.
 _UNCHANGED = "unchanged"
+#: Length of a transformed clip in its record, besides checks.
+_SECONDS = "seconds"
 #: Deviation, against the peak, that a change of gain and back explains in float32.
 UNCHANGED_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True)
-class Record:
-    """What is kept of a transformed clip besides its samples.
+@dataclass(frozen=True, eq=False)
+class Records:
+    """What is kept of transformed clips besides their samples.
 
     Attributes
     ----------
-    features : float32[frames, 24]
-    seconds : float
-        Length, before it is cut to a window.
-    checks : dict of str to float
-        What the transformation verified.
+    seconds : float64[n]
+        Length of each, before it is cut to a window.
+    checks : dict of str to float64[n]
+        What the transformation verified, by name; NaN for clips on which it did not.
     """
 
-    features: npt.NDArray[np.float32]
-    seconds: float
-    checks: dict[str, float]
+    seconds: npt.NDArray[np.float64]
+    checks: dict[str, npt.NDArray[np.float64]]
 
     @classmethod
-    def from_entry(cls, entry: Arrays | None) -> Record | None:
-        """Return the record that the store holds."""
-        if entry is None:
-            return None
-        names = [str(name) for name in entry["names"]]
-        values = [float(value) for value in np.asarray(entry["values"], dtype=np.float64)]
-        return cls(
-            np.asarray(entry["features"], dtype=np.float32),
-            float(np.asarray(entry["seconds"], dtype=np.float64)),
-            dict(zip(names, values)),
-        )
+    def of(cls, entries: Sequence[Arrays]) -> Records:
+        """Return the records that entries of the store are."""
+        names = dict.fromkeys(name for entry in entries for name in entry)
+        columns = {
+            name: np.array([entry.get(name, np.nan) for entry in entries], dtype=np.float64)
+            for name in names
+        }
+        return cls(columns.pop(_SECONDS), columns)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take of memory."""
+        return self.seconds.nbytes * (1 + len(self.checks))
+
+
+def blocks_of(indices: Iterable[int], corpus: Corpus, least: int = LEAST_BLOCK) -> list[list[int]]:
+    """Return positions in a corpus by block.
+
+    Blocks have the same bounds whatever is missing of them: several processes then do not make
+    the same clips, and an encoder is given the same batches.
+    """
+    size = max(least, min(MOST_BLOCK, len(corpus) // BLOCKS))
+    blocks: dict[int, list[int]] = {}
+    for i in indices:
+        blocks.setdefault(i // size, []).append(i)
+    return list(blocks.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,152 +96,225 @@ class Rendered:
     question : Question
     indices : sequence of int
         Positions of the clips in the corpus.
-    keys : tuple of str
-        What each clip of the corpus is stored under, its features as well.
-    key : str
-        What all of them together are known by.
+    scope : str
+        What, besides the clip, each is stored under.
     store : Store
     """
 
     question: Question
     indices: Sequence[int]
-    keys: tuple[str, ...]
-    key: str
+    scope: str
     store: Store
 
+    @property
+    def key(self) -> str:
+        """What all clips together are known by."""
+        return digest(self.scope, self.question.study.corpus.fingerprint)
+
     @cached_property
-    def records(self) -> list[Record]:
+    def records(self) -> Records:
         """What is kept of the clips besides their samples, in the order of `indices`."""
-        if len(self.indices) < len(self.keys):
-            return self.render(self.indices)
-        return self.question.study.stores.recently(
-            ("rendered", self.key),
-            lambda: self.render(self.indices),
-            lambda records: sum(record.features.nbytes for record in records),
+        return self._recently(
+            "records",
+            lambda: Records.of(self._stored("records", self.indices)),
+            lambda records: records.nbytes,
         )
 
-    def render(self, indices: Sequence[int]) -> list[Record]:
-        """Transform those clips that are not in the store yet; return the records of all."""
-        study, condition = self.question.study, self.question.condition
-        records = {i: Record.from_entry(self.store.get("features", self.keys[i])) for i in indices}
-        missing = [i for i, record in records.items() if record is None]
-        if missing:
-            blocks = [missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)]
-            for done in run_tasks(
-                self._task,
-                [[(i, self.keys[i]) for i in block] for block in blocks],
-                jobs=study.jobs,
-                progress=partial(progress, what=condition.name),
-                ordered=False,
-            ):
-                for i, entry in done:
-                    records[i] = Record.from_entry(entry)
-        return [record for record in records.values() if record is not None]
+    @cached_property
+    def features(self) -> Features:
+        """What audio distances compare of the clips, float32[frames, 24] each."""
+        return self._recently(
+            "features",
+            lambda: self.features_of(self.indices),
+            lambda features: sum(of_clip.nbytes for of_clip in features),
+        )
+
+    def features_of(self, indices: Sequence[int]) -> Features:
+        """Return what audio distances compare of some clips."""
+        return [np.asarray(e["features"]) for e in self._stored("features", indices)]
+
+    def make(self, indices: Sequence[int]) -> None:
+        """Transform those clips that are not in the store yet, on all workers."""
+        self._stored("records", indices)
 
     def clips(self, indices: Sequence[int]) -> Iterator[Clip]:
         """Yield transformed clips from the store, rendered where they are not there."""
-        corpus = self.question.study.corpus
-        if isinstance(self.question.condition, Identity):
-            yield from (corpus[i] for i in indices)
-            return
-        for i in indices:
-            entry: Arrays | None = self.store.get("clips", self.keys[i])
-            if entry is None:  # evicted, damaged, or the disk is full
-                entry = self._task.render(i, self.keys[i])[0]
-            samples = np.asarray(entry["samples"], np.float32)
-            yield Clip(corpus.ids[i], samples, corpus.sample_rate)
+        return self.task("records").clips(indices)
 
-    @property
-    def _task(self) -> _RenderTask:
+    def _recently(self, kind: str, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        if len(self.indices) < len(self.question.study.corpus):
+            return make()
+        return self.question.study.stores.recently((kind, self.key), make, size)
+
+    def _stored(self, kind: str, indices: Sequence[int]) -> list[Arrays]:
+        """Return what is stored of clips, after it was made where it was not there."""
+        study, task = self.question.study, self.task(kind)
+        found = task.stored(indices)
+        missing = [i for i in indices if i not in found]
+        if missing:
+            for unstored in run_tasks(
+                task,
+                blocks_of(missing, study.corpus),
+                jobs=study.jobs,
+                progress=partial(progress, what=self.question.condition.name),
+                ordered=False,
+            ):
+                found.update(unstored)
+            found.update(task.stored([i for i in missing if i not in found]))
+            # Evicted meanwhile.
+            found.update({i: task.make(i) for i in missing if i not in found})
+        return [found[i] for i in indices]
+
+    def task(self, kind: str) -> RenderTask:
+        """Return how clips are rendered, and of them ``"records"`` or ``"features"`` made."""
         study = self.question.study
-        return _RenderTask(study.corpus, self.question.condition, study.seed, self.store)
+        corpus, condition = study.handed_corpus, self.question.condition
+        return RenderTask(kind, corpus, condition, study.seed, self.store, self.scope)
 
 
 def render(question: Question, indices: Sequence[int] | None = None) -> Rendered:
     """Return the clips of a question, all or some."""
     study = question.study
-
-    def key(clip: str) -> str:
-        return key_of(
-            "clips",
-            clip=clip,
-            window=study.corpus.window_seconds,
-            seed=study.seed,
-            transform=question.known.told,
-        )
-
+    scope = key_of(
+        "clips",
+        window=study.corpus.window_seconds,
+        seed=study.seed,
+        transform=question.known.told,
+    )
     return Rendered(
         question,
         range(len(study.corpus)) if indices is None else indices,
-        tuple(key(clip) for clip in study.corpus.keys),
-        key(study.corpus.fingerprint),
+        scope,
         study.stores.of(lasting=question.known.lasting),
     )
 
 
 def checks_of(rendered: Rendered) -> dict[str, Range]:
     """Return the range of each thing that the transformation verified."""
-    ranges: dict[str, Range] = {}
-    for name in dict.fromkeys(name for record in rendered.records for name in record.checks):
-        values = [record.checks[name] for record in rendered.records if name in record.checks]
-        ranges[name] = {"min": min(values), "max": max(values)}
-    del ranges[_UNCHANGED]
-    return ranges
+    return {
+        name: {"min": float(np.nanmin(values)), "max": float(np.nanmax(values))}
+        for name, values in rendered.records.checks.items()
+        if name != _UNCHANGED
+    }
 
 
 def unchanged_of(rendered: Rendered) -> Unchanged | None:
     """Return how many clips came back as they were, if any did that should not."""
-    unchanged = int(sum(record.checks[_UNCHANGED] for record in rendered.records))
+    unchanged = int(rendered.records.checks[_UNCHANGED].sum())
     if not unchanged or isinstance(rendered.question.condition, Identity):
         return None
-    return {"clips": unchanged, "of": len(rendered.records)}
+    return {"clips": unchanged, "of": len(rendered.indices)}
 
 
 def padding_of(rendered: Rendered, window_seconds: float) -> Padding | None:
     """Return how many clips are shorter than a window, if any are, and by how much at most."""
     rate = rendered.question.study.corpus.sample_rate
-    short = [window_seconds - record.seconds for record in rendered.records]
-    short = [seconds for seconds in short if seconds > 0.5 / rate]
-    return {"clips": len(short), "max_seconds": max(short)} if short else None
+    short = window_seconds - rendered.records.seconds
+    short = short[short > 0.5 / rate]
+    return {"clips": len(short), "max_seconds": float(short.max())} if len(short) else None
 
 
 @dataclass(frozen=True)
-class _RenderTask:
-    """Decodes, transforms and stores a block of clips; runs in a thread, process or cluster."""
+class RenderTask:
+    """Decodes, transforms and stores a block of clips; runs in a thread, process or cluster.
 
-    corpus: Corpus
+    It takes nothing along that grows with the corpus, and what it made stays in the store.
+
+    Attributes
+    ----------
+    kind : {"records", "features"}
+        What is asked for of the clips.
+    corpus : Handed of Corpus
+    condition : Transform
+    seed : int
+    store : Store
+    scope : str
+    """
+
+    kind: str
+    corpus: Handed[Corpus]
     condition: Transform
     seed: int
     store: Store
+    scope: str
 
-    def __call__(self, block: Sequence[tuple[int, str]]) -> list[tuple[int, Arrays]]:
-        done: list[tuple[int, Arrays]] = []
-        with self.store.lock(block[0][1]):
-            for i, key in block:
-                entry: Arrays | None = self.store.get("features", key)  # by another process, maybe
-                if entry is None:
-                    _, entry = self.render(i, key)
-                done.append((i, entry))
-        return done
+    def __call__(self, block: Sequence[int]) -> dict[int, Arrays]:
+        """Make what is missing; return what could not be stored."""
+        with self.store.lock(digest(self.scope, block[0])):
+            found = self.stored(block)  # by another process, maybe
+            missing = [i for i in block if i not in found]
+            return self._made(missing) if missing else {}
 
-    def render(self, index: int, key: str) -> tuple[Arrays, Arrays]:
-        """Transform one clip and store its samples and features."""
-        original = self.corpus[index]
+    def make(self, index: int) -> Arrays:
+        """Return what is asked for of one clip, which nobody else makes."""
+        made = self._made([index])
+        return made[index] if made else self.stored([index])[index]
+
+    def stored(self, indices: Sequence[int]) -> dict[int, Arrays]:
+        """Return what is asked for of those clips of which it is stored."""
+        return self._stored(self.kind, indices)
+
+    def clips(self, indices: Sequence[int]) -> Iterator[Clip]:
+        """Yield transformed clips from the store, rendered where they are not there."""
+        corpus = self.corpus.value
+        if isinstance(self.condition, Identity):
+            yield from (corpus[i] for i in indices)
+            return
+        for i, key in zip(indices, self.keys_of(indices)):
+            entry = next((e for _, e in self.store.get_of("clips", self.scope, [key])), None)
+            if entry is None:  # evicted, damaged, or the disk is full
+                yield self._transformed(i)[0]
+            else:
+                yield Clip(corpus.ids[i], entry["samples"], corpus.sample_rate)
+
+    def keys_of(self, indices: Sequence[int]) -> list[str]:
+        """Return what some clips are stored under in any scope."""
+        keys = self.corpus.value.keys
+        return [keys[i] for i in indices]
+
+    def _stored(self, kind: str, indices: Sequence[int]) -> dict[int, Arrays]:
+        keys = self.keys_of(indices)
+        return {indices[at]: entry for at, entry in self.store.get_of(kind, self.scope, keys)}
+
+    def _made(self, indices: Sequence[int]) -> dict[int, Arrays]:
+        """Make what is asked for of clips; return what could not be stored."""
+        known = self._stored("records", indices)
+        clips: dict[int, Clip] = {}
+        records: dict[int, Arrays] = {}
+        is_stored = True
+        try:
+            for i in indices:
+                if i not in known:
+                    clips[i], records[i] = self._transformed(i)
+        finally:  # what was done before an interrupt is done
+            if not isinstance(self.condition, Identity):
+                self._put("clips", {i: {"samples": clips[i].samples} for i in records})
+            is_stored = self._put("records", records)
+        if self.kind == "records":
+            return {} if is_stored else records
+        features: dict[int, Arrays] = {}
+        for i in indices:
+            clip = clips[i] if i in clips else next(self.clips([i]))
+            window = clip.with_samples(clip.window(self.corpus.value.window_seconds))
+            features[i] = {"features": audio_features(window)}
+        return {} if self._put("features", features) else features
+
+    def _transformed(self, index: int) -> tuple[Clip, Arrays]:
+        original = self.corpus.value[index]
         transformed = self.condition.apply_checked(original, seed=self.seed)
         clip = transformed.clip
-        checks = {**transformed.checks, _UNCHANGED: float(_is_same_audio(clip, original))}
-        window = clip.with_samples(clip.window(self.corpus.window_seconds))
-        samples: Arrays = {"samples": clip.samples}
-        features: Arrays = {
-            "features": audio_features(window),
-            "seconds": np.array(clip.seconds),
-            "names": np.array(list(checks), dtype=str),
-            "values": np.array(list(checks.values()), dtype=np.float64),
+        checks = {
+            _SECONDS: clip.seconds,
+            **transformed.checks,
+            _UNCHANGED: float(_is_same_audio(clip, original)),
         }
-        if not isinstance(self.condition, Identity):
-            self.store.put("clips", key, samples)
-        self.store.put("features", key, features)
-        return samples, features
+        return clip, {name: np.array(value, np.float64) for name, value in checks.items()}
+
+    def _put(self, kind: str, entries: Mapping[int, Arrays]) -> bool:
+        if not entries:
+            return True
+        keys = self.corpus.value.keys
+        return self.store.put_of(kind, self.scope, {keys[i]: e for i, e in entries.items()})
 
 
 def _is_same_audio(clip: Clip, original: Clip) -> bool:

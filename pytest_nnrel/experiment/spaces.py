@@ -11,7 +11,7 @@ import numpy as np
 from pytest_nnrel.distances import Execution, companions, pairwise_distances, pairwise_together
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment.keys import key_of
-from pytest_nnrel.experiment.rendering import BLOCK, render
+from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import Known, Study
 from pytest_nnrel.identity import behaviour_of
 from pytest_nnrel.runtime.devices import CPU
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.distances import Distance
     from pytest_nnrel.experiment.embedding import Embedded
-    from pytest_nnrel.experiment.rendering import Rendered
+    from pytest_nnrel.experiment.rendering import Features, Rendered
     from pytest_nnrel.statistics.consistency import Distances, Exemplars, Matrix
     from pytest_nnrel.statistics.ranks import Pairs, Ranks, Resampled
 
-    Features = list[npt.NDArray[np.float32]]
-
 #: Distances of a block of rows, the unit in which they are stored and read.
 BLOCK_OF_DISTANCES = 2**22
+#: Rows of a block, at least.
+_LEAST_ROWS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ def audio_space(rendered: Rendered, distance: Distance) -> Space:
     @cache
     def features() -> tuple[Features, Features]:
         with question.watch("transformation"):
-            return [r.features for r in rendered.records], [r.features for r in originals.records]
+            return rendered.features, originals.features
 
     def compare(rows: slice) -> Matrix:
         places = {
@@ -131,7 +131,7 @@ def audio_space(rendered: Rendered, distance: Distance) -> Space:
         return np.asarray(stored["distances"], dtype=np.float64)
 
     def apart(first: int, second: int) -> float:
-        pair = [record.features for record in originals.render([first, second])]
+        pair = originals.features_of([first, second])
         return float(pairwise_distances(pair[:1], pair[1:], distance)[0, 0])
 
     return Space(
@@ -204,7 +204,7 @@ def _known(distance: Distance) -> Known:
 
 def _in_blocks(compare: Callable[[slice], Matrix], rows: int, columns: int) -> Distances:
     """Return blocks of rows: one as a matrix, several to be made whenever walked through."""
-    step = max(BLOCK, BLOCK_OF_DISTANCES // columns)
+    step = max(_LEAST_ROWS, BLOCK_OF_DISTANCES // columns)
     blocks = [
         partial(compare, slice(first, min(first + step, rows))) for first in range(0, rows, step)
     ]

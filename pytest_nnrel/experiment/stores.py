@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import os
+import shutil
 import tempfile
 import threading
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
 
-from pytest_nnrel.runtime.store import Store
+from pytest_nnrel.runtime.handed import Handed
+from pytest_nnrel.runtime.store import LAYOUT, RUNS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +40,14 @@ class Stores:
     """
 
     def __init__(self, root: Path | None, cap_bytes: float) -> None:
-        self._scratch_folder = tempfile.TemporaryDirectory(
-            prefix="pytest-nnrel-", ignore_cleanup_errors=True
-        )
-        self.scratch = Store(Path(self._scratch_folder.name), cap_bytes=cap_bytes)
-        self.lasting = self.scratch if root is None else Store(root, cap_bytes=cap_bytes)
+        lasting = None if root is None else Store(root, cap_bytes=cap_bytes)
+        if lasting is None or lasting.folder() is None:
+            self._of_run = Path(tempfile.mkdtemp(prefix="pytest-nnrel-"))
+        else:  # where workers see it that see the cache
+            self._of_run = lasting.root / LAYOUT / RUNS / uuid.uuid4().hex
+        self.scratch = Store(self._of_run / "scratch", cap_bytes=cap_bytes)
+        self.lasting = lasting or self.scratch
+        self._tokens: WeakKeyDictionary[object, str] = WeakKeyDictionary()
         self._distrusted: dict[str, int] = {}
         #: Encoders and corpora of which stored embeddings were found to hold, in this process.
         self.witnessed: set[tuple[str, str]] = set()
@@ -51,6 +59,23 @@ class Stores:
     def of(self, *, lasting: bool) -> Store:
         """Return the store for values that hold in later runs, or for others."""
         return self.lasting if lasting else self.scratch
+
+    def handed(self, value: T, what: str, key: str | None = None) -> Handed[T]:
+        """Return an object as tasks take it along, which is written once in a run.
+
+        Parameters
+        ----------
+        value : object
+        what : str
+            What messages call it.
+        key : str, optional
+            What tells it from others of the run; it is itself only where omitted.
+        """
+        if self._of_run.exists():
+            os.utime(self._of_run)  # still in use
+        if key is None:
+            key = self._tokens.setdefault(value, uuid.uuid4().hex)
+        return Handed(value, self._of_run / key, what)
 
     def recently(self, key: object, make: Callable[[], T], size: Callable[[T], int]) -> T:
         """Return a value that the store could give too, kept in memory while there is room."""
@@ -65,10 +90,10 @@ class Stores:
         return entry[0]
 
     def close(self) -> None:
-        """Cut the lasting store to its cap, and delete the scratch folder."""
+        """Cut the lasting store to its cap, and delete what was the run's."""
         if self.lasting is not self.scratch:
             self.lasting.prune()
-        self._scratch_folder.cleanup()
+        shutil.rmtree(self._of_run, ignore_errors=True)
 
     def generation(self, identity: str) -> int:
         """Return how often stored embeddings of an encoder were found not to hold any more."""

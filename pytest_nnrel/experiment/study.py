@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.experiment.stores import Stores
     from pytest_nnrel.identity import Behaviour
+    from pytest_nnrel.runtime.handed import Handed
     from pytest_nnrel.runtime.settings import Scale, Settings
-    from pytest_nnrel.runtime.store import Arrays
+    from pytest_nnrel.runtime.shards import Arrays
 
 #: Which originals compete with a clip's own: those of other groups, or all others.
 Neighbours = Literal["others", "all"]
@@ -73,6 +74,11 @@ class Study:
     def is_grouped(self) -> bool:
         """Whether clips share groups."""
         return len(set(self.corpus.groups)) < len(self.corpus)
+
+    @property
+    def handed_corpus(self) -> Handed[Corpus]:
+        """The corpus as tasks take it along."""
+        return self.stores.handed(self.corpus, f"corpus {self.corpus.name!r}")
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return what a purpose draws from, the same for all measurements on the corpus."""

@@ -1,50 +1,53 @@
 """A content-addressed store of arrays on disk that several processes may share.
 
 A key is the digest of everything that a value depends on, so that an entry is never out of date:
-it is there and right, or it is not there. Entries are written to a temporary file and renamed,
-carry a checksum, and are recomputed where the checksum does not hold.
+it is there and right, or it is not there. Files are written under a temporary name and renamed,
+carry checksums, and are recomputed where these do not hold.
+
+Values of many clips lie in shards, see `shards`: entries of one scope, which is the digest of all
+that they depend on beside the clip, under the clip's own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
-import tempfile
+import threading
 import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from cachetools import LRUCache
 from filelock import FileLock
 
 from pytest_nnrel.errors import CacheWarning
+from pytest_nnrel.runtime.files import PART, replace_parts
+from pytest_nnrel.runtime.shards import SUFFIX, Index, packed, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
-    Arrays = Mapping[str, npt.NDArray[np.generic]]
+    from pytest_nnrel.runtime.shards import Arrays
 
 #: Layout of the entries; entries of another layout are never looked at.
-LAYOUT = "nnrel-v3"
+LAYOUT = "nnrel-v4"
 _ANY_LAYOUT = re.compile(r"nnrel-v\d+")
-SUFFIX = ".arrays"
-#: Of files that are being written, hidden ones.
-_PART = ".tmp"
+#: Folder of what lasts as long as a run.
+RUNS = "runs"
 #: Letters of a key that name the folder of its entry.
 _FOLDER_LETTERS = 2
 #: Kind of the entries that leave first: the largest, and soon made again.
 BULKY = "clips"
-#: SHA-256, which processors have instructions for.
-_CHECKSUM_BYTES = 32
-_HEADER_LENGTH_BYTES = 8
+#: Memory for what is known of where entries lie.
+_INDEX_BYTES = 2**28
 #: Bytes of a file that are hashed at a time.
 _HASHED_BYTES = 2**20
 #: Share of the cap, and least number of bytes, that is written before a look at the size.
@@ -81,43 +84,6 @@ def digest_of_file(file: BinaryIO) -> str:
     return state.hexdigest()
 
 
-def _scan(folder: str | Path) -> list[os.DirEntry[str]]:
-    """Return what is in a folder; nothing where it is a file, not there, or gone meanwhile."""
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _packed(arrays: Arrays) -> list[bytes | memoryview]:
-    """Return the parts of an entry's file after its checksum: header length, header, arrays."""
-    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = json.dumps(
-        [[name, array.dtype.str, np.shape(arrays[name])] for name, array in plain.items()]
-    ).encode()
-    parts: list[bytes | memoryview] = [len(header).to_bytes(_HEADER_LENGTH_BYTES, "little"), header]
-    return parts + [array.tobytes() for array in plain.values()]
-
-
-def _unpacked(payload: memoryview) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the arrays that `_packed` made a payload of."""
-    at = _HEADER_LENGTH_BYTES + int.from_bytes(payload[:_HEADER_LENGTH_BYTES], "little")
-    arrays = {}
-    for name, kind, shape in json.loads(bytes(payload[_HEADER_LENGTH_BYTES:at])):
-        dtype = np.dtype(kind)
-        end = at + dtype.itemsize * math.prod(shape)
-        # A copy, which is aligned and can be written to.
-        arrays[name] = np.ndarray(shape, dtype, payload[at:end]).copy()
-        at = end
-    return arrays
-
-
-def _checksum_begun(kind: str, key: str) -> hashlib._Hash:
-    """Return a checksum that covers what an entry is of: in another's place it is unsound."""
-    return hashlib.sha256(json.dumps([kind, key]).encode())
-
-
 class Store:
     """Arrays by key in a folder.
 
@@ -130,9 +96,6 @@ class Store:
 
     Notes
     -----
-    An entry is a checksum, a header in JSON that names the arrays, and their bytes: half the time
-    of a zip archive, which counts where there are hundreds of thousands of small entries.
-
     A folder that cannot be written (read-only, disk full) costs later runs time, never a verdict:
     one `CacheWarning` says so, and the store goes on reading what it can.
     """
@@ -142,6 +105,21 @@ class Store:
         self.cap_bytes = cap_bytes
         self._writable = True
         self._written = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._indexes: LRUCache[Path, Index] = LRUCache(
+            _INDEX_BYTES, getsizeof=lambda index: index.nbytes
+        )
+        self._changing = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        left = ("_indexes", "_changing")
+        return {name: value for name, value in vars(self).items() if name not in left}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
 
     def folder(self) -> Path | None:
         """Return the folder of the store, made if need be; None where it cannot be written."""
@@ -151,61 +129,77 @@ class Store:
             return None
         return self.root if self._writable and os.access(self.root, os.W_OK) else None
 
-    def get(self, kind: str, key: str) -> dict[str, npt.NDArray[np.generic]] | None:
+    def get(self, kind: str, key: str) -> dict[str, npt.NDArray[Any]] | None:
         """Return the arrays stored under a key, or None where there is no sound entry."""
-        path = self._path(kind, key)
-        try:
-            content = path.read_bytes()
-        except OSError:
-            return None
-        payload = memoryview(content)[_CHECKSUM_BYTES:]
-        checksum = _checksum_begun(kind, key)
-        checksum.update(payload)
-        if checksum.digest() != content[:_CHECKSUM_BYTES]:
-            return None
-        return _unpacked(payload)
+        found = Index.of_file(self._path(kind, key), kind, key).read([key])
+        return next((entry for _, entry in found), None)
 
-    def put(self, kind: str, key: str, arrays: Arrays) -> None:
-        """Store arrays under a key, whole or not at all."""
-        if not self._writable:
+    def put(self, kind: str, key: str, arrays: Arrays) -> bool:
+        """Store arrays under a key, whole or not at all; tell whether they are."""
+        return self._write(self._path(kind, key), packed(kind, key, {key: arrays}))
+
+    def get_of(
+        self, kind: str, scope: str, keys: Sequence[str]
+    ) -> Iterator[tuple[int, dict[str, npt.NDArray[Any]]]]:
+        """Yield the sound entries of a scope among keys, with the position of each.
+
+        Parameters
+        ----------
+        kind, scope : str
+        keys : sequence of str
+            32 hexadecimal digits each.
+        """
+        folder = self._scope(kind, scope)
+        with self._changing:
+            index = self._indexes.get(folder)
+        missing = list(range(len(keys)))
+        if index is not None:
+            found = set()
+            for position, entry in index.read(keys):
+                found.add(position)
+                yield position, entry
+            missing = [position for position in missing if position not in found]
+        if not missing:
             return
-        parts = _packed(arrays)
-        checksum = _checksum_begun(kind, key)
-        for part in parts:
-            checksum.update(part)
-        path = self._path(kind, key)
-        temporary: str | None = None
+        known, index = index, (index or Index(kind, scope)).looked_at_again(folder)
+        if index is known:
+            return
+        with self._changing:
+            if index.nbytes <= self._indexes.maxsize:
+                self._indexes[folder] = index
+        for place, entry in index.read([keys[position] for position in missing]):
+            yield missing[place], entry
+
+    def put_of(self, kind: str, scope: str, entries: Mapping[str, Arrays]) -> bool:
+        """Store entries of a scope by key in one shard, whole or not at all; tell if they are."""
+        name = f"{digest(*sorted(entries))}{SUFFIX}"
+        return self._write(self._scope(kind, scope) / name, packed(kind, scope, entries))
+
+    def _write(self, path: Path, parts: Sequence[bytes]) -> bool:
+        if not self._writable:
+            return False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_PART)
-            with os.fdopen(handle, "wb") as file:
-                self._written += file.write(checksum.digest())
-                for part in parts:
-                    self._written += file.write(part)
-            os.replace(temporary, path)
+            self._written += replace_parts(path, parts)
         except OSError as error:
             self._writable = False
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
             warnings.warn(
                 f"The cache in {self.root} cannot be written ({error.strerror or error});"
                 " results are not affected, but later runs compute them again."
                 " Free space there, or choose another folder with --nnrel-cache=DIR or"
                 " --nnrel-cache=off.",
                 CacheWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        except BaseException:  # Ctrl-C between the two writes
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
-            raise
+            return False
         if self._written > max(_LOOK_AFTER_SHARE * self.cap_bytes, _LOOK_AFTER_BYTES):
             self._written = 0
             self.prune()
+        return True
 
     def fetch(
         self, kind: str, key: str, compute: Callable[[], Arrays], *, outer: bool = False
-    ) -> dict[str, npt.NDArray[np.generic]]:
+    ) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of a key; compute and store them where they are not there yet.
 
         Of several processes that ask at the same time one computes, and the others wait for it.
@@ -244,15 +238,16 @@ class Store:
                 lock.release()
 
     def size(self) -> tuple[int, int]:
-        """Return the number of entries and their bytes together."""
+        """Return the number of files and their bytes together."""
         sizes = [s.st_size for _, path, s in self._files() if path.endswith(SUFFIX)]
         return len(sizes), sum(sizes)
 
     def prune(self) -> None:
         """Delete entries until the store is within its cap: transformed clips, then all others.
 
-        Of both those used longest ago go first. What writers left that were killed a day ago or
-        earlier goes too. A long run prunes now and then, whoever opened the store when it is over.
+        Of both those used longest ago go first. What writers and runs left that were killed a day
+        ago or earlier goes too. A long run prunes now and then, whoever opened the store when it is
+        over.
         """
         abandoned = time.time() - _ABANDONED_SECONDS
         entries = []
@@ -263,6 +258,9 @@ class Store:
                 entries.append((kind != BULKY, used, status.st_size, path))
             elif status.st_mtime < abandoned:
                 Path(path).unlink(missing_ok=True)
+        for folder in scan(self.root / LAYOUT / RUNS):
+            if folder.stat().st_mtime < abandoned:
+                shutil.rmtree(folder.path, ignore_errors=True)
         surplus = sum(size for _, _, size, _ in entries) - self.cap_bytes
         if surplus <= 0:
             return
@@ -280,19 +278,24 @@ class Store:
 
     def _files(self) -> Iterator[tuple[str, str, os.stat_result]]:
         """Yield kind, path and status of entries and of what is being written, in one look."""
-        for kind in _scan(self.root / LAYOUT):
-            for folder in _scan(kind.path):
+        for kind in scan(self.root / LAYOUT):
+            for folder in scan(kind.path):
                 if len(folder.name) != _FOLDER_LETTERS:
                     continue
-                for file in _scan(folder.path):
-                    name = file.name
-                    if not name.endswith(SUFFIX) and not (name[0] == "." and name.endswith(_PART)):
-                        continue
-                    try:
-                        status = file.stat()
-                    except OSError:  # deleted by another process meanwhile
-                        continue
-                    yield kind.name, file.path, status
+                for entry in scan(folder.path):
+                    for file in scan(entry.path) if entry.is_dir() else (entry,):
+                        name = file.name
+                        is_part = name[0] == "." and name.endswith(PART)
+                        if not name.endswith(SUFFIX) and not is_part:
+                            continue
+                        try:
+                            status = file.stat()
+                        except OSError:  # deleted by another process meanwhile
+                            continue
+                        yield kind.name, file.path, status
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.root / LAYOUT / kind / key[:_FOLDER_LETTERS] / f"{key}{SUFFIX}"
+        return self._scope(kind, key).with_suffix(SUFFIX)
+
+    def _scope(self, kind: str, scope: str) -> Path:
+        return self.root / LAYOUT / kind / scope[:_FOLDER_LETTERS] / scope

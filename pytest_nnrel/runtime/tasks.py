@@ -9,16 +9,25 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from collections.abc import Generator
+from contextlib import closing
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pytest_nnrel.errors import NNRelError, WorkerWarning
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     #: Wraps the results of a known number of tasks as they come, such as in a progress bar.
     Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+
+#: How often what was lost with a worker is tried.
+_ATTEMPTS = 3
+#: Packages of joblib's backends.
+_BACKENDS = ("concurrent", "distributed", "joblib", "ray")
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -53,30 +62,96 @@ def run_tasks(
     -----
     When a task fails or the caller is interrupted, tasks that run in threads of this process are
     waited for, and none begins: a thread that still computes when the interpreter ends takes it
-    down.
+    down. What other processes had not done when one of them was killed is done again.
     """
+    with closing(_results(task, parts, jobs=jobs, ordered=ordered, here=here)) as results:
+        for result in results if progress is None else progress(results, len(parts)):  # noqa: UP028
+            yield result
+
+
+def _results(
+    task: Callable[[Part], Result],
+    parts: Sequence[Part],
+    *,
+    jobs: int | None,
+    ordered: bool,
+    here: bool,
+) -> Generator[Result]:
+    """Yield results, of what was lost with a worker after another attempt."""
+    left = dict(enumerate(parts))
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with closing(_attempt(task, left, jobs=jobs, ordered=ordered, here=here)) as results:
+                for number, result in results:
+                    del left[number]
+                    yield result
+        except Exception as error:
+            if attempt == _ATTEMPTS or not _is_of_worker(error):
+                raise
+            warnings.warn(
+                f"a worker was lost ({type(error).__name__}: {str(error).partition('.')[0]}); what"
+                " it had not done is done again",
+                WorkerWarning,
+                stacklevel=2,
+            )
+        else:
+            return
+
+
+def _is_of_worker(error: Exception) -> bool:
+    """Tell whether an error is one of a backend, not of a task."""
+    of = type(error).__module__.partition(".")[0]
+    return of in _BACKENDS and not isinstance(error, NNRelError)
+
+
+def _attempt(
+    task: Callable[[Part], Result],
+    parts: Mapping[int, Part],
+    *,
+    jobs: int | None,
+    ordered: bool,
+    here: bool,
+) -> Generator[tuple[int, Result]]:
     from joblib import Parallel, delayed
 
+    if not getattr(_backend(here=here), "supports_return_generator", False):
+        return_as = "list"  # with Ray all results come at the end
+    else:
+        return_as = "generator" if ordered else "generator_unordered"
     run = _Run()
     name = f"{os.getpid()} {next(_NUMBERS)}"
     _RUNS[name] = run
     watched = _Watched(task, name)
-    results = Parallel(
+    parallel = Parallel(
         n_jobs=jobs,
         prefer="threads",
         require="sharedmem" if here else None,
-        return_as="generator" if ordered else "generator_unordered",
-    )(delayed(watched)(part) for part in parts)
+        return_as=return_as,
+    )
+    results = None
     try:
-        for result in results if progress is None else progress(results, len(parts)):  # noqa: UP028
+        results = parallel(delayed(watched)(number, part) for number, part in list(parts.items()))
+        for result in results:  # noqa: UP028  (no task begins any more before they are closed)
             yield result
     finally:
         run.end()
         with warnings.catch_warnings():
             # That tasks were cancelled is what was asked for.
             warnings.filterwarnings("ignore", message=".*have been cancelled", module="joblib")
-            results.close()
+            if isinstance(results, Generator):
+                results.close()
         del _RUNS[name]
+
+
+def leaves_process() -> bool:
+    """Tell whether tasks run in other processes, by the backend that is in force."""
+    return not getattr(_backend(here=False), "supports_sharedmem", False)
+
+
+def _backend(*, here: bool) -> object:
+    from joblib.parallel import get_active_backend
+
+    return get_active_backend(prefer="threads", require="sharedmem" if here else None)[0]
 
 
 @dataclass
@@ -106,7 +181,7 @@ class _Watched(Generic[Part, Result]):
     task: Callable[[Part], Result]
     run: str
 
-    def __call__(self, part: Part) -> Result | None:
+    def __call__(self, number: int, part: Part) -> tuple[int, Result] | None:
         run = _RUNS.get(self.run) or _Run()  # of another process: nobody here waits for it
         with run.changed:
             if run.ended:
@@ -114,7 +189,7 @@ class _Watched(Generic[Part, Result]):
             run.running += 1
         try:
             # A copy each: a context can be entered once at a time.
-            return run.context.copy().run(self.task, part)
+            return number, run.context.copy().run(self.task, part)
         finally:
             with run.changed:
                 run.running -= 1

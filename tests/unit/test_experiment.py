@@ -49,7 +49,7 @@ from pytest_nnrel import (
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, witnesses_among
-from pytest_nnrel.experiment.rendering import BLOCK, render
+from pytest_nnrel.experiment.rendering import LEAST_BLOCK, render
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
@@ -112,7 +112,7 @@ def corpus():
 @pytest.fixture(scope="module")
 def larger():
     """More clips than one task takes."""
-    assert BLOCK < 20
+    assert LEAST_BLOCK < 20
     return excerpts(20)
 
 

@@ -309,7 +309,8 @@ ON_A_BAD_DISK = textwrap.dedent(
     from pytest_nnrel import as_encoder
     from pytest_nnrel.experiment.stores import close_stores
     from pytest_nnrel.runtime.settings import Settings
-    from pytest_nnrel.runtime.store import LAYOUT, Store
+    from pytest_nnrel.runtime.shards import Index
+    from pytest_nnrel.runtime.store import LAYOUT
 
     mode, folder = sys.argv[1], Path(sys.argv[2])
     rng = np.random.default_rng(1)
@@ -362,14 +363,19 @@ ON_A_BAD_DISK = textwrap.dedent(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         got = measure(folder)
-    entries = [p for p in folder.rglob("*.arrays") if "gone" not in p.parts[-3]]
-    store = Store(folder)
+
+    def is_sound(path):
+        kind, _, *scope, _ = path.relative_to(folder / LAYOUT).parts
+        index = Index.of_file(path, kind, scope[0] if scope else path.stem)
+        return len(index) > 0 and len(list(index.read(index.keys))) == len(index)
+
+    shards = [p for p in folder.rglob("*.arrays") if "gone" not in str(p)]
     print(json.dumps({
         "right": got == expected,
         "categories": [w.category.__name__ for w in caught],
         "messages": [str(w.message) for w in caught],
         "temporary": [str(p) for p in folder.rglob("*") if ".tmp" in p.name],
-        "unsound": [str(p) for p in entries if store.get(p.parts[-3], p.stem) is None],
+        "unsound": [str(p) for p in shards if not is_sound(p)],
     }))
     """
 )
