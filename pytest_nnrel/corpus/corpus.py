@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus.clip import Clip, ClipTransform
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.selection import Selection
+    from pytest_nnrel.corpus.soundness import Heard
     from pytest_nnrel.corpus.source import Gathered
     from pytest_nnrel.measurement import CorpusFacts
 
@@ -399,8 +400,22 @@ class Corpus:
                 f" as_encoder(..., window_seconds={self.window_seconds:g})"
             )
 
-    def check_audio(self) -> tuple[str, ...]:
+    def hear(self, index: int) -> Heard:
+        """Decode a clip, and tell what headers cannot."""
+        return soundness.hear(
+            self._sources[index].id,
+            partial(self._clips.__getitem__, index),
+            self.window_seconds,
+            partial(self._clips.cancels, index),
+        )
+
+    def check_audio(self, heard: Sequence[Heard] | None = None) -> tuple[str, ...]:
         """Decode every clip and check what headers cannot tell.
+
+        Parameters
+        ----------
+        heard : sequence of Heard, optional
+            What `hear` tells of each clip, where that is known.
 
         Returns
         -------
@@ -415,11 +430,10 @@ class Corpus:
             for clips whose windows are equal sample by sample: they tie, so neither could be
             nearest.
         """
-        problems = soundness.audio_problems(
-            self._sources, self.window_seconds, self._clips.__getitem__, self._clips.cancels
-        )
-        raise_all(self.name, problems)
-        return tuple(s.id for i, s in enumerate(self._sources) if self._clips.cancels(i))
+        if heard is None:
+            heard = [self.hear(i) for i in range(len(self))]
+        raise_all(self.name, soundness.audio_problems(self.ids, heard))
+        return tuple(id_ for id_, found in zip(self.ids, heard) if found.cancels)
 
     def warn_cancelled(self, ids: Sequence[str]) -> None:
         """Warn of clips whose mono mix is not what one hears, as `check_audio` returns them."""

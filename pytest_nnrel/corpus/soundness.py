@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import audio
@@ -59,42 +60,63 @@ def cancelled_text(ids: Sequence[str]) -> str:
     )
 
 
-def audio_problems(
-    sources: Sequence[Source],
-    window_seconds: float,
-    clip_at: Callable[[int], Clip],
-    cancels: Callable[[int], bool],
-) -> list[str]:
-    """Name the clips that cannot be decoded, whose windows are silent, or the same.
+@dataclass(frozen=True)
+class Heard:
+    """What decoding tells of a clip.
+
+    Attributes
+    ----------
+    problem : str
+        Why it cannot be used; empty where it can.
+    window : str
+        Digest of its window.
+    cancels : bool
+        Whether its channels nearly cancel in the mono mix.
+    """
+
+    problem: str = ""
+    window: str = ""
+    cancels: bool = False
+
+
+def hear(
+    id_: str, decode: Callable[[], Clip], window_seconds: float, cancels: Callable[[], bool]
+) -> Heard:
+    """Decode a clip, and tell what headers cannot.
 
     Parameters
     ----------
-    sources : sequence of Source
+    id_ : str
+    decode : callable
+        Gives the clip, or raises a CorpusError.
     window_seconds : float
-    clip_at : callable
-        Decodes the clip at a position, or raises a CorpusError.
     cancels : callable
-        Tells whether the channels of a clip that was decoded cancel in its mono mix.
+        Tells whether the channels of the clip, once decoded, cancel in its mono mix.
     """
+    try:
+        clip = decode()
+    except CorpusError as error:
+        return Heard(str(error))
+    window = clip.window(window_seconds)
+    if not math.isfinite(audio.loudness(window, clip.sample_rate)):
+        return Heard(
+            f"clip {id_!r} is silent: nothing in its centre {window_seconds:g} s exceeds -70 LUFS; "
+            + (f"{_OPPOSITE}: {_ONE_CHANNEL}" if cancels() else "leave it out")
+        )
+    return Heard("", digest(window), cancels())
+
+
+def audio_problems(ids: Sequence[str], heard: Sequence[Heard]) -> list[str]:
+    """Name the clips that cannot be decoded, whose windows are silent, or the same."""
     problems: list[str] = []
     first_with: dict[str, str] = {}
-    for i, source in enumerate(sources):
-        try:
-            clip = clip_at(i)
-        except CorpusError as error:
-            problems.append(str(error))
+    for id_, found in zip(ids, heard):
+        if found.problem:
+            problems.append(found.problem)
             continue
-        window = clip.window(window_seconds)
-        if not math.isfinite(audio.loudness(window, clip.sample_rate)):
-            problems.append(
-                f"clip {source.id!r} is silent: nothing in its centre"
-                f" {window_seconds:g} s exceeds -70 LUFS; "
-                + (f"{_OPPOSITE}: {_ONE_CHANNEL}" if cancels(i) else "leave it out")
-            )
-            continue
-        twin = first_with.setdefault(digest(window), source.id)
-        if twin != source.id:
-            problems.append(_twin_problem(twin, source.id))
+        twin = first_with.setdefault(found.window, id_)
+        if twin != id_:
+            problems.append(_twin_problem(twin, id_))
     return problems
 
 

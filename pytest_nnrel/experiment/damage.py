@@ -15,8 +15,9 @@ import numpy as np
 
 from pytest_nnrel.distances import exact, pairwise_distances, resolve_distance
 from pytest_nnrel.experiment import perception
+from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.keys import key_of
-from pytest_nnrel.experiment.rendering import blocks_of, render
+from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.tasks import run_tasks
 

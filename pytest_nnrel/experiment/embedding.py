@@ -12,8 +12,8 @@ import numpy as np
 
 from pytest_nnrel.encoders.layers import LayerEncoder
 from pytest_nnrel.errors import EmbeddingSizeError, EncoderError, WorkerWarning
+from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.recognition import ANY_CLIPS, same_embeddings, witnesses_among
-from pytest_nnrel.experiment.rendering import blocks_of
 from pytest_nnrel.runtime.devices import CPU
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.tasks import leaves_process, run_tasks

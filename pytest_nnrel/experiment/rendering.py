@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_nnrel.corpus import Clip
 from pytest_nnrel.distances import audio_features
+from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
@@ -19,7 +20,7 @@ from pytest_nnrel.transforms import Identity, Transform
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
     Features = list[npt.NDArray[np.float32]]
 
-#: Clips of a task: the unit of parallel work, of memory, of files, and of what Ctrl-C can lose.
-#: More in large corpora, where files would be too many.
-LEAST_BLOCK, MOST_BLOCK, BLOCKS = 16, 64, 64
 #: Check of a transformed clip: whether it is the original still.
 _UNCHANGED = "unchanged"
 #: Length of a transformed clip in its record, besides checks.
@@ -72,19 +70,6 @@ class Records:
     def nbytes(self) -> int:
         """What they take of memory."""
         return self.seconds.nbytes * (1 + len(self.checks))
-
-
-def blocks_of(indices: Iterable[int], corpus: Corpus, least: int = LEAST_BLOCK) -> list[list[int]]:
-    """Return positions in a corpus by block.
-
-    Blocks have the same bounds whatever is missing of them: several processes then do not make
-    the same clips, and an encoder is given the same batches.
-    """
-    size = max(least, min(MOST_BLOCK, len(corpus) // BLOCKS))
-    blocks: dict[int, list[int]] = {}
-    for i in indices:
-        blocks.setdefault(i // size, []).append(i)
-    return list(blocks.values())
 
 
 @dataclass(frozen=True, eq=False)

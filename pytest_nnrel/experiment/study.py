@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pytest_nnrel.errors import TooFewClipsError
+from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.stores import stores_of
 from pytest_nnrel.recording import record_corpus
 from pytest_nnrel.runtime.devices import CPU
+from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.runtime.tasks import run_tasks
 from pytest_nnrel.transforms import Identity, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.corpus.soundness import Heard
     from pytest_nnrel.experiment.stores import Stores
     from pytest_nnrel.identity import Behaviour
     from pytest_nnrel.runtime.handed import Handed
@@ -114,7 +120,13 @@ def study_of(
     record_corpus(corpus.fingerprint, listing(corpus))
 
     def check() -> Arrays:
-        cancelled = [corpus.index(id_) for id_ in corpus.check_audio()]
+        blocks = blocks_of(range(len(corpus)), corpus)
+        told = partial(progress, what=f"checking {corpus.name}")
+        task = _HearTask(study.handed_corpus)
+        heard = itertools.chain.from_iterable(
+            run_tasks(task, blocks, jobs=study.jobs, progress=told)
+        )
+        cancelled = [corpus.index(id_) for id_ in corpus.check_audio(list(heard))]
         return {"cancelled": np.array(cancelled, dtype=np.int64)}
 
     # What headers cannot tell is checked once per corpus, not once per run.
@@ -122,6 +134,16 @@ def study_of(
     checked = study.stores.lasting.fetch("checked", key, check)
     corpus.warn_cancelled([corpus.ids[int(i)] for i in np.asarray(checked["cancelled"])])
     return study
+
+
+@dataclass(frozen=True)
+class _HearTask:
+    """Decodes a block of clips; runs in a thread, process or cluster."""
+
+    corpus: Handed[Corpus]
+
+    def __call__(self, block: Sequence[int]) -> list[Heard]:
+        return [self.corpus.value.hear(i) for i in block]
 
 
 def listing(corpus: Corpus) -> dict[str, Any]:

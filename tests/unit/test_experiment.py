@@ -47,9 +47,10 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel.distances import resolve_distance
+from pytest_nnrel.experiment.blocks import LEAST_BLOCK
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, witnesses_among
-from pytest_nnrel.experiment.rendering import LEAST_BLOCK, render
+from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement

@@ -23,7 +23,7 @@ from pytest_nnrel import (
 )
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment import spaces, stores
-from pytest_nnrel.experiment.rendering import LEAST_BLOCK
+from pytest_nnrel.experiment.blocks import LEAST_BLOCK
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings

@@ -20,8 +20,9 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel.errors import EncoderError, HandoverError, WorkerWarning
+from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.recognition import recognise
-from pytest_nnrel.experiment.rendering import blocks_of, render
+from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.stores import close_stores, stores_of
 from pytest_nnrel.experiment.study import question, study_of
 from pytest_nnrel.recording import sink
