@@ -21,7 +21,6 @@ from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import (
     audio_space,
-    bootstrap_samples,
     exemplars_of,
     latent_space,
     ranks_of,
@@ -349,24 +348,26 @@ def _measurement(
     details: Details,
     rendered: Rendered,
 ) -> Measurement:
+    study = space.study
     watch, n = rendered.question.watch, len(outcomes)
     with watch("bootstrap"):
-        replicates = intervals.proportion_replicates(outcomes, bootstrap_samples(space.study))
+        replicates = intervals.resampled_proportion(
+            outcomes, study.corpus.groups, study.rng("proportion"), intervals.REPLICATES
+        )
     add_qualities(details, space, rows)
-    if space.study.is_grouped:
-        groups = space.study.corpus.groups
-        details["effective_clips"] = intervals.effective_clips(outcomes, groups)
+    if study.is_grouped:
+        details["effective_clips"] = intervals.effective_clips(outcomes, study.corpus.groups)
     details["bootstrap_ci"] = list(intervals.percentile_interval(replicates))
     return Measurement(
         measure,
         value,
-        intervals.proportion_interval(outcomes, space.study.corpus.groups),
+        intervals.proportion_interval(outcomes, study.corpus.groups),
         n,
         tuple(bool(outcome) for outcome in outcomes),
         worst_of(space, rows),
         details,
         watch.seconds,
-        Clips(space.study.corpus.groups, space.study.corpus.labels),
+        Clips(study.corpus.groups, study.corpus.labels),
     )
 
 

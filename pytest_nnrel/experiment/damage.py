@@ -139,7 +139,7 @@ def _perceived(rendered: Rendered) -> Vector:
     perception.check(study.corpus.source_seconds)
 
     def listen() -> Arrays:
-        blocks = blocks_of(_spread(study, DAMAGE_CLIPS), study.corpus)
+        blocks = blocks_of(_spread(study, DAMAGE_CLIPS))
         heard = run_tasks(
             _ListenTask(rendered),
             blocks,

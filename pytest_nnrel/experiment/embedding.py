@@ -20,7 +20,7 @@ from pytest_nnrel.runtime.tasks import leaves_process, run_tasks
 from pytest_nnrel.transforms import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
     import numpy.typing as npt
 
@@ -124,7 +124,7 @@ def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
     rows = _Rows(listener.encoder.name, rendered.indices)
     rows.take(task.stored(rendered.indices))
     if rows.missing:
-        for unstored in _encode(task, rendered, rows.missing):
+        for unstored in _encode(task, rendered, set(rows.missing)):
             rows.take(unstored.items())
         rows.take(task.stored(rows.missing))
         for i in rows.missing:  # evicted meanwhile
@@ -133,16 +133,16 @@ def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
 
 
 def _encode(
-    task: EncodeTask, rendered: Rendered, missing: Sequence[int]
+    task: EncodeTask, rendered: Rendered, missing: Set[int]
 ) -> Iterator[dict[int, Embedding]]:
     """Embed and store clips; yield what could not be stored."""
     study, condition = rendered.question.study, rendered.question.condition
-    blocks = blocks_of(missing, study.corpus, BATCH)
+    blocks = blocks_of(rendered.indices, missing, least=BATCH)
     told = partial(progress, what=f"{task.encoder.value.name} on {condition.name}")
     if leaves_process() and _can_be_sent(task.encoder):
         yield from run_tasks(task, blocks, jobs=study.jobs, progress=told, ordered=False)
         if isinstance(condition, Identity):
-            _check_workers(task, missing)
+            _check_workers(task, sorted(missing))
         return
     if not isinstance(condition, Identity):
         rendered.make(missing)  # all at once, on all workers

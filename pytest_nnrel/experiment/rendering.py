@@ -20,7 +20,7 @@ from pytest_nnrel.transforms import Identity, Transform
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -118,9 +118,10 @@ class Rendered:
         """Return what audio distances compare of some clips."""
         return [np.asarray(e["features"]) for e in self._stored("features", indices)]
 
-    def make(self, indices: Sequence[int]) -> None:
-        """Transform those clips that are not in the store yet, on all workers."""
-        self._stored("records", indices)
+    def make(self, clips: Container[int]) -> None:
+        """Transform and store some of the clips, where they are not yet, on all workers."""
+        for _ in self._run(self.task("records"), self.indices, clips):
+            pass
 
     def clips(self, indices: Sequence[int]) -> Iterator[Clip]:
         """Yield transformed clips from the store, rendered where they are not there."""
@@ -133,22 +134,28 @@ class Rendered:
 
     def _stored(self, kind: str, indices: Sequence[int]) -> list[Arrays]:
         """Return what is stored of clips, after it was made where it was not there."""
-        study, task = self.question.study, self.task(kind)
+        task = self.task(kind)
         found = task.stored(indices)
-        missing = [i for i in indices if i not in found]
+        missing = {i for i in indices if i not in found}
         if missing:
-            for unstored in run_tasks(
-                task,
-                blocks_of(missing, study.corpus),
-                jobs=study.jobs,
-                progress=partial(progress, what=self.question.condition.name),
-                ordered=False,
-            ):
+            for unstored in self._run(task, indices, missing):
                 found.update(unstored)
             found.update(task.stored([i for i in missing if i not in found]))
             # Evicted meanwhile.
             found.update({i: task.make(i) for i in missing if i not in found})
         return [found[i] for i in indices]
+
+    def _run(
+        self, task: RenderTask, indices: Sequence[int], missing: Container[int]
+    ) -> Iterator[dict[int, Arrays]]:
+        """Run a task on those clips that are missing; yield what it could not store."""
+        return run_tasks(
+            task,
+            blocks_of(indices, missing),
+            jobs=self.question.study.jobs,
+            progress=partial(progress, what=self.question.condition.name),
+            ordered=False,
+        )
 
     def task(self, kind: str) -> RenderTask:
         """Return how clips are rendered, and of them ``"records"`` or ``"features"`` made."""

@@ -120,7 +120,7 @@ def study_of(
     record_corpus(corpus.fingerprint, listing(corpus))
 
     def check() -> Arrays:
-        blocks = blocks_of(range(len(corpus)), corpus)
+        blocks = blocks_of(range(len(corpus)))
         told = partial(progress, what=f"checking {corpus.name}")
         task = _HearTask(study.handed_corpus)
         heard = itertools.chain.from_iterable(

@@ -56,6 +56,34 @@ def proportion_replicates(outcomes: Flags | Matrix, weights: npt.NDArray[np.int3
     return np.asarray(weights @ outcomes.astype(np.float64) / weights.sum(axis=1))
 
 
+def resampled_proportion(
+    outcomes: Flags, groups: Sequence[str], rng: np.random.Generator, replicates: int
+) -> Matrix:
+    """Return bootstrap replicates of a proportion, of groups that are drawn with replacement.
+
+    Groups with as many clips, and as many of them right, are alike. How often each kind of them is
+    drawn is multinomial, so that a replicate costs no more for more clips.
+
+    Parameters
+    ----------
+    outcomes : bool[n]
+    groups : sequence of str
+        Group of each clip.
+    rng : Generator
+    replicates : int
+
+    Returns
+    -------
+    float64[replicates]
+    """
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    right_of_all = np.column_stack([np.bincount(member, outcomes), np.bincount(member)])
+    kinds, number = np.unique(right_of_all, axis=0, return_counts=True)
+    drawn_of_kind = rng.multinomial(number.sum(), number / number.sum(), size=replicates)
+    right, clips = (drawn_of_kind @ kinds).T
+    return np.asarray(right / clips)
+
+
 def percentile_interval(replicates: Matrix) -> tuple[float, float]:
     """Return the 95 % percentile interval of bootstrap replicates, NaN among them left out.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ks_2samp
 from scipy.stats import t as student_t
 
 from pytest_nnrel.errors import UndefinedMeasureError
@@ -174,6 +174,32 @@ def test_bootstrap_of_a_proportion_draws_whole_groups():
     replicates = intervals.proportion_replicates(outcomes, weights)
     assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
     assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_resampled_proportion_draws_whole_groups():
+    outcomes = np.array([True, True, False, False])
+    rng = np.random.default_rng(0)
+    replicates = intervals.resampled_proportion(outcomes, ["a", "a", "b", "b"], rng, 1000)
+    assert set(replicates.tolist()) == {0.0, 0.5, 1.0}
+    assert np.mean(replicates) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("groups", [60, 25, 3])
+def test_a_resampled_proportion_is_one_of_groups_drawn_one_by_one(groups):
+    rng = np.random.default_rng([60, groups])
+    member = [str(i) for i in rng.integers(groups, size=60)]
+    outcomes = rng.random(60) < 0.7
+    one_by_one = intervals.proportion_replicates(outcomes, intervals.drawn(member, rng, 4000))
+    replicates = intervals.resampled_proportion(outcomes, member, rng, 4000)
+    assert ks_2samp(one_by_one, replicates).pvalue > 0.001
+
+
+@pytest.mark.parametrize("right", [0, 9])
+def test_a_proportion_without_two_outcomes_has_one_replicate(right):
+    outcomes = np.arange(9) < right
+    rng = np.random.default_rng(right)
+    replicates = intervals.resampled_proportion(outcomes, [str(i // 2) for i in range(9)], rng, 50)
+    assert set(replicates.tolist()) == {right / 9}
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (96, 100), (1000, 1000), (7, 9)])

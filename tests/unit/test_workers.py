@@ -158,7 +158,7 @@ def test_what_is_sent_for_a_task_does_not_grow_with_the_corpus(study_on, tmp_pat
                 "features": rendered.task("features"),
                 "embeddings": recognise(encoder, study).task(rendered),
             }
-            (*_, last) = blocks_of(range(len(corpus)), corpus)
+            (*_, last) = blocks_of(range(len(corpus)))
             for name, task in tasks.items():
                 sizes[name].append(len(cloudpickle.dumps((task, last[:4]))))
         for name, (fewer, more) in sizes.items():
