@@ -28,11 +28,14 @@ KEYS: dict[str, frozenset[str]] = {
         "embeddings": "window seed transform encoder generation",
         # A block of rows of distances in audio space.
         "distances": "corpus window seed transform distance rows",
+        # Each clip's own original and its nearest other, where they are many. A space is told by all
+        # that its distances depend on.
+        "exemplars": "space groups",
         # How far clips of a corpus are from their originals, on a scale told by its version.
         "damage": "corpus window seed transform scale",
         # How far an original is from the nearest other, in the median over a corpus.
         "yardstick": "corpus window groups distance",
-        # Replicates of C_rho. A space is told by all that its distances depend on.
+        # Replicates of C_rho.
         "bootstrap": "corpus audio latent pairs groups seed",
     }.items()
 }

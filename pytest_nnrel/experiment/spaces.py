@@ -18,7 +18,7 @@ from pytest_nnrel.runtime.devices import CPU
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import ranks
-from pytest_nnrel.statistics.consistency import as_blocks, exemplars
+from pytest_nnrel.statistics.consistency import Exemplars, as_blocks, exemplars
 from pytest_nnrel.statistics.intervals import (
     REPLICATES,
     drawn,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance
     from pytest_nnrel.experiment.embedding import Embedded
     from pytest_nnrel.experiment.rendering import Features, Rendered
-    from pytest_nnrel.statistics.consistency import Distances, Exemplars, Matrix
+    from pytest_nnrel.statistics.consistency import Distances, Matrix
     from pytest_nnrel.statistics.ranks import Pairs, Ranks, Resampled
 
 #: Distances of a block of rows, the unit in which they are stored and read.
@@ -225,8 +225,15 @@ def exemplars_of(space: Space) -> Exemplars:
             return exemplars(space.distances, own, groups)
         return exemplars_by_products(space.compared, own, groups, jobs=space.study.jobs)
 
+    def fetch() -> Exemplars:
+        if not isinstance(space.distances, _RowBlocks):  # found in no time
+            return find()
+        key = key_of("exemplars", space=space.key, groups=groups)
+        store = space.study.stores.of(lasting=space.lasting)
+        return Exemplars(**store.fetch("exemplars", key, lambda: vars(find()), outer=True))
+
     return space.study.stores.recently(
-        ("exemplars", space.key, groups), find, lambda rows: 7 * rows.own.nbytes
+        ("exemplars", space.key, groups), fetch, lambda rows: 7 * rows.own.nbytes
     )
 
 
