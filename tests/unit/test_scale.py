@@ -78,6 +78,12 @@ def test_blocks_of_rows_and_ranks_on_disk_change_nothing(corpus, expected, tmp_p
     assert measure(corpus, tmp_path) == expected
     entries = list((tmp_path / LAYOUT / "distances").rglob("*.arrays"))
     assert len(entries) == len(TRANSFORMS) * 2 * 3  # DTW and SiMPle, in three blocks
+    nearest = list((tmp_path / LAYOUT / "exemplars").rglob("*.arrays"))
+    assert len(nearest) == len(TRANSFORMS) * 4  # of both audio distances, euclidean and cosine
+    assert measure(corpus, tmp_path) == expected  # from these
+    for path in nearest:
+        path.write_bytes(path.read_bytes()[:-1])
+    assert measure(corpus, tmp_path) == expected
 
 
 @pytest.mark.slow
