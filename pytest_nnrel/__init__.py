@@ -44,6 +44,7 @@ _HOMES = {
         "EncoderError",
         "EngineError",
         "FamilyError",
+        "HandoverError",
         "MagnitudeError",
         "NNRelError",
         "NNRelWarning",
@@ -53,6 +54,7 @@ _HOMES = {
         "TooFewClipsError",
         "TransformError",
         "UndefinedMeasureError",
+        "WorkerWarning",
     ),
     "pytest_nnrel.families": ("check_family",),
     "pytest_nnrel.interchange": (
@@ -170,6 +172,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
     from pytest_nnrel.errors import FamilyError as FamilyError
+    from pytest_nnrel.errors import HandoverError as HandoverError
     from pytest_nnrel.errors import FewClipsWarning as FewClipsWarning
     from pytest_nnrel.errors import MagnitudeError as MagnitudeError
     from pytest_nnrel.errors import NNRelError as NNRelError
@@ -180,6 +183,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import TooFewClipsError as TooFewClipsError
     from pytest_nnrel.errors import TransformError as TransformError
     from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
+    from pytest_nnrel.errors import WorkerWarning as WorkerWarning
     from pytest_nnrel.families import check_family as check_family
     from pytest_nnrel.interchange import Interchangeability as Interchangeability
     from pytest_nnrel.interchange import assert_interchangeable as assert_interchangeable

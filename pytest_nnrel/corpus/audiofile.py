@@ -65,7 +65,11 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, file: BinaryIO) -> Stamp:
         """Return the stamp of an open file."""
-        status = os.fstat(file.fileno())
+        return cls.by(os.fstat(file.fileno()))
+
+    @classmethod
+    def by(cls, status: os.stat_result) -> Stamp:
+        """Return the stamp of a file by what the file system says of it."""
         return cls(
             status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
         )

@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.corpus import arrays, bundled, files, folder, mirdata, selection, soundness
+from pytest_nnrel.corpus import selection, soundness
 from pytest_nnrel.corpus.decoded import DecodedClips
 from pytest_nnrel.corpus.expression import expression_of
-from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS, Geometry
+from pytest_nnrel.corpus.geometry import SOURCE_SECONDS, WINDOW_SECONDS
 from pytest_nnrel.corpus.labels import by_name
+from pytest_nnrel.corpus.made import Made
 from pytest_nnrel.corpus.selection import ClipFacts
 from pytest_nnrel.corpus.source import raise_all
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    import numpy.typing as npt
+    from collections.abc import Iterator, Sequence
 
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.corpus.clip import Clip, ClipTransform
-    from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.selection import Selection
     from pytest_nnrel.corpus.soundness import Heard
     from pytest_nnrel.corpus.source import Gathered
     from pytest_nnrel.measurement import CorpusFacts
 
 
-class Corpus:
+class Corpus(Made):
     """Originals in a fixed order. Build one with a ``from_...`` method.
 
     Attributes
@@ -82,169 +79,6 @@ class Corpus:
     def __getstate__(self) -> dict[str, Any]:
         # Read-only mappings are not pickled.
         return {name: value for name, value in vars(self).items() if name != "facts"}
-
-    @classmethod
-    def bundled(cls) -> Corpus:
-        """Return the 134 clips of recorded music that come with the package.
-
-        Four seconds each from 134 tracks of game soundtracks (orchestral, ambient, metal,
-        electronic, folk), 22,050 Hz mono, under free licences: see ``ATTRIBUTION.md`` beside them.
-        """
-        return _bundled()
-
-    @classmethod
-    def from_directory(
-        cls,
-        path: str | Path,
-        *,
-        segments: int = 1,
-        groups: GroupRule | None = None,
-        name: str | None = None,
-        sample_rate: int = SAMPLE_RATE,
-        source_seconds: float = SOURCE_SECONDS,
-        window_seconds: float = WINDOW_SECONDS,
-    ) -> Corpus:
-        """Return the audio files below a folder, in any rate, channel count and nesting.
-
-        Parameters
-        ----------
-        path : path-like
-            Searched recursively for WAV, FLAC, OGG, MP3, Opus, AIFF, AU, CAF and W64 and, with the
-            extra ``formats``, for M4A, AAC, WMA, WebM, MP4 and other films. Links are followed,
-            once each. A `CorpusWarning` names what else looks like audio and is passed over;
-            `passed_over` counts by reason.
-        segments : int
-            Source segments per file, evenly spread and not overlapping. Silent stretches are passed
-            over. Segments of a file are one group. A file that is too short for as many gives
-            fewer, which a `CorpusWarning` tells.
-        groups : "folder", str or callable, optional
-            Which files are of one track: those of one folder; those in whose path below `path`,
-            with forward slashes, a regular expression with one group finds the same; or those for
-            which a function of that path gives the same. Each file for itself where omitted, or
-            where the function gives None.
-        name : str, optional
-            The folder's name where omitted.
-        sample_rate, source_seconds, window_seconds
-            See `Corpus`.
-
-        Raises
-        ------
-        CorpusError
-            If the folder is missing or holds no audio, or for any file that cannot be used or is
-            in no group; one error names them all.
-        """
-        geometry = Geometry(sample_rate, source_seconds, window_seconds)
-        return cls._told(folder.gather(path, name, segments, groups, geometry))
-
-    @classmethod
-    def from_files(
-        cls,
-        paths: Iterable[str | Path] | Mapping[str, str | Path],
-        *,
-        labels: Mapping[str, Mapping[str, str]] | None = None,
-        segments: int = 1,
-        groups: GroupRule | None = None,
-        name: str = "files",
-        sample_rate: int = SAMPLE_RATE,
-        source_seconds: float = SOURCE_SECONDS,
-        window_seconds: float = WINDOW_SECONDS,
-    ) -> Corpus:
-        """Return a corpus of the files given.
-
-        Parameters
-        ----------
-        paths : iterable of path-like, or mapping of clip id to path-like
-            Without ids, file names serve, with as much of the folder as tells them apart.
-        labels : mapping of clip id to mapping, optional
-        segments, groups, name, sample_rate, source_seconds, window_seconds
-            As in `from_directory`; groups are by the paths below the deepest folder that holds all
-            of the files.
-
-        Raises
-        ------
-        CorpusError
-            As `from_directory` does.
-        """
-        geometry = Geometry(sample_rate, source_seconds, window_seconds)
-        given = files.listed(paths)
-        return cls._told(
-            files.gather(given, name, segments, geometry, labels=labels, groups=groups)
-        )
-
-    @classmethod
-    def from_arrays(
-        cls,
-        samples: npt.NDArray[np.floating[Any]] | Sequence[npt.NDArray[np.floating[Any]]],
-        *,
-        sample_rate: int,
-        ids: Sequence[str] | None = None,
-        groups: Sequence[str | None] | None = None,
-        name: str = "arrays",
-        window_seconds: float = WINDOW_SECONDS,
-    ) -> Corpus:
-        """Return a corpus of signals in memory.
-
-        Parameters
-        ----------
-        samples : float32[n, samples], or n float arrays of any length
-            Full scale at ±1. Each is a source as a whole.
-        sample_rate : int
-            Their rate, at which they are also transformed and compared, in Hz.
-        ids, groups : sequence of str, optional
-            One per row; ``clip-000`` and so on, and no groups, where omitted.
-        name, window_seconds
-            See `Corpus`.
-
-        Raises
-        ------
-        CorpusError
-            For rows that are no finite mono signal, too short, silent or alike.
-        """
-        corpus = cls(arrays.gather(samples, sample_rate, ids, groups, name, window_seconds))
-        corpus.check_audio()
-        return corpus
-
-    @classmethod
-    def from_mirdata(
-        cls,
-        name: str,
-        data_home: str | Path | None = None,
-        *,
-        version: str = "default",
-        segments: int = 1,
-        groups: GroupRule | None = None,
-        sample_rate: int = SAMPLE_RATE,
-        source_seconds: float = SOURCE_SECONDS,
-        window_seconds: float = WINDOW_SECONDS,
-    ) -> Corpus:
-        """Return the tracks of a dataset that mirdata knows and that lies on disk.
-
-        Parameters
-        ----------
-        name : str
-            A name of ``mirdata.list_datasets()``.
-        data_home : path-like, optional
-            Where the dataset lies; mirdata's own default where omitted.
-        version : str
-            The dataset's version, in mirdata's words.
-        segments, groups, sample_rate, source_seconds, window_seconds
-            As in `from_files`. Labels are the track's attributes that are plain text.
-
-        Raises
-        ------
-        CorpusError
-            If mirdata is not installed, does not know the dataset, or files are missing.
-        """
-        geometry = Geometry(sample_rate, source_seconds, window_seconds)
-        return cls._told(mirdata.gather(name, data_home, version, segments, groups, geometry))
-
-    @classmethod
-    def _told(cls, gathered: Gathered) -> Corpus:
-        """Return a corpus, and tell whoever called the method that called this what is odd."""
-        corpus = cls(gathered)
-        for warning in gathered.warnings:
-            warnings.warn(warning, CorpusWarning, stacklevel=3)
-        return corpus
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -456,8 +290,3 @@ class Corpus:
             "grouping": self.grouping,
             "passed_over": self.passed_over,
         }
-
-
-@lru_cache(maxsize=1)
-def _bundled() -> Corpus:
-    return Corpus(bundled.gather())

@@ -6,7 +6,9 @@ does not tell the length, or cannot know it, the file is decoded once to count i
 
 from __future__ import annotations
 
+import tempfile
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -146,10 +148,35 @@ def decode_open(path: Path, file: BinaryIO, *, start: int = 0, frames: int | Non
     start, frames
         As in `decode`.
     """
-    facts = _facts(path, file)
+    return _decoded(path, file, _facts(path, file), start, frames)
+
+
+def _decoded(path: Path, file: BinaryIO, facts: Facts, start: int, frames: int | None) -> Mix:
     expected = facts.frames - start if frames is None else frames
     blocks = ffmpeg_blocks if facts.by_ffmpeg else sndfile_blocks
     return _mixed(path, blocks(file, start, expected), start, expected, facts.sample_rate)
+
+
+def probe_bytes(path: Path, content: bytes) -> tuple[int, int]:
+    """Return the length of an audio file in memory, as `probe` does; messages call it by a path."""
+    with _spooled(content) as file:
+        facts = _facts_of(path, file)
+    return facts.frames, facts.sample_rate
+
+
+def decode_bytes(path: Path, content: bytes, *, start: int, frames: int) -> Mix:
+    """Decode a stretch of an audio file in memory, as `decode` does."""
+    with _spooled(content) as file:
+        return _decoded(path, file, _facts_of(path, file), start, frames)
+
+
+@contextmanager
+def _spooled(content: bytes) -> Iterator[BinaryIO]:
+    """Give bytes as a file, for a ``with`` block: decoders want one of the system's."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        yield file
 
 
 def probe_tracks(path: Path) -> list[tuple[int, int]]:
@@ -231,6 +258,10 @@ def _mixed(
 
 @cached(LRUCache(2**14), key=lambda path, file: (path, Stamp.of(file)), lock=threading.Lock())
 def _facts(path: Path, file: BinaryIO) -> Facts:
+    return _facts_of(path, file)
+
+
+def _facts_of(path: Path, file: BinaryIO) -> Facts:
     if path.suffix.lower() in EXTRA_SUFFIXES:
         return facts_by_ffmpeg(path, file)
     return facts_by_sndfile(path, file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.corpus import mirdata
+from pytest_nnrel.corpus import manifest, mirdata
 from pytest_nnrel.corpus.bundled import BUNDLED
 from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS
 
@@ -27,7 +27,8 @@ def expression_of(
         "source_seconds": (geometry.source_seconds, SOURCE_SECONDS),
         "window_seconds": (geometry.window_seconds, WINDOW_SECONDS),
     }
-    method, places = "from_directory", [origin]
+    method = "from_manifest" if manifest.is_manifest(origin) else "from_directory"
+    places = [origin]
     if origin.startswith(mirdata.PREFIX):
         name, version, home = mirdata.parsed(origin)
         method, places = "from_mirdata", [name] if home is None else [name, home]

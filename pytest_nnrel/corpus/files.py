@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pytest_nnrel.corpus import audio, decoding, grouping
-from pytest_nnrel.corpus.hashed import HashedFile
+from pytest_nnrel.corpus import grouping
+from pytest_nnrel.corpus.looking import look_at
 from pytest_nnrel.corpus.source import LISTED, NAMED, FileStretch, Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import BinaryIO
 
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.grouping import GroupRule
-
-#: When files of a corpus were hashed, for messages.
-_SINCE = "the corpus was built; build it"
+    from pytest_nnrel.corpus.looking import Looked
 
 
 def gather(
@@ -56,19 +50,18 @@ def gather(
     sources: list[Source] = []
     problems: list[str] = []
     short: list[str] = []
+    looked_at = look_at(files.values(), segments, geometry, name)
     for id_, path in files.items():
-        try:
-            found = segments_of(
-                id_, path, segments, geometry, (labels or {}).get(id_, {}), group_of.get(id_)
-            )
-        except CorpusError as error:
-            problems.append(str(error))
+        looked = looked_at[path]
+        if isinstance(looked, str):
+            problems.append(looked)
             continue
+        found = sources_of(id_, looked, segments, (labels or {}).get(id_, {}), group_of.get(id_))
         sources += found
         if len(found) < segments:
             short.append(id_)
     raise_all(name, problems)
-    warnings = _upsampled(name, sources, geometry)
+    warnings = upsampled(name, sources, geometry)
     if short:
         more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
         warnings.append(
@@ -111,7 +104,8 @@ def listed(paths: Iterable[str | Path] | Mapping[str, str | Path]) -> dict[str, 
     return files
 
 
-def _upsampled(name: str, sources: Sequence[Source], geometry: Geometry) -> list[str]:
+def upsampled(name: str, sources: Sequence[Source], geometry: Geometry) -> list[str]:
+    """Say how many clips have a lower rate than the corpus, if any have."""
     low = [source.own_rate for source in sources if source.own_rate < geometry.sample_rate]
     if not low:
         return []
@@ -122,79 +116,22 @@ def _upsampled(name: str, sources: Sequence[Source], geometry: Geometry) -> list
     ]
 
 
-def segments_of(
-    id_: str,
-    path: Path,
-    segments: int,
-    geometry: Geometry,
-    labels: Mapping[str, str],
-    group: str | None = None,
+def sources_of(
+    id_: str, looked: Looked, segments: int, labels: Mapping[str, str], group: str | None = None
 ) -> list[Source]:
-    """Return the sources of one file: `segments` slots spread evenly, silent ones passed over.
-
-    Without a `group` of its own, several are the file's.
-
-    Raises
-    ------
-    CorpusError
-        If the file cannot be read, or is silent throughout.
-    """
-    # Opened once: a length, silent stretches or a content of another file would cut this one wrong.
-    with HashedFile.opened(path, _SINCE) as (hashed, file):
-        total, own_rate = decoding.probe_open(path, file)
-        length = min(total, round(geometry.source_seconds * own_rate))
-        slots = max(1, total // length)
-        first = (total - slots * length) // 2  # what does not fill a slot is left at both ends
-        starts = [first + slot * length for slot in range(slots)]
-        if slots > 1:
-            starts = _audible(
-                path, file, starts, length, own_rate, geometry.window_seconds, segments
-            )
-    if not starts:
-        raise CorpusError(f"{path} is silent: nothing in it exceeds -70 LUFS; leave it out")
+    """Return the sources of one file. Without a `group` of its own, several are the file's."""
     return [
         Source(
-            id=id_ if segments == 1 else f"{id_}@{start / own_rate:.2f}s",
+            id=id_ if segments == 1 else f"{id_}@{start / looked.rate:.2f}s",
             group=id_ if group is None and segments > 1 else group,
             labels=labels,
-            seconds=length / own_rate,
-            own_rate=own_rate,
-            content=digest("file", hashed.content, start, length),
-            origin=FileStretch(hashed, start, length),
+            seconds=looked.length / looked.rate,
+            own_rate=looked.rate,
+            content=digest("file", looked.file.content, start, looked.length),
+            origin=FileStretch(looked.file, start, looked.length),
         )
-        for start in starts
+        for start in looked.starts
     ]
-
-
-def _audible(
-    path: Path,
-    file: BinaryIO,
-    starts: list[int],
-    length: int,
-    rate: int,
-    window_seconds: float,
-    wanted: int,
-) -> list[int]:
-    """Return up to `wanted` of the slots whose centre is not silent, near evenly spread places."""
-
-    def is_audible(start: int) -> bool:
-        mix = decoding.decode_open(path, file, start=start, frames=length)
-        window = audio.centre(mix.samples, round(window_seconds * rate))
-        return math.isfinite(audio.loudness(window, rate))
-
-    wanted = min(wanted, len(starts))
-    places = (np.arange(wanted) + 0.5) * len(starts) / wanted - 0.5
-    chosen: set[int] = set()
-    silent: set[int] = set()
-    for place in places:
-        for slot in sorted(range(len(starts)), key=lambda slot: abs(slot - place)):
-            if slot in chosen or slot in silent:
-                continue
-            if is_audible(starts[slot]):
-                chosen.add(slot)
-                break
-            silent.add(slot)
-    return [starts[slot] for slot in sorted(chosen)]
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -101,12 +101,15 @@ def gather(
     if not root.is_dir():
         raise CorpusError(f"{root} is a file; pass its folder, or use Corpus.from_files([...])")
     paths, passed = audio_files(root)
+    folders = {id_: folder for id_ in paths if (folder := id_.rpartition("/")[0])}
+    # One object for all files of a folder: there may be a million.
+    labels = {folder: {"folder": folder} for folder in folders.values()}
     gathered = files.gather(
         paths,
         name or root.resolve().name,
         segments,
         geometry,
-        labels={id_: {"folder": folder} for id_ in paths if (folder := id_.rpartition("/")[0])},
+        labels={id_: labels[folder] for id_, folder in folders.items()},
         groups=groups,
         relative={id_: id_ for id_ in paths},
         origin=str(root),

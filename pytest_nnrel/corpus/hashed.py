@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HashedFile:
     """A file, and the content that values are stored under.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.corpus import labels, mirdata
+from pytest_nnrel.corpus import labels, manifest, mirdata
 from pytest_nnrel.corpus.bundled import BUNDLED
 from pytest_nnrel.corpus.corpus import Corpus
 from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS
@@ -28,8 +28,9 @@ def open_corpus(
     Parameters
     ----------
     origin : str
-        ``bundled``, a folder, or ``mirdata:NAME``, ``mirdata:NAME@FOLDER`` or
-        ``mirdata:NAME:VERSION@FOLDER``; after any of these ``[LABEL=VALUE]``, see `labels`.
+        ``bundled``, a folder, a manifest (``.csv``, ``.tsv``, ``.parquet``), or ``mirdata:NAME``,
+        ``mirdata:NAME@FOLDER`` or ``mirdata:NAME:VERSION@FOLDER``; after any of these
+        ``[LABEL=VALUE]``, see `labels`.
     segments, groups, sample_rate, source_seconds, window_seconds
         As in `Corpus.from_directory`. The bundled clips have the defaults.
 
@@ -66,6 +67,16 @@ def open_corpus(
         return Corpus.from_mirdata(
             name, home, version=version, segments=segments, groups=groups,
             sample_rate=sample_rate, source_seconds=source_seconds, window_seconds=window_seconds,
+        )  # fmt: skip
+    if manifest.is_manifest(origin):
+        if groups is not None or segments != 1:
+            raise CorpusError(
+                f"manifest {origin} tells groups and clips itself, by its columns group and start;"
+                f" groups={groups!r} and segments={segments!r} are of folders"
+            )
+        return Corpus.from_manifest(
+            origin, sample_rate=sample_rate, source_seconds=source_seconds,
+            window_seconds=window_seconds,
         )  # fmt: skip
     return Corpus.from_directory(
         origin, segments=segments, groups=groups, sample_rate=sample_rate,

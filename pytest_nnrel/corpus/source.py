@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.corpus.dataset import DatasetStretch
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.hashed import HashedFile
 
@@ -22,7 +23,7 @@ LISTED = 10
 NAMED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileStretch:
     """A stretch of an audio file, in samples of the file's own rate.
 
@@ -61,7 +62,7 @@ class InMemory:
         return Mix(self.samples, self.sample_rate, channels_rms=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where one clip comes from; loading its origin gives its source samples.
 
@@ -75,7 +76,7 @@ class Source:
         In Hz.
     content : str
         Digest of all that decides the decoded samples, the id aside.
-    origin : FileStretch or InMemory
+    origin : FileStretch, DatasetStretch or InMemory
     """
 
     id: str
@@ -84,7 +85,7 @@ class Source:
     seconds: float
     own_rate: int
     content: str
-    origin: FileStretch | InMemory
+    origin: FileStretch | DatasetStretch | InMemory
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 
 import pytest_nnrel
 from pytest_nnrel import Corpus, MFCCEncoder, PinkNoise, audio_consistency, between_consistency
-from pytest_nnrel.experiment.keys import KEYS, NOT_IN_KEYS, code_version, key_of
+from pytest_nnrel.experiment.keys import KEYS, key_of
+from pytest_nnrel.runtime.code import NOT_IN_KEYS, code_version
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings
@@ -64,7 +65,7 @@ def test_a_listed_module_that_has_moved_is_told(package, pattern):
 
 def test_the_packages_version_is_part_of_every_key(monkeypatch):
     before = version_of(PACKAGE)
-    tomorrow = "pytest_nnrel.experiment.keys.library_version"
+    tomorrow = "pytest_nnrel.runtime.code.library_version"
     monkeypatch.setattr(tomorrow, lambda name: f"{name} of tomorrow")
     assert version_of(PACKAGE) != before
 
