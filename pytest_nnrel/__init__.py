@@ -172,8 +172,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import EncoderError as EncoderError
     from pytest_nnrel.errors import EngineError as EngineError
     from pytest_nnrel.errors import FamilyError as FamilyError
-    from pytest_nnrel.errors import HandoverError as HandoverError
     from pytest_nnrel.errors import FewClipsWarning as FewClipsWarning
+    from pytest_nnrel.errors import HandoverError as HandoverError
     from pytest_nnrel.errors import MagnitudeError as MagnitudeError
     from pytest_nnrel.errors import NNRelError as NNRelError
     from pytest_nnrel.errors import NNRelWarning as NNRelWarning

@@ -10,10 +10,10 @@ import pytest
 import pytest_nnrel
 from pytest_nnrel import Corpus, MFCCEncoder, PinkNoise, audio_consistency, between_consistency
 from pytest_nnrel.experiment.keys import KEYS, key_of
-from pytest_nnrel.runtime.code import NOT_IN_KEYS, code_version
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.code import NOT_IN_KEYS, code_version
 from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.runtime.store import LAYOUT
 
