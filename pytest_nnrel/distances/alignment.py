@@ -7,16 +7,19 @@ float64 (`exact`): which original is nearest never depends on the precision.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_nnrel.runtime.devices import CPU, torch_device
+from pytest_nnrel.runtime.handed import Handed, handed
 from pytest_nnrel.runtime.tasks import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -90,6 +93,7 @@ def align(
     jobs: int | None = None,
     device: str = CPU,
     progress: Progress | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Matrix]:
     """Return the DTW costs, and the SiMPle distances where all have frames enough.
 
@@ -102,6 +106,8 @@ def align(
         ``"cpu"``, or a torch device.
     progress : callable, optional
         See `run_tasks`.
+    folder : Path, optional
+        Where tasks in other processes find the candidates; sent with each task where omitted.
 
     Returns
     -------
@@ -121,7 +127,7 @@ def align(
     shortest = min(len(sequence) for sequence in (*queries, *candidates))
     window = SIMPLE_WINDOW if shortest >= SIMPLE_WINDOW else 0
     raw = (
-        _on_processor(queries, candidates, window, jobs, progress)
+        _on_processor(queries, candidates, window, jobs, progress, folder)
         if device == CPU
         else _on_device(queries, candidates, window, device, progress)
     )
@@ -138,10 +144,13 @@ def _on_processor(
     window: int,
     jobs: int | None,
     progress: Progress | None,
+    folder: Path | None = None,
 ) -> dict[str, Matrix]:
     task = _AlignTask(len(candidates), pack(candidates), window)
     blocks = [queries[i : i + BLOCK] for i in range(0, len(queries), BLOCK)]
-    parts = list(run_tasks(task, blocks, jobs=jobs, progress=progress))
+    path = None if folder is None else folder / uuid.uuid4().hex
+    with handed(task, path, "the candidates") as shared:
+        parts = list(run_tasks(_SharedTask(shared), blocks, jobs=jobs, progress=progress))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -187,6 +196,16 @@ class _AlignTask:
         )  # fmt: skip
         both = {"dtw": warped, "simple": joined} if self.window else {"dtw": warped}
         return {name: distances.astype(np.float64) for name, distances in both.items()}
+
+
+@dataclass(frozen=True)
+class _SharedTask:
+    """The same task for many blocks, of which all processes share one."""
+
+    task: Handed[_AlignTask]
+
+    def __call__(self, queries: Sequence[Frames]) -> dict[str, Matrix]:
+        return self.task.value(queries)
 
 
 def _warping_cost(query: Frames, candidate: Frames) -> float:

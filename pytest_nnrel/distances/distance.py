@@ -11,6 +11,7 @@ from pytest_nnrel.runtime.registry import Registry, home_of, is_abstract, undecl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -35,11 +36,14 @@ class Execution:
         ``"cpu"``, or a torch device, which a distance may use.
     progress : callable or None
         See `run_tasks`.
+    folder : Path or None
+        Where tasks in other processes find what they have in common.
     """
 
     jobs: int | None
     device: str
     progress: Progress | None
+    folder: Path | None = None
 
 
 class Distance(ABC):

@@ -13,6 +13,7 @@ from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -70,6 +71,7 @@ def pairwise_together(
     jobs: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Matrix]:
     """Return a distance, and those that its computation yields besides, by name.
 
@@ -80,6 +82,8 @@ def pairwise_together(
     distance : Distance
     progress : callable, optional
         See `run_tasks`.
+    folder : Path, optional
+        Where tasks in other processes find the candidates; sent with each task where omitted.
 
     Returns
     -------
@@ -102,7 +106,8 @@ def pairwise_together(
         raise DistanceError(
             f"queries have {widths[0]} dimensions, candidates {widths[1]}; give both of one space"
         )
-    execution = Execution(settings.active().jobs if jobs is None else jobs, device, progress)
+    jobs = settings.active().jobs if jobs is None else jobs
+    execution = Execution(jobs, device, progress, folder)
     together = {}
     for name, values in distance.together(left, right, execution).items():
         wanted = (

@@ -157,6 +157,7 @@ def _compared(
             jobs=study.jobs,
             device=study.device,
             progress=partial(progress, what=f"{what} distances"),
+            folder=study.stores.of_run,
         )
     except DistanceError as error:
         at_fault = "" if error.row is None else f"; clip {study.corpus.ids[first + error.row]!r}"

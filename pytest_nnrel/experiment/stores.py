@@ -42,10 +42,10 @@ class Stores:
     def __init__(self, root: Path | None, cap_bytes: float) -> None:
         lasting = None if root is None else Store(root, cap_bytes=cap_bytes)
         if lasting is None or lasting.folder() is None:
-            self._of_run = Path(tempfile.mkdtemp(prefix="pytest-nnrel-"))
+            self.of_run = Path(tempfile.mkdtemp(prefix="pytest-nnrel-"))
         else:  # where workers see it that see the cache
-            self._of_run = lasting.root / LAYOUT / RUNS / uuid.uuid4().hex
-        self.scratch = Store(self._of_run / "scratch", cap_bytes=cap_bytes)
+            self.of_run = lasting.root / LAYOUT / RUNS / uuid.uuid4().hex
+        self.scratch = Store(self.of_run / "scratch", cap_bytes=cap_bytes)
         self.lasting = lasting or self.scratch
         self._tokens: WeakKeyDictionary[object, str] = WeakKeyDictionary()
         self._distrusted: dict[str, int] = {}
@@ -71,11 +71,11 @@ class Stores:
         key : str, optional
             What tells it from others of the run; it is itself only where omitted.
         """
-        if self._of_run.exists():
-            os.utime(self._of_run)  # still in use
+        if self.of_run.exists():
+            os.utime(self.of_run)  # still in use
         if key is None:
             key = self._tokens.setdefault(value, uuid.uuid4().hex)
-        return Handed(value, self._of_run / key, what)
+        return Handed(value, self.of_run / key, what)
 
     def recently(self, key: object, make: Callable[[], T], size: Callable[[T], int]) -> T:
         """Return a value that the store could give too, kept in memory while there is room."""
@@ -93,7 +93,7 @@ class Stores:
         """Cut the lasting store to its cap, and delete what was the run's."""
         if self.lasting is not self.scratch:
             self.lasting.prune()
-        shutil.rmtree(self._of_run, ignore_errors=True)
+        shutil.rmtree(self.of_run, ignore_errors=True)
 
     def generation(self, identity: str) -> int:
         """Return how often stored embeddings of an encoder were found not to hold any more."""

@@ -12,6 +12,7 @@ import mmap
 import os
 import pickle
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -28,8 +29,8 @@ T = TypeVar("T")
 
 #: Where arrays begin, at a multiple of this.
 _ALIGNED = 64
-#: Objects that a process keeps open: a corpus, and the encoders that are measured on it.
-_KEPT_OPEN = 16
+#: Objects that a process keeps open: a corpus, encoders that are measured on it, and candidates.
+_KEPT_OPEN = 8
 
 
 class Handed(Generic[T]):
@@ -70,6 +71,17 @@ class Handed(Generic[T]):
         if self.hand_over():
             return _opened, (self._path, self._what)
         return Handed, (self._value, None, self._what)
+
+
+@contextmanager
+def handed(value: T, path: Path | None, what: str) -> Iterator[Handed[T]]:
+    """Give an object as tasks take it along, for a ``with`` block, after which its file goes."""
+    shared = Handed(value, path, what)
+    try:
+        yield shared
+    finally:
+        if path is not None:
+            path.unlink(missing_ok=True)
 
 
 def _is_written(value: object, path: Path) -> bool:

@@ -19,6 +19,7 @@ from pytest_nnrel import (
     as_encoder,
     within_consistency,
 )
+from pytest_nnrel.distances import alignment
 from pytest_nnrel.errors import EncoderError, HandoverError, WorkerWarning
 from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.recognition import recognise
@@ -165,6 +166,26 @@ def test_what_is_sent_for_a_task_does_not_grow_with_the_corpus(study_on, tmp_pat
             assert more <= fewer + 8, (kind, name)  # a position may take another byte
             assert more < 4000, (kind, name)
         sizes = {name: [] for name in sizes}
+
+
+def test_what_is_sent_to_compare_does_not_grow_with_the_candidates(tmp_path, monkeypatch):
+    sizes = []
+
+    def sent(task, parts, **options):
+        sizes.append(len(pickle.dumps(task)))
+        assert len(list(tmp_path.iterdir())) == 1
+        return run_tasks(pickle.loads(pickle.dumps(task)), parts, **options)
+
+    rng = np.random.default_rng(0)
+    sequences = rng.standard_normal((60, 20, 24), dtype=np.float32)
+    expected = alignment.align(sequences[:5], sequences, jobs=1)
+    monkeypatch.setattr(alignment, "run_tasks", sent)
+    for candidates in (sequences[:5], sequences):
+        found = alignment.align(sequences[:5], candidates, jobs=1, folder=tmp_path)
+        for name, distances in found.items():
+            np.testing.assert_array_equal(distances, expected[name][:, : len(candidates)])
+        assert list(tmp_path.iterdir()) == []
+    assert sizes[0] == sizes[1] < 1000
 
 
 def test_what_is_done_stays_where_it_is(study_on):

@@ -34,4 +34,5 @@ class DTW(Distance):
             jobs=execution.jobs,
             device=execution.device,
             progress=execution.progress,
+            folder=execution.folder,
         )
