@@ -1,4 +1,4 @@
-"""Tasks side by side, through joblib: threads here, or whatever its backend names.
+"""Tasks side by side: in threads here, or by whatever backend of joblib's is in force.
 
 ``joblib.parallel_config(backend="dask")``, or ``"ray"``, sends the same tasks to a cluster. Without
 such a context they run in threads, as what is slow in them holds no lock of Python's.
@@ -10,6 +10,7 @@ import os
 import threading
 import warnings
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -112,9 +113,51 @@ def _attempt(
     ordered: bool,
     here: bool,
 ) -> Generator[tuple[int, Result]]:
+    numbered = list(parts.items())  # what is done is taken out meanwhile
+    if not here and leaves_process():
+        return _by_joblib(task, numbered, jobs, ordered=ordered)
+    return _in_threads(task, numbered, jobs, ordered=ordered)
+
+
+def _in_threads(
+    task: Callable[[Part], Result],
+    parts: Sequence[tuple[int, Part]],
+    jobs: int | None,
+    *,
+    ordered: bool,
+) -> Generator[tuple[int, Result]]:
+    from joblib import effective_n_jobs
+
+    threads = effective_n_jobs(jobs)
+    if threads == 1 or len(parts) == 1:
+        for number, part in parts:
+            yield number, task(part)
+        return
+    context = copy_context()
+
+    def run(number: int, part: Part) -> tuple[int, Result]:
+        # A copy each: a context can be entered once at a time.
+        return number, context.copy().run(task, part)
+
+    with ThreadPoolExecutor(threads) as pool:
+        pending = [pool.submit(run, number, part) for number, part in parts]
+        try:
+            for done in pending if ordered else as_completed(pending):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _by_joblib(
+    task: Callable[[Part], Result],
+    parts: Sequence[tuple[int, Part]],
+    jobs: int | None,
+    *,
+    ordered: bool,
+) -> Generator[tuple[int, Result]]:
     from joblib import Parallel, delayed
 
-    if not getattr(_backend(here=here), "supports_return_generator", False):
+    if not getattr(_backend(), "supports_return_generator", False):
         return_as = "list"  # with Ray all results come at the end
     else:
         return_as = "generator" if ordered else "generator_unordered"
@@ -122,15 +165,10 @@ def _attempt(
     name = f"{os.getpid()} {next(_NUMBERS)}"
     _RUNS[name] = run
     watched = _Watched(task, name)
-    parallel = Parallel(
-        n_jobs=jobs,
-        prefer="threads",
-        require="sharedmem" if here else None,
-        return_as=return_as,
-    )
+    parallel = Parallel(n_jobs=jobs, prefer="threads", return_as=return_as)
     results = None
     try:
-        results = parallel(delayed(watched)(number, part) for number, part in list(parts.items()))
+        results = parallel(delayed(watched)(number, part) for number, part in parts)
         for result in results:  # noqa: UP028  (no task begins any more before they are closed)
             yield result
     finally:
@@ -144,19 +182,19 @@ def _attempt(
 
 
 def leaves_process() -> bool:
-    """Tell whether tasks run in other processes, by the backend that is in force."""
-    return not getattr(_backend(here=False), "supports_sharedmem", False)
+    """Tell whether tasks leave for a backend of joblib's, or run in threads of this process."""
+    return not getattr(_backend(), "supports_sharedmem", False)
 
 
-def _backend(*, here: bool) -> object:
+def _backend() -> object:
     from joblib.parallel import get_active_backend
 
-    return get_active_backend(prefer="threads", require="sharedmem" if here else None)[0]
+    return get_active_backend(prefer="threads")[0]
 
 
 @dataclass
 class _Run:
-    """Tasks of one call that run in this process, in the context of the call."""
+    """Tasks of one call that a backend runs in this process, in the context of the call."""
 
     context: Context = field(default_factory=copy_context)
     running: int = 0
