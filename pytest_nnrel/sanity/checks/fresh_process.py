@@ -56,12 +56,10 @@ class FreshProcess(SanityCheck):
 
 def _encode_elsewhere(encoder: Encoder, windows: Samples, rate: int) -> Matrix:
     """Return the embeddings that a new interpreter computes, which hashes text differently."""
-    from joblib import wrap_non_picklable_objects
+    from pytest_nnrel.sanity.travel import packed
 
-    # joblib's wrapper pickles closures, lambdas and what the main script defines as well.
-    travelling = wrap_non_picklable_objects(Observed(encoder), keep_wrapper=False)
     try:
-        pickled = pickle.dumps((travelling, windows, rate))
+        pickled = packed((Observed(encoder), windows, rate))
     except Exception as error:
         why = str(error).partition("\n")[0]
         skip(f"it cannot be pickled for another process ({type(error).__name__}: {why})")
