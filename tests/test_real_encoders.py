@@ -88,7 +88,7 @@ def test_others_are_measured_where_one_fails(tmp_path):
     (place / "a_missing.py").write_text(head.format("no-such", "no-such"), encoding="utf-8")
     (place / "b_empty.py").write_text(head.format("scipy", "scipy") + empty, encoding="utf-8")
     (place / "c_sound.py").write_text(head.format("numpy", "numpy") + sound, encoding="utf-8")
-    command = [sys.executable, str(place / "measure.py"), "--parts", "speed"]
+    command = [sys.executable, str(place / "measure.py"), "--parts", "cost"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert "a_missing: no-such is not installed: pip install no-such" in done.stdout
     assert "weights.bin" in done.stderr
@@ -96,15 +96,18 @@ def test_others_are_measured_where_one_fails(tmp_path):
     assert "failed, see above: b_empty on music" in done.stderr
     kept = tmp_path / "build" / "real_encoders" / "music"
     assert [one.name for one in kept.iterdir()] == ["c_sound.json"]
-    assert json.loads((kept / "c_sound.json").read_text(encoding="utf-8"))["speed"]["numbers"] == 64
+    of_sound = json.loads((kept / "c_sound.json").read_text(encoding="utf-8"))
+    assert of_sound["parts"]["cost"]["found"]["numbers"] == 64
 
 
 def test_summary(module, tmp_path, monkeypatch):
-    """The table has what the measures themselves say."""
+    """The table has what the measures themselves say, of whatever number of clips."""
     measure = module("measure")
     monkeypatch.setattr(measure, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
-    few, grid = Corpus.bundled().subset(8), [PinkNoise(12), Reverb(3)]
+    monkeypatch.setattr(measure, "AMONG", 5)
+    grid, clips = [PinkNoise(12), Reverb(3)], {4: 8, 40: 8, 400: 6}
+    corpora = {bands: Corpus.bundled().subset(number) for bands, number in clips.items()}
 
     def spectrum(bands):
         name = f"{bands} bands"
@@ -112,22 +115,31 @@ def test_summary(module, tmp_path, monkeypatch):
 
     place = tmp_path / "kept" / "music"
     place.mkdir(parents=True)
-    for bands in (4, 400):
+    for bands, corpus in corpora.items():
+        found = {"field": measure.profiled(grid)(spectrum(bands), corpus)}
+        found["cost"] = {"numbers": bands}
         kept = {
             "about": {"field": "music", "package": "numpy", "version": "1", "licence": "BSD"},
-            "field": measure.profiled(grid)(spectrum(bands), few),
-            "speed": {"numbers": bands},
+            "parts": {part: {"clips": len(corpus), "found": one} for part, one in found.items()},
         }
         (place / f"music_{bands}.json").write_text(json.dumps(kept), encoding="utf-8")
     measure.summarise("music")
     table = json.loads((tmp_path / "results" / "music.json").read_text(encoding="utf-8"))
-    assert set(table["encoders"]) == {"mfcc", "4 bands", "400 bands"}
-    scores = [row["grids"]["field"]["score"] for row in table["encoders"].values()]
+    told = {name: row["grids"]["field"] for name, row in table["encoders"].items()}
+    assert set(told) == {"mfcc", "4 bands", "40 bands", "400 bands"}
+    assert told["mfcc"]["clips"] == 8  # the baseline comes of all runs; of most clips, it counts
+    scores = [one["score"] for one in told.values() if one["clips"] == 8]
+    assert len(scores) == 3
     assert scores == sorted(scores)
-    for bands in (4, 400):
+    for bands, corpus in corpora.items():
+        measured = [within_consistency(spectrum(bands), one, corpus=corpus) for one in grid]
+        of = told[f"{bands} bands"]
+        assert of["clips"] == clips[bands]
+        assert of["within"] == {
+            one.name: pytest.approx(found.value, abs=1e-4) for one, found in zip(grid, measured)
+        }
+        assert of["mean"] == pytest.approx(fmean(one.value for one in measured), abs=1e-4)
+        among = fmean(one.at(5).value for one in measured)
+        assert of["mean_among"] == pytest.approx(among, abs=1e-4)
         row = table["encoders"][f"{bands} bands"]
-        values = [within_consistency(spectrum(bands), one, corpus=few).value for one in grid]
-        told = row["grids"]["field"]
-        assert told["within"] == {one.name: value for one, value in zip(grid, values)}
-        assert told["mean"] == pytest.approx(fmean(values), abs=1e-4)
         assert (row["numbers"], row["package"]) == (bands, "numpy")

@@ -4,14 +4,15 @@
 
     python examples/real_encoders/measure.py
     python examples/real_encoders/measure.py --only torchcrepe --parts sanity
+    python examples/real_encoders/measure.py --parts breaks --clips 20
     python examples/real_encoders/measure.py --speech FOLDER
     python examples/real_encoders/measure.py --summary
 
 Each encoder runs in a process of its own, on one thread. What is found is kept part by part in
-``build/real_encoders``, and transformed audio and embeddings in the user's cache, so that a run
-goes on where the last one ended. In the end the small tables in ``results/`` are written anew, of
-all that was ever found; the documentation's page is made of them. A package that is missing is
-passed over, with the line that installs it.
+``build/real_encoders``, with the number of clips that it is of, and transformed audio and
+embeddings in the user's cache, so that a run goes on where the last one ended. In the end the small
+tables in ``results/`` are written anew, of all that was ever found; the documentation's page is
+made of them. A package that is missing is passed over, with the line that installs it.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ RESULTS = HERE / "results"
 FILES = sorted(one.stem for one in HERE.glob("*_*.py"))
 #: C_W below which an encoder breaks.
 LEAST = 0.9
-#: Clips of which the sanity battery is made and the time taken.
-FEW = 10
+#: Clips of which the sanity battery is made, and those of a batch whose cost is taken.
+FEW, BATCH = 10, 16
 #: How often the time is taken; the best counts, since machines are shared.
-TIMES = 3
+TIMES = 5
+#: Clips among which C_W is told beside that among all, so that corpora can be compared.
+AMONG = 20
 
 
 def corpus_of(name, speech, clips):
@@ -57,7 +60,7 @@ def sanity(encoder, corpus):
     """Return what the sanity battery finds on a few clips."""
     from pytest_nnrel import check_encoder
 
-    report = check_encoder(encoder, corpus=corpus.subset(FEW))
+    report = check_encoder(encoder, corpus=corpus)
     return {
         "findings": [
             {"check": one.check, "seen": one.seen, "size": one.size} for one in report.findings
@@ -68,25 +71,45 @@ def sanity(encoder, corpus):
     }
 
 
-def speed(encoder, corpus):
-    """Return seconds of CPU and of time that a clip takes, and the size of embeddings."""
+def cost(encoder, corpus, bare):
+    """Return what a clip takes, beside calls of the bare object, and the size of embeddings.
+
+    Both get the same batch in turns. Memory is that of the process at its most: first after bare
+    calls alone, then after the encoder's, too.
+    """
     seconds = encoder.window_seconds or corpus.window_seconds
-    few = corpus.subset(FEW)
-    windows = few.windows(sample_rate=encoder.sample_rate, window_seconds=seconds)
-    embeddings = encoder.encode(windows, encoder.sample_rate)
-    taken = []
+    rate = encoder.sample_rate or corpus.sample_rate
+    windows = corpus.windows(sample_rate=rate, window_seconds=seconds)
+
+    def encode():
+        return encoder.encode(windows, rate)
+
+    sides, peaks, taken = (lambda: bare(windows), encode), [], ([], [])
+    for side in sides:
+        for _ in range(2):
+            embeddings = side()
+        peaks.append(peak_mib())
     for _ in range(TIMES):
-        begun = time.perf_counter(), time.process_time()
-        encoder.encode(windows, encoder.sample_rate)
-        taken.append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
-    elapsed, cpu = (min(one) / len(windows) for one in zip(*taken))
+        for side, times in zip(sides, taken):
+            begun = time.perf_counter(), time.process_time()
+            side()
+            times.append((time.process_time() - begun[1], time.perf_counter() - begun[0]))
+    of_bare, of_encoder = ([min(one) / len(windows) for one in zip(*times)] for times in taken)
     return {
-        "sample_rate": encoder.sample_rate,
+        "sample_rate": rate,
         "window_seconds": seconds,
         "numbers": embeddings.shape[1],
-        "seconds_a_clip": elapsed,
-        "cpu_seconds_a_clip": cpu,
+        "cpu_seconds_a_clip": of_encoder[0],
+        "seconds_a_clip": of_encoder[1],
+        "over_bare": of_encoder[0] / of_bare[0],
+        "peak_mib_bare": peaks[0],
+        "peak_mib": peaks[1],
     }
+
+
+def peak_mib():
+    """Return the memory of this process at its most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def profiled(grid):
@@ -135,16 +158,18 @@ def breaks(encoder, corpus):
 
 PARTS = {
     "sanity": sanity,
-    "speed": speed,
-    "field": profiled("field"),
+    "cost": cost,
     "quick": profiled("quick"),
+    "field": profiled("field"),
     "rho": rho,
     "breaks": breaks,
 }
+#: Parts that are of fewer clips, whatever number is asked for.
+OF_FEW = {"sanity": FEW, "cost": BATCH}
 
 
 #: Parts that are of one encoder alone, and those that encoders are ranked by.
-OWN, GRIDS = ("peak_mib", "sanity", "rho", "breaks"), ("field", "quick")
+OWN, GRIDS = ("sanity", "rho", "breaks"), ("field", "quick")
 #: Name of the baseline, which each profile is measured beside.
 REFERENCE = "mfcc"
 
@@ -160,19 +185,23 @@ def measure(file, name, given):
         "version": version(module.PACKAGE),
         "licence": module.LICENCE,
     }
-    if kept.get("about") != about or kept.get("clips") != given.clips:
-        kept = {"about": about, "clips": given.clips}
-    if all(part in kept for part in given.parts):
+    if kept.get("about") != about:
+        kept = {"about": about, "parts": {}}
+    # Nothing needs the encoder where all was measured, of as many clips.
+    clips = {part: OF_FEW.get(part, given.clips) for part in given.parts}
+    lacking = [part for part in clips if kept["parts"].get(part, {}).get("clips", 0) != clips[part]]
+    if not lacking:
         print(f"{file} on {name}: all was measured already", flush=True)
         return
-    encoder, corpus = module.load(), corpus_of(name, given.speech, given.clips)
-    for part in given.parts:
-        if part in kept:
-            continue
+    encoder = module.load()
+    # A function is called as it is; what is made of other objects, a file says.
+    bare = module.bare() if hasattr(module, "bare") else encoder.subject
+    for part in lacking:
         begun = time.perf_counter()
-        kept[part] = PARTS[part](encoder, corpus)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        kept["peak_mib"] = max(peak, kept.get("peak_mib", 0))
+        corpus = corpus_of(name, given.speech, clips[part])
+        told = {"bare": bare} if part == "cost" else {}
+        found = PARTS[part](encoder, corpus, **told)
+        kept["parts"][part] = {"clips": clips[part], "found": found}
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(kept), encoding="utf-8")
         print(f"{file} on {name}: {part} in {time.perf_counter() - begun:.0f} s", flush=True)
@@ -184,20 +213,20 @@ def summarise(name):
         one.stem: json.loads(one.read_text(encoding="utf-8"))
         for one in sorted((KEPT / name).glob("*.json"))
     }
-    rows, setting = {}, None
+    rows = {}
     for grid in GRIDS:
-        found, board = standings_of(grid, kept)
-        for encoder, (file, told) in found.items():
+        for encoder, (file, told) in standings_of(grid, kept).items():
             # The baseline comes with each run, and is of none.
             own = {} if encoder == REFERENCE else kept[file]
-            row = {**own.get("about", {}), **own.get("speed", {})}
-            row |= {part: own[part] for part in OWN if part in own}
+            parts = {part: one["found"] for part, one in own.get("parts", {}).items()}
+            row = {**own.get("about", {}), **parts.get("cost", {})}
+            row |= {part: parts[part] for part in OWN if part in parts}
             rows.setdefault(encoder, {**row, "grids": {}})["grids"][grid] = told
-        setting = board.setting if board else setting
-    if setting is None:
+    if not rows:
         return
     table = {
-        "corpus": setting._asdict(),
+        "corpus": name,
+        "among": AMONG,
         "versions": {one: version(one) for one in ("pytest-nnrel", "numpy", "librosa")},
         "encoders": rows,
     }
@@ -211,6 +240,9 @@ def summarise(name):
 def standings_of(grid, kept):
     """Return what the library's standings say of a grid, and from which file it is; the best first.
 
+    Encoders that were measured on fewer clips have standings of their own: C_W falls with the
+    number of clips.
+
     Parameters
     ----------
     grid : str
@@ -220,25 +252,35 @@ def standings_of(grid, kept):
     from pytest_nnrel.profiles.standings import Run, entrants_of, ranked
     from pytest_nnrel.report.leaderboard import unlike_the_best
 
-    runs = [Run(file, one[grid]) for file, one in kept.items() if grid in one]
-    if not runs:
-        return {}, None
-    board = ranked(entrants_of(runs))
-    apart = unlike_the_best(board)
-    return {
-        profile.encoder: (
-            file,
-            {
-                "score": profile.score,
-                "ci": profile.ci,
-                "mean": profile.mean,
-                "beside_the_best": apart.get(profile.encoder, ""),
-                "relative": {one.family: one.relative for one in profile.families},
-                "within": {one.name: one.value for f in profile.families for one in f.points},
-            },
-        )
-        for profile, file in zip(board.profiles, board.runs)
-    }, board
+    runs = [
+        Run(file, part["found"]) for file, one in kept.items() if (part := one["parts"].get(grid))
+    ]
+    entrants = entrants_of(runs)
+    settings = sorted({one.setting for one in entrants}, key=lambda setting: -setting.clips)
+    told = {}
+    for setting in settings:
+        alike = [one for one in entrants if one.setting == setting]
+        board, few = ranked(alike), ranked(alike, among=min(AMONG, setting.clips))
+        apart = unlike_the_best(board)
+        means = {profile.encoder: profile.mean for profile in few.profiles}
+        for profile, file in zip(board.profiles, board.runs):
+            told.setdefault(
+                profile.encoder,
+                (
+                    file,
+                    {
+                        "clips": profile.n,
+                        "score": profile.score,
+                        "ci": profile.ci,
+                        "mean": profile.mean,
+                        "mean_among": means[profile.encoder],
+                        "beside_the_best": apart.get(profile.encoder, ""),
+                        "relative": {one.family: one.relative for one in profile.families},
+                        "within": {p.name: p.value for f in profile.families for p in f.points},
+                    },
+                ),
+            )
+    return told
 
 
 def _text(table):

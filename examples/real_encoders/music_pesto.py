@@ -17,3 +17,16 @@ def load():
     return as_encoder(
         model, sample_rate=16_000, output=3, pool="mean", name=PACKAGE, fingerprint=version(PACKAGE)
     )
+
+
+def bare():
+    import torch
+    from pesto import load_model
+
+    model = load_model("mir-1k_g7", step_size=100.0, sampling_rate=16_000).eval()
+
+    def embed(audio):
+        with torch.no_grad():
+            return model(torch.from_numpy(audio))[3].mean(dim=1).numpy()
+
+    return embed
