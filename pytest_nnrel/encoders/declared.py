@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_nnrel.encoders.adapter import Adapter
 from pytest_nnrel.encoders.lengths import check_samples, window_of
+from pytest_nnrel.encoders.lines import RATE
 from pytest_nnrel.encoders.rates import RATE_NAMES
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.runtime.tensors import to_numpy
@@ -119,19 +120,32 @@ class DeclaringEncoder(Adapter):
         if len(fits) == 1 == len(others):
             return fits[0]
         listed = ", ".join(map(str, inputs)) or "nothing"
+        call = self._run_by_hand(inputs, fits[0] if fits else None)
+        parameters = f"audio, {RATE}" if RATE in call else "audio"
         raise EncoderError(
             f"encoder {name!r} takes {listed}; expected one input of audio, [n, samples] or"
             f" [n, 1, samples], of {' or '.join(self.kinds)}, beside which there may be a sample"
-            " rate. Give it what it takes in a function of float32[n, samples]:"
-            f" as_encoder(lambda audio: {self._run_by_hand(inputs)}, name=NAME)"
+            " rate. Give it what it takes in a function of float32[n, samples], such as zeros for a"
+            f" state: as_encoder(lambda {parameters}: {call}, name=NAME)"
         )
 
-    def _run_by_hand(self, inputs: Sequence[Declared]) -> str:
-        values: list[str] = []
+    def _run_by_hand(self, inputs: Sequence[Declared], audio: Declared | None) -> str:
+        """Return how its user runs the model: audio for the input that takes it, zeros for states.
+
+        Where none is declared as audio is, it is for the first input of a fitting type.
+        """
+        floats = [declared for declared in inputs if declared.kind in self.kinds]
+        audio = audio or next(iter(floats), None)
+        values = []
         for declared in inputs:
-            audio = "audio[:, None]" if len(declared.shape) == 3 else "audio"
-            first = all(value == "..." for value in values)
-            values.append(audio if declared.kind in self.kinds and first else "...")
+            if declared is audio:
+                values.append("audio[:, None]" if len(declared.shape) == 3 else "audio")
+            elif declared in self._rates:
+                values.append(f"np.full({_written(declared, '1')}, {RATE}, {declared.kind!r})")
+            elif declared in floats:
+                values.append(f"np.zeros({_written(declared, 'len(audio)')}, {declared.kind!r})")
+            else:
+                values.append("...")
         items = [f"{declared.name!r}: {value}" for declared, value in zip(inputs, values)]
         return self.run_by_hand.format(inputs=", ".join(items), values=", ".join(values))
 
@@ -174,6 +188,12 @@ class DeclaringEncoder(Adapter):
     @staticmethod
     def _rate_as(declared: Declared, sample_rate: int) -> npt.NDArray[Any]:
         return np.full((1,) * len(declared.shape), sample_rate, dtype=declared.kind)
+
+
+def _written(declared: Declared, anything: str) -> str:
+    """Return a declared shape as Python writes it, with something for an axis of any length."""
+    lengths = [anything if length is None else str(length) for length in declared.shape]
+    return f"({', '.join(lengths)}{',' if len(lengths) == 1 else ''})"
 
 
 def shape_of(lengths: Iterable[Any]) -> tuple[int | None, ...]:

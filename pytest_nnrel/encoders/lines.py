@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Windows that a line is tried on: not two, which are taken for a pair.
 _TRIED_ROWS: Final = 3
 #: How lines write the rate: a parameter of this name is told it.
-_RATE: Final = "sample_rate"
+RATE: Final = "sample_rate"
 #: Keys of a mapping beyond which an object asks for more than audio.
 _MOST_KEYS: Final = 4
 
@@ -107,7 +107,7 @@ class Asked:
 
     def mapping(self, audio: str) -> str:
         """Return a mapping with those keys, of audio that is written so; empty without any."""
-        values = {key: _RATE if key in RATE_NAMES else audio for key in self.keys}
+        values = {key: RATE if key in RATE_NAMES else audio for key in self.keys}
         entries = ", ".join(f'"{key}": {value}' for key, value in values.items())
         return f"{{{entries}}}" if entries else ""
 
@@ -148,7 +148,7 @@ def _joined(where: str, rows: str) -> list[Line]:
 
 def _of_batch(written: str) -> str:
     """Return a function of the batch, and of the sample rate where that is spoken of."""
-    return f"lambda batch{f', {_RATE}' if _RATE in written else ''}: {written}"
+    return f"lambda batch{f', {RATE}' if RATE in written else ''}: {written}"
 
 
 def of_modules(written: Written, asked: Asked, method: str | None) -> list[Line]:

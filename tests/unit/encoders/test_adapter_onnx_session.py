@@ -119,15 +119,30 @@ def test_windows_of_another_length_are_refused_with_those_that_fit(windows):
         ("float[n, 2, s] a", r"a float32\[any, 2, any\]; .*\{'a': audio\[:, None\]\}"),
         ("float[n, c, s] a", r"a float32\[any, any, any\]; "),
         ("float[n, 1, 64, 96] a", r"a float32\[any, 1, 64, 96\]; "),
-        ("float[n, s] a, float[2, n, 64] h", r"\{'a': audio, 'h': \.\.\.\}\)\[0\], name=NAME"),
+        ("float[n, s] a, int64[k] c", r"audio: .*\{'a': audio, 'c': \.\.\.\}\)\[0\], name=NAME"),
         ("int64[1] sr", r"takes sr int64\[1\]; expected one input of audio"),
     ],
 )
 def test_what_takes_anything_else_is_refused_with_the_line_that_does(takes, named):
-    kind, _, name = takes.partition(", float[2")[0].rpartition(" ")
+    kind, _, name = takes.partition(", int64[k")[0].rpartition(" ")
     graph = f"model ({takes}) => ({kind} e) {{ e = Identity({name}) }}"
     with pytest.raises(EncoderError, match=named):
         as_encoder(session_of(model_of(graph)), name="mine")
+
+
+def test_states_begin_as_zeros_in_the_line_that_is_offered(windows):
+    """As Silero's and other recurrent networks ask for one, and for the rate as a number."""
+    session = session_of(model_of(
+        "model (float[2, n, 5] state, float[n, samples] audio, int64 sr) => (float[n, 5] e)"
+        " { at = Constant<value_ints=[0]>() s = ReduceSum<keepdims=0>(state, at)"
+        "  p = MatMul(audio, w) q = Add(p, s) rate = Cast<to=1>(sr) e = Mul(q, rate) }"
+    ))  # fmt: skip
+    with pytest.raises(EncoderError) as refused:
+        as_encoder(session)
+    line = str(refused.value).rpartition("for a state: ")[2]
+    encoder = eval(line, {"as_encoder": as_encoder, "np": np, "session": session, "NAME": "mine"})
+    expected = RATE * (windows @ weights())
+    np.testing.assert_allclose(encoder.encode(windows, RATE), expected, rtol=1e-4)
 
 
 def test_rows_that_are_not_those_of_the_windows_are_refused(windows):
