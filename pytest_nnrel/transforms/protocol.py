@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -106,6 +106,8 @@ class Transform(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
+        # There before the class is made a dataclass, it is not replaced.
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
         # What has an abstract method left is shared by families; an empty ladder is a single point.
         if not is_abstract(cls) and getattr(cls, "ladder", None) != ():
             register(cls)
@@ -121,12 +123,22 @@ class Transform(ABC):
         """The call that makes this transformation, such as ``PitchShift(semitones=2)``."""
         if self.ladder:
             _magnitude_field(type(self))  # says so where it is no dataclass
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # families are dataclasses
+        return self._call(fields, lambda v: f"{v:.10g}" if isinstance(v, float) else repr(v))
+
+    def __repr__(self) -> str:
+        """Return `name`, its floats to the last digit."""
+        if not dataclasses.is_dataclass(self):
+            return super().__repr__()
+        return self._call([spec for spec in dataclasses.fields(self) if spec.repr], repr)
+
+    def _call(self, fields: Iterable[dataclasses.Field[Any]], shown: Callable[[Any], str]) -> str:
+        """Return the call that makes this transformation, without what is as it is by default."""
         arguments = []
-        for spec in dataclasses.fields(self):  # type: ignore[arg-type]  # families are dataclasses
+        for spec in fields:
             value = getattr(self, spec.name)
             if spec.default is dataclasses.MISSING or value != spec.default:
-                shown = f"{value:.10g}" if isinstance(value, float) else repr(value)
-                arguments.append(f"{spec.name}={shown}")
+                arguments.append(f"{spec.name}={shown(value)}")
         return f"{type(self).__name__}({', '.join(arguments)})"
 
     @_derived

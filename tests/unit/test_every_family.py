@@ -97,6 +97,14 @@ def _is_changed(direction, transform):
 
 
 @each
+def test_what_it_prints_makes_it_again_to_the_last_digit(family):
+    for severity in directions(family):
+        printed = repr(family.from_severity(severity))
+        assert eval(printed, {family.__name__: family}) == family.from_severity(severity)
+        assert "engine" not in printed  # by default, which need not be said
+
+
+@each
 def test_it_is_drawn_and_shrinks_to_its_identity(family):
     strategy = nn.magnitudes(family)
     assert find(strategy, lambda t: True, settings=_QUICK) == Identity()

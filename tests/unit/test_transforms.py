@@ -285,6 +285,12 @@ def test_the_command_line_tools_version_is_part_of_the_recipe():
     assert recipe["pyrubberband"][0].isdigit()
 
 
+def test_what_is_printed_of_one_has_all_digits_and_options():
+    shift = PitchShift(0.1 + 0.2, engine="pyrubberband")
+    assert repr(shift) == "PitchShift(semitones=0.30000000000000004, engine='pyrubberband')"
+    assert repr(PitchShift(2)) == "PitchShift(semitones=2.0)"
+
+
 def test_a_missing_command_line_tool_is_named_with_the_package_that_holds_it(
     music, monkeypatch, tmp_path
 ):
