@@ -18,13 +18,7 @@ from unittest.mock import patch
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from docs.real_encoders import (
-    real_between,
-    real_curves,
-    real_families,
-    real_findings,
-    real_table,
-)
+from docs import real_encoders
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.distances import distances as named_distances
@@ -50,7 +44,7 @@ def define_env(env: MacroEnv) -> None:
     """Name what pages may call."""
     for part in (options, keys, marker, checks, distances, adapters, commands, fields, figure):
         env.macro(part)
-    for part in (real_table, real_families, real_between, real_findings, real_curves):
+    for part in real_encoders.PARTS:
         env.macro(part)
 
 

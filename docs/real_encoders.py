@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -14,7 +15,7 @@ from pytest_nnrel import quick_grid
 from reference_models.paper import drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_nnrel.transforms import Transform
 
@@ -29,6 +30,8 @@ COLOURS = {
     "speech": drawing.COLOURS["at"],
     "sound events, birds": drawing.COLOURS["ir"],
 }
+#: The encoder that errors are relative to, and what stands for its field.
+REFERENCE, REFERENCE_FIELD = "mfcc", "baseline"
 #: In inches, as in the other figures.
 _WIDTH, _HEIGHT = 2.5, 2.1
 
@@ -40,27 +43,49 @@ def load(corpus: str) -> dict[str, Any]:
     return table
 
 
+def _under(corpus: str, grid: str) -> dict[str, dict[str, Any]]:
+    """Return what was found of each encoder under a grid, the best score first."""
+    encoders = load(corpus)["encoders"]
+    told = {name: row["grids"][grid] for name, row in encoders.items() if grid in row["grids"]}
+    return dict(sorted(told.items(), key=lambda item: item[1]["score"]))
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
 def real_table(corpus: str) -> str:
     """Return the encoders as a table, the best under the quick grid first."""
-    rows = [
-        "| encoder | field | package, licence | quick grid: score | mean C_W | field grid: score |"
-        " mean C_W | CPU, s a clip |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
     encoders = load(corpus)["encoders"]
-    for name in sorted(encoders, key=lambda name: encoders[name]["grids"]["quick"]["score"]):
+    heads = ["encoder", "field", "quick grid: clips", "score", "mean C_W", "field grid: score"]
+    heads += ["mean C_W", "CPU, s a clip", "over bare calls"]
+    rows = []
+    for name, quick in _under(corpus, "quick").items():
         row = encoders[name]
-        known = "package" in row
-        cells = [
-            name,
-            row.get("field", "baseline"),
-            f"{row['package']} {row['version']}, {row['licence']}" if known else "",
-            *_ranked(row["grids"].get("quick")),
-            *_ranked(row["grids"].get("field")),
-            _number(row.get("cpu_seconds_a_clip"), ".2g"),
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+        rows.append(
+            [
+                name,
+                row.get("field", REFERENCE_FIELD),
+                str(quick["clips"]),
+                *_ranked(quick),
+                *_ranked(row["grids"].get("field")),
+                _number(row.get("cpu_seconds_a_clip"), ".2g"),
+                _number(row.get("over_bare"), ".2f"),
+            ]
+        )
+    return _table(heads, rows)
+
+
+def real_packages(corpus: str) -> str:
+    """Return where each encoder is from, in a line."""
+    told = [
+        f"{name} ({row['package']} {row['version']}, {row['licence']})"
+        for name, row in sorted(load(corpus)["encoders"].items(), key=lambda item: item[0].lower())
+        if row.get("field", REFERENCE_FIELD) != REFERENCE_FIELD
+    ]
+    return "; ".join(told)
 
 
 def _ranked(told: dict[str, Any] | None) -> tuple[str, str]:
@@ -72,33 +97,118 @@ def _ranked(told: dict[str, Any] | None) -> tuple[str, str]:
     return f"{score:.2f}{interval}", f"{told['mean']:.3f}"
 
 
+def real_against_mfcc(grid: str, *corpora: str) -> str:
+    """Return by family how many encoders keep surely more, or less, than the MFCC baseline.
+
+    Surely: the 95 % interval of the relative error is on one side of 1.
+    """
+    heads = ["", "family", "C_W of MFCC", "best", "its C_W", "surely more", "surely less", "of"]
+    rows = []
+    for corpus in corpora:
+        told = _under(corpus, grid)
+        most = max(of["clips"] for of in told.values())
+        told = {name: of for name, of in told.items() if of["clips"] == most}
+        reference = told.pop(REFERENCE)
+        for family in reference["relative"]:
+            kept = {name: _mean_under(family, of) for name, of in told.items()}
+            best = max(kept, key=lambda name: kept[name])
+            intervals = [of["relative"][family][1:] for of in told.values()]
+            rows.append(
+                [
+                    corpus,
+                    family,
+                    f"{_mean_under(family, reference):.3f}",
+                    best,
+                    f"{kept[best]:.3f}",
+                    str(sum(high < 1.0 for _, high in intervals)),
+                    str(sum(low > 1.0 for low, _ in intervals)),
+                    str(len(told)),
+                ]
+            )
+    return _table(heads, rows)
+
+
+def _mean_under(family: str, told: Mapping[str, Any]) -> float:
+    """Return C_W, mean over the conditions of a family."""
+    return fmean(v for name, v in told["within"].items() if name.partition("(")[0] == family)
+
+
+def real_corpora(grid: str, first: str, second: str) -> str:
+    """Return the encoders of two corpora beside each other, C_W among equally many clips."""
+    of_first, of_second = (_under(corpus, grid) for corpus in (first, second))
+    encoders, among = load(first)["encoders"], load(first)["among"]
+    heads = ["encoder", "field"]
+    heads += [f"{corpus}: {what}" for corpus in (first, second) for what in ("score", "C_W")]
+    rows = []
+    for name, told in of_second.items():
+        if name in of_first:
+            field = encoders[name].get("field", REFERENCE_FIELD)
+            cells = [
+                cell
+                for of in (of_first[name], told)
+                for cell in (_ranked(of)[0], f"{of['mean_among']:.3f}")
+            ]
+            rows.append([name, field, *cells])
+    return _table(heads, rows) + f"\n\n*C_W among {among} clips, mean over the grid.*"
+
+
 def real_families(corpus: str) -> str:
     """Return errors over MFCC's under the grid `field`, by family: a column for each encoder."""
-    encoders = {
-        name: row["grids"]["field"]
-        for name, row in load(corpus)["encoders"].items()
-        if "package" in row and "field" in row["grids"]
+    told = _under(corpus, "field")
+    families = list(told.pop(REFERENCE)["relative"])
+    rows = [
+        [family, *(f"{of['relative'][family][0]:.2g}" for of in told.values())]
+        for family in families
+    ]
+    return _table(["family", *told], rows)
+
+
+def real_breaks(corpus: str) -> str:
+    """Return the magnitudes at which C_W falls below what ``measure.py`` asks for."""
+    told = {
+        name: row["breaks"] for name, row in load(corpus)["encoders"].items() if "breaks" in row
     }
-    rows = [f"| family | {' | '.join(encoders)} |", "|---" * (len(encoders) + 1) + "|"]
-    for family in next(iter(encoders.values()))["relative"]:
-        cells = [f"{of['relative'][family]:.2g}" for of in encoders.values()]
-        rows.append(f"| {family} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+    ways = {
+        "PitchShift": {"-1": "semitones down", "1": "semitones up"},
+        "TempoShift": {"-1": "slower, rate", "1": "faster, rate"},
+        "PinkNoise": {"1": "pink noise, dB"},
+    }
+    heads = ["encoder", *(head for of in ways.values() for head in of.values())]
+    rows = [
+        [
+            name,
+            *(
+                _number(of[family][way]["magnitude"], "g")
+                for family, directions in ways.items()
+                for way in directions
+            ),
+        ]
+        for name, of in told.items()
+    ]
+    return _table(heads, rows)
+
+
+def real_growth(corpus: str) -> str:
+    """Return the memory of encoders after few and after many windows."""
+    told = {
+        name: row["growth"] for name, row in load(corpus)["encoders"].items() if "growth" in row
+    }
+    counts = list(next(iter(told.values())))
+    heads = ["encoder", *(f"MiB after {int(count):,} windows" for count in counts)]
+    return _table(
+        heads, ([name, *(str(of[count]) for count in counts)] for name, of in told.items())
+    )
 
 
 def real_between(corpus: str) -> str:
     """Return C_rho under a few conditions as a table, with its interval."""
     told = {name: row["rho"] for name, row in load(corpus)["encoders"].items() if "rho" in row}
     conditions = list(next(iter(told.values())))
-    rows = [f"| encoder | {' | '.join(conditions)} |", "|---" * (len(conditions) + 1) + "|"]
-    for name, of in told.items():
-        cells = [
-            "{:.2f} [{:.2f}, {:.2f}]".format(*values)
-            for values in map(of.get, conditions)
-            if values
-        ]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+    rows = [
+        [name, *("{:.2f} [{:.2f}, {:.2f}]".format(*of[one]) for one in conditions)]
+        for name, of in told.items()
+    ]
+    return _table(["encoder", *conditions], rows)
 
 
 def real_findings(corpus: str) -> str:
@@ -109,13 +219,13 @@ def real_findings(corpus: str) -> str:
         if "sanity" in row
     }
     rows = [
-        f"| {name} | `{one['check']}` | {one['seen']} |"
+        [name, f"`{one['check']}`", one["seen"]]
         for name, findings in checked.items()
         for one in findings
     ]
     if not rows:
         return f"The sanity battery finds nothing in any of the {len(checked)}."
-    return "\n".join(["| encoder | check | seen |", "|---|---|---|", *rows])
+    return _table(["encoder", "check", "seen"], rows)
 
 
 def _number(value: float | None, how: str) -> str:
@@ -142,7 +252,9 @@ def _heard(name: str, row: Mapping[str, Any]) -> str:
     """Return what an encoder hears, as in `COLOURS`."""
     if name in PITCH:
         return "pitch"
-    field = row.get("field", "MFCC")
+    field = row.get("field", REFERENCE_FIELD)
+    if field == REFERENCE_FIELD:
+        return "MFCC"
     return field if field in COLOURS else "sound events, birds"
 
 
@@ -154,6 +266,8 @@ def _panel(conditions: Sequence[Transform], encoders: Mapping[str, Any]) -> Figu
     axes.set_xticks(range(len(conditions)), [f"{one.magnitude:g}" for one in conditions])
     axes.set_xlabel(f"{type(conditions[0]).__name__} ({conditions[0].unit or 'rate'})")
     for name, row in encoders.items():
+        if "quick" not in row["grids"]:
+            continue
         values = [row["grids"]["quick"]["within"][one.name] for one in conditions]
         points = [drawing.Point(place, value, value, value) for place, value in enumerate(values)]
         heard = _heard(name, row)
@@ -173,3 +287,18 @@ def _legend() -> Figure:
     FigureCanvasSVG(figure)
     figure.legend(list(handles.values()), list(handles), loc="center", handlelength=2.2)
     return figure
+
+
+#: What pages may call.
+PARTS = (
+    real_table,
+    real_packages,
+    real_against_mfcc,
+    real_corpora,
+    real_families,
+    real_breaks,
+    real_between,
+    real_findings,
+    real_growth,
+    real_curves,
+)

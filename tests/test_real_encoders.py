@@ -19,7 +19,7 @@ from pytest_nnrel import Corpus, PinkNoise, Reverb, as_encoder, within_consisten
 
 FOLDER = Path(__file__).parents[1] / "examples" / "real_encoders"
 FILES = sorted(one.stem for one in FOLDER.glob("*_*.py"))
-FIELDS = {"music", "speech", "sound events", "bioacoustics"}
+FIELDS = {"baseline", "music", "speech", "sound events", "bioacoustics"}
 
 
 @pytest.fixture

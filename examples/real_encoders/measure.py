@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import importlib
 import json
+import math
 import os
 import resource
 import subprocess
@@ -28,6 +29,8 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import numpy as np
 
 HERE = Path(__file__).parent
 KEPT = HERE.parents[1] / "build" / "real_encoders"
@@ -39,6 +42,8 @@ LEAST = 0.9
 FEW, BATCH = 10, 16
 #: How often the time is taken; the best counts, since machines are shared.
 TIMES = 5
+#: Windows after which memory is looked at, and how long they are where any length will do.
+COUNTED, SHORT_SECONDS = (1_000, 10_000), 0.5
 #: Clips among which C_W is told beside that among all, so that corpora can be compared.
 AMONG = 20
 
@@ -107,6 +112,29 @@ def cost(encoder, corpus, bare):
     }
 
 
+def growth(encoder, corpus):
+    """Return the memory of this process, in MiB, after so many windows of noise, by their number.
+
+    What grows between the two is kept by somebody, the encoder's libraries or this one.
+    """
+    seconds = encoder.window_seconds or SHORT_SECONDS
+    rate = encoder.sample_rate or corpus.sample_rate
+    rng = np.random.default_rng(0)
+    found = {}
+    for number in range(0, max(COUNTED), BATCH):
+        noise = rng.standard_normal((BATCH, round(seconds * rate)), dtype=np.float32)
+        encoder.encode(0.1 * noise, rate)
+        done = number + BATCH
+        found |= {one: resident_mib() for one in COUNTED if number < one <= done}
+    return {str(number): mib for number, mib in found.items()}
+
+
+def resident_mib():
+    """Return the memory of this process as it is, of Linux alone."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * resource.getpagesize() / 2**20)
+
+
 def peak_mib():
     """Return the memory of this process at its most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -163,15 +191,18 @@ PARTS = {
     "field": profiled("field"),
     "rho": rho,
     "breaks": breaks,
+    "growth": growth,
 }
+#: Those that are only measured where they are asked for, as they take long.
+ASKED = ("growth",)
 #: Parts that are of fewer clips, whatever number is asked for.
-OF_FEW = {"sanity": FEW, "cost": BATCH}
+OF_FEW = {"sanity": FEW, "cost": BATCH, "growth": BATCH}
 
 
 #: Parts that are of one encoder alone, and those that encoders are ranked by.
-OWN, GRIDS = ("sanity", "rho", "breaks"), ("field", "quick")
-#: Name of the baseline, which each profile is measured beside.
-REFERENCE = "mfcc"
+OWN, GRIDS = ("sanity", "rho", "breaks", "growth"), ("field", "quick")
+#: Name of the baseline, which each profile is measured beside, and its file.
+REFERENCE, BASELINE = "mfcc", "baseline_mfcc"
 
 
 def measure(file, name, given):
@@ -216,8 +247,8 @@ def summarise(name):
     rows = {}
     for grid in GRIDS:
         for encoder, (file, told) in standings_of(grid, kept).items():
-            # The baseline comes with each run, and is of none.
-            own = {} if encoder == REFERENCE else kept[file]
+            # The baseline comes with each run, and is of none of them.
+            own = kept.get(BASELINE if encoder == REFERENCE else file, {})
             parts = {part: one["found"] for part, one in own.get("parts", {}).items()}
             row = {**own.get("about", {}), **parts.get("cost", {})}
             row |= {part: parts[part] for part in OWN if part in parts}
@@ -275,7 +306,9 @@ def standings_of(grid, kept):
                         "mean": profile.mean,
                         "mean_among": means[profile.encoder],
                         "beside_the_best": apart.get(profile.encoder, ""),
-                        "relative": {one.family: one.relative for one in profile.families},
+                        "relative": {
+                            one.family: [one.relative, *one.ci] for one in profile.families
+                        },
                         "within": {p.name: p.value for f in profile.families for p in f.points},
                     },
                 ),
@@ -299,9 +332,12 @@ def _text(table):
 
 
 def _rounded(value):
-    """Return plain values with four digits after the point, which is more than they are worth."""
+    """Return plain values with four digits after the point, which is more than they are worth.
+
+    None stands for infinity, which JSON has not.
+    """
     if isinstance(value, float):
-        return round(value, 4)
+        return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     return [_rounded(one) for one in value] if isinstance(value, (list, tuple)) else value
@@ -311,7 +347,8 @@ def main():
     """Measure all, each in a process of its own."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="files or packages")
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    usual = [part for part in PARTS if part not in ASKED]
+    parser.add_argument("--parts", nargs="+", default=usual, choices=list(PARTS))
     parser.add_argument("--clips", type=int, metavar="N", help="N of each corpus (default: all)")
     parser.add_argument("--speech", type=Path, help="folder of voices, of scripts/make_voices.py")
     parser.add_argument("--no-music", action="store_true", help="measure on speech alone")
