@@ -17,6 +17,7 @@ import numpy as np
 
 from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.encoders.rates import RATE_NAMES
+from pytest_nnrel.encoders.unheard import errors_unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -275,7 +276,7 @@ def _try(code: str, names: Mapping[str, Any], windows: Samples, rate: int) -> No
 def _succeeds(run: Callable[[], object]) -> bool:
     """Tell whether something does not raise; it warns of nothing, and draws the same each time."""
     try:
-        with warnings.catch_warnings(), global_rngs_seeded(0):
+        with warnings.catch_warnings(), global_rngs_seeded(0), errors_unheard():
             warnings.simplefilter("ignore")
             run()
     except Exception:

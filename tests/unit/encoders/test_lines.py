@@ -1,5 +1,6 @@
 """Objects that take audio in a form of their own: the line that the message says is run here."""
 
+import os
 import re
 
 import numpy as np
@@ -362,3 +363,14 @@ def test_lines_of_outputs_are_those_of_a_module_too(windows):
         encoder = eval(code, {"as_encoder": as_encoder, "torch": torch, "offset": 1e9} | locals())
         found = encoder.encode(windows, RATE)
         np.testing.assert_allclose(found, windows[:, :6], atol=1e-6)
+
+
+def test_what_libraries_write_of_lines_that_do_not_work_is_not_heard(windows, capfd):
+    def of_a_loud_library(window):
+        os.write(2, b"[E:library] Non-zero status code\n")  # as compiled code does
+        return of_a_window(window)
+
+    line_of(of_a_loud_library, windows)
+    assert capfd.readouterr().err == "[E:library] Non-zero status code\n"
+    os.write(2, b"heard\n")
+    assert capfd.readouterr().err == "heard\n"
