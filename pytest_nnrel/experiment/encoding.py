@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.encoders.travel import packed
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.experiment.facts import WORST
 from pytest_nnrel.experiment.keys import key_of
@@ -82,7 +83,9 @@ class Listener:
         )
         lasting = self.fingerprint is not None and rendered.question.known.lasting
         return EncodeTask(
-            study.stores.handed(self.encoder, f"encoder {self.encoder.name!r}", self.identity),
+            study.stores.handed(
+                self.encoder, f"encoder {self.encoder.name!r}", self.identity, packed
+            ),
             rendered.task("records"),
             self.sample_rate,
             self.window_seconds,

@@ -20,6 +20,7 @@ from pytest_nnrel.runtime.store import LAYOUT, RUNS, Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_nnrel.runtime.handed import Pack
     from pytest_nnrel.runtime.settings import Settings
 
     T = TypeVar("T")
@@ -60,7 +61,9 @@ class Stores:
         """Return the store for values that hold in later runs, or for others."""
         return self.lasting if lasting else self.scratch
 
-    def handed(self, value: T, what: str, key: str | None = None) -> Handed[T]:
+    def handed(
+        self, value: T, what: str, key: str | None = None, pack: Pack[T] | None = None
+    ) -> Handed[T]:
         """Return an object as tasks take it along, which is written once in a run.
 
         Parameters
@@ -70,12 +73,14 @@ class Stores:
             What messages call it.
         key : str, optional
             What tells it from others of the run; it is itself only where omitted.
+        pack : callable, optional
+            See `Handed`.
         """
         if self.of_run.exists():
             os.utime(self.of_run)  # still in use
         if key is None:
             key = self._tokens.setdefault(value, uuid.uuid4().hex)
-        return Handed(value, self.of_run / key, what)
+        return Handed(value, self.of_run / key, what, pack)
 
     def recently(self, key: object, make: Callable[[], T], size: Callable[[T], int]) -> T:
         """Return a value that the store could give too, kept in memory while there is room."""

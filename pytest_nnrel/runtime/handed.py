@@ -13,7 +13,7 @@ import os
 import pickle
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from cachetools import LRUCache
@@ -22,10 +22,15 @@ from pytest_nnrel.errors import HandoverError
 from pytest_nnrel.runtime.files import replace_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    Keep: TypeAlias = Callable[[pickle.PickleBuffer], object]
+
 T = TypeVar("T")
+
+#: Pickles an object, and gives what of it is to travel beside it to a function.
+Pack: TypeAlias = "Callable[[T, Keep], bytes]"
 
 #: Where arrays begin, at a multiple of this.
 _ALIGNED = 64
@@ -39,18 +44,20 @@ class Handed(Generic[T]):
     Parameters
     ----------
     value : object
-        Can be pickled, by cloudpickle.
     path : Path or None
         Where it is written when it is first sent to another process; where it cannot be written,
         and for None, it is sent itself.
     what : str
         What messages call it.
+    pack : callable, optional
+        Pickles it, and gives its buffers to its second argument; cloudpickle where omitted.
     """
 
-    def __init__(self, value: T, path: Path | None, what: str) -> None:
+    def __init__(self, value: T, path: Path | None, what: str, pack: Pack[T] | None = None) -> None:
         self._value = value
         self._path = path
         self._what = what
+        self._pack: Pack[T] = pack or _packed
 
     @property
     def value(self) -> T:
@@ -65,7 +72,7 @@ class Handed(Generic[T]):
         Exception
             What pickling it raises, of any kind.
         """
-        return self._path is not None and _is_written(self._value, self._path)
+        return self._path is not None and _is_written(self._value, self._path, self._pack)
 
     def __reduce__(self) -> tuple[Any, tuple[object, ...]]:
         if self.hand_over():
@@ -84,7 +91,13 @@ def handed(value: T, path: Path | None, what: str) -> Iterator[Handed[T]]:
             path.unlink(missing_ok=True)
 
 
-def _is_written(value: object, path: Path) -> bool:
+def _packed(value: object, keep: Keep) -> bytes:
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(value, protocol=5, buffer_callback=keep))
+
+
+def _is_written(value: T, path: Path, pack: Pack[T]) -> bool:
     """Tell whether an object lies where it is to be found, after it was written if need be."""
     with _WRITING:
         try:
@@ -95,7 +108,7 @@ def _is_written(value: object, path: Path) -> bool:
             return True
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_parts(path, _parts(value))
+            replace_parts(path, _parts(value, pack))
         except OSError:
             return False
     return True
@@ -104,16 +117,15 @@ def _is_written(value: object, path: Path) -> bool:
 _WRITING = threading.Lock()
 
 
-def _parts(value: object) -> Iterator[bytes | memoryview]:
+def _parts(value: T, pack: Pack[T]) -> Iterator[bytes | memoryview]:
     """Yield what a file holds: how much of what, the object, and its arrays."""
-    import cloudpickle
-
     buffers: list[pickle.PickleBuffer] = []
-    plain = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    plain = pack(value, buffers.append)
     raw = [buffer.raw() for buffer in buffers]
     sizes = np.array([len(raw), len(plain), *map(len, raw)], dtype="<u8").tobytes()
+    parts: list[bytes | memoryview] = [sizes, plain, *raw]
     at = 0
-    for part in (sizes, plain, *raw):
+    for part in parts:
         yield part
         at += len(part)
         yield bytes(-at % _ALIGNED)

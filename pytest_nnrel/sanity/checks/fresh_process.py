@@ -56,7 +56,7 @@ class FreshProcess(SanityCheck):
 
 def _encode_elsewhere(encoder: Encoder, windows: Samples, rate: int) -> Matrix:
     """Return the embeddings that a new interpreter computes, which hashes text differently."""
-    from pytest_nnrel.sanity.travel import packed
+    from pytest_nnrel.encoders.travel import packed
 
     try:
         pickled = packed((Observed(encoder), windows, rate))

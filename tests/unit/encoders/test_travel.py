@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from pytest_nnrel import check_encoder
-from pytest_nnrel.sanity.travel import packed
+from pytest_nnrel import Corpus, check_encoder
+from pytest_nnrel.encoders.travel import packed
 
 torch = pytest.importorskip("torch")
 
@@ -94,6 +94,6 @@ def test_sessions_keep_how_they_run():
     )
 
 
-def test_the_check_is_made_of_a_session_in_a_closure(short):
-    report = check_encoder(halves(), corpus=short, checks="fresh_process")
+def test_the_check_is_made_of_a_session_in_a_closure():
+    report = check_encoder(halves(), corpus=Corpus.bundled().subset(4), checks="fresh_process")
     assert report.passed == ("fresh_process",)

@@ -41,10 +41,16 @@ class _Way(NamedTuple):
     reduce: Callable[[Any], tuple[Any, ...]]
 
 
-def packed(obj: object) -> bytes:
+def packed(obj: object, keep: Callable[[pickle.PickleBuffer], object] | None = None) -> bytes:
     """Return an object as bytes that ``pickle.loads`` takes in another process.
 
     Closures, lambdas and what the main script defines travel as well.
+
+    Parameters
+    ----------
+    obj : object
+    keep : callable, optional
+        Takes buffers that are to travel beside it, see ``buffer_callback`` of `pickle.Pickler`.
 
     Raises
     ------
@@ -52,7 +58,7 @@ def packed(obj: object) -> bytes:
         If something in it cannot be pickled; of any type.
     """
     file = io.BytesIO()
-    _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(obj)
+    _Pickler(file, pickle.HIGHEST_PROTOCOL, keep).dump(obj)
     return file.getvalue()
 
 
