@@ -16,12 +16,14 @@ them, and the bound with them.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nnrel.runtime.blas import one_thread
 from pytest_nnrel.runtime.tasks import run_tasks
 from pytest_nnrel.statistics.consistency import (
     Exemplars,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     Float32 = npt.NDArray[np.float32]
 
 #: Rows and columns of a block of products.
-_ROWS, _COLUMNS = 1024, 2048
+_ROWS, _COLUMNS = 512, 2048
 #: Numbers of vectors that are centred at a time.
 _NUMBERS = 2**22
 #: Rounding of float32, relative.
@@ -134,7 +136,7 @@ def exemplars_by_products(
     own, groups
         As in `consistency.exemplars`.
     jobs : int, optional
-        Threads, besides those of matrix products.
+        Threads; with one, matrix products have their own.
 
     Returns
     -------
@@ -148,10 +150,9 @@ def exemplars_by_products(
     member = members_of(len(compared.originals), groups)
     columns = _Columns.of(compared, member)
     blocks = [slice(i, min(i + _ROWS, len(own))) for i in range(0, len(own), _ROWS)]
-    parts = run_tasks(
-        partial(_exemplars_of, compared, columns, member, own), blocks, jobs=jobs, here=True
-    )
-    return Exemplars.joined(list(parts))
+    task = partial(_exemplars_of, compared, columns, member, own)
+    with nullcontext() if jobs == 1 else one_thread():
+        return Exemplars.joined(list(run_tasks(task, blocks, jobs=jobs, here=True)))
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,12 @@ LIGHT = (
     "runtime/settings", "runtime/versions",
 )  # fmt: skip
 #: What statistics, pure maths, may know of this package.
-OF_STATISTICS = ("pytest_nnrel.errors", "pytest_nnrel.runtime.tasks", "pytest_nnrel.kernels")
+OF_STATISTICS = (
+    "pytest_nnrel.errors",
+    "pytest_nnrel.kernels",
+    "pytest_nnrel.runtime.blas",
+    "pytest_nnrel.runtime.tasks",
+)
 
 
 #: Longer, a module has more than one subject.
