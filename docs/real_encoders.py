@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pytest_nnrel import quick_grid
+from pytest_nnrel.transforms import grid as grid_named
 from reference_models.paper import drawing
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def real_table(corpus: str) -> str:
     """Return the encoders as a table, the best under the quick grid first."""
     encoders = load(corpus)["encoders"]
-    heads = ["encoder", "field", "quick grid: clips", "score", "mean C_W", "field grid: score"]
-    heads += ["mean C_W", "CPU, s a clip", "over bare calls"]
+    heads = ["encoder", "field", "clips", "quick grid: score", "mean C_W", "field grid: score"]
+    heads += ["mean C_W"]
     rows = []
     for name, quick in _under(corpus, "quick").items():
         row = encoders[name]
@@ -71,8 +72,6 @@ def real_table(corpus: str) -> str:
                 str(quick["clips"]),
                 *_ranked(quick),
                 *_ranked(row["grids"].get("field")),
-                _number(row.get("cpu_seconds_a_clip"), ".2g"),
-                _number(row.get("over_bare"), ".2f"),
             ]
         )
     return _table(heads, rows)
@@ -86,6 +85,16 @@ def real_packages(corpus: str) -> str:
         if row.get("field", REFERENCE_FIELD) != REFERENCE_FIELD
     ]
     return "; ".join(told)
+
+
+def real_clips(corpus: str, grid: str) -> str:
+    """Return of how many clips most encoders were measured."""
+    return str(max(of["clips"] for of in _under(corpus, grid).values()))
+
+
+def real_conditions(name: str) -> str:
+    """Return how many conditions a grid has."""
+    return str(len(grid_named(name)))
 
 
 def _ranked(told: dict[str, Any] | None) -> tuple[str, str]:
@@ -188,6 +197,27 @@ def real_breaks(corpus: str) -> str:
     return _table(heads, rows)
 
 
+def real_costs(corpus: str) -> str:
+    """Return what a clip takes of each encoder, and what of it is the library's."""
+    heads = ["encoder", "numbers", "CPU, ms a clip", "of which the library's", "over bare calls"]
+    heads += ["peak MiB", "of bare calls alone"]
+    encoders = load(corpus)["encoders"]
+    measured = {name: row for name, row in encoders.items() if "over_bare" in row}
+    rows = [
+        [
+            name,
+            str(row["numbers"]),
+            f"{1e3 * row['cpu_seconds_a_clip']:.0f}",
+            f"{1e-3 * row['own_microseconds_a_clip']:.2f}",
+            f"{row['over_bare']:.2f}",
+            str(row["peak_mib"]),
+            str(row["peak_mib_bare"]),
+        ]
+        for name, row in sorted(measured.items(), key=lambda item: item[1]["cpu_seconds_a_clip"])
+    ]
+    return _table(heads, rows)
+
+
 def real_growth(corpus: str) -> str:
     """Return the memory of encoders after few and after many windows."""
     told = {
@@ -228,8 +258,8 @@ def real_findings(corpus: str) -> str:
     return _table(["encoder", "check", "seen"], rows)
 
 
-def _number(value: float | None, how: str) -> str:
-    return "–" if value is None else format(value, how)
+def _number(value: float | None, how: str, times: float = 1.0) -> str:
+    return "–" if value is None else format(times * value, how)
 
 
 def real_curves(corpus: str) -> str:
@@ -293,12 +323,15 @@ def _legend() -> Figure:
 PARTS = (
     real_table,
     real_packages,
+    real_clips,
+    real_conditions,
     real_against_mfcc,
     real_corpora,
     real_families,
     real_breaks,
     real_between,
     real_findings,
+    real_costs,
     real_growth,
     real_curves,
 )
