@@ -34,6 +34,13 @@ def module(request, monkeypatch):
     return named
 
 
+@pytest.fixture
+def page(module, monkeypatch):
+    """Import what makes the page of the documentation."""
+    monkeypatch.syspath_prepend(FOLDER.parents[1] / "docs")
+    return module("real_encoders")
+
+
 def test_fields(module):
     fields = {module(name).FIELD for name in FILES}
     assert len(FILES) >= 8
@@ -143,3 +150,34 @@ def test_summary(module, tmp_path, monkeypatch):
         assert of["mean_among"] == pytest.approx(among, abs=1e-4)
         row = table["encoders"][f"{bands} bands"]
         assert (row["numbers"], row["package"]) == (bands, "numpy")
+
+
+def test_against_mfcc_counts_those_on_one_side(page, tmp_path, monkeypatch):
+    """Of a family: who keeps most, and how many intervals lie below 1, and above."""
+
+    def told(values, low, high, clips=8):
+        within = {f"Tilt(db={db})": value for db, value in enumerate(values)}
+        return {"grids": {"quick": {"score": low, "clips": clips, "within": within,
+                                    "relative": {"Tilt": [1.0, low, high]}}}}  # fmt: skip
+
+    encoders = {
+        "mfcc": told([1.0, 0.5], 1.0, 1.0),
+        "more": told([1.0, 1.0], 0.2, 0.9),
+        "as many": told([1.0, 0.5], 0.8, 1.2),
+        "a little less": told([0.5, 0.5], 1.0, 1.5),
+        "less": told([0.5, 0.25], 1.1, 2.0),
+        "of fewer clips": told([1.0, 1.0], 0.1, 0.2, clips=4),
+    }
+    (tmp_path / "music.json").write_text(json.dumps({"encoders": encoders}), encoding="utf-8")
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    table = page.real_against_mfcc("quick", "music")
+    assert table.splitlines()[2:] == ["| music | Tilt | 0.750 | more | 1.000 | 1 | 1 | 4 |"]
+
+
+@pytest.mark.parametrize("corpus", ["music", "speech"])
+def test_stored_tables_have_all_that_was_measured(page, corpus):
+    encoders = page.load(corpus)["encoders"]
+    rows = page.real_table(corpus).splitlines()[2:]
+    assert sorted(row.split(" | ")[0].removeprefix("| ") for row in rows) == sorted(encoders)
+    scores = [float(row.split(" | ")[3].split()[0]) for row in rows]
+    assert scores == sorted(scores)
