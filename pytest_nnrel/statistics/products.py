@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 #: Rows and columns of a block of products.
 _ROWS, _COLUMNS = 512, 2048
 #: Numbers of vectors that are centred at a time.
-_NUMBERS = 2**22
+_NUMBERS = 2**20
 #: Rounding of float32, relative.
 _U = 2.0**-24
 #: Products shorter than this have a bound that tells something.
@@ -58,8 +58,9 @@ _LEAST = 1e-145
 _REACH = 2.0**20
 #: Columns that a row may leave open: at least, as a share of all, and at most.
 _ROOM = 64, 1 / 16, 2048
-#: Pairs that are compared at a time; all others of their rows and columns are computed with them.
-_PAIRS = 12
+#: Pairs that are compared at a time, times the square root of their dimensions. All others of their
+#: rows and columns are computed with them, which costs as much as a call where they are so many.
+_PAIRS = 160
 #: Pairs whose embeddings are gathered at a time.
 _GATHERED = 1536
 #: Distances that are computed at a time, where all of a row are.
@@ -110,13 +111,14 @@ class Compared:
     def of_pairs(self, rows: Indices, columns: Indices) -> Matrix:
         """Return the distance of each clip to its original, both by position, float64[m]."""
         found = np.empty(len(rows))
+        step = max(4, round(_PAIRS / math.sqrt(self.originals.shape[1])))
         for first in range(0, len(rows), _GATHERED):
             some = slice(first, min(first + _GATHERED, len(rows)))
             left = self.queries[rows[some]].astype(np.float64)
             right = self.originals[columns[some]].astype(np.float64)
             of_some = found[some]
-            for i in range(0, len(of_some), _PAIRS):
-                few = slice(i, i + _PAIRS)
+            for i in range(0, len(of_some), step):
+                few = slice(i, i + step)
                 of_some[few] = self.between(left[few], right[few]).diagonal()
         return found
 
@@ -148,10 +150,10 @@ def exemplars_by_products(
         If nothing competes with a clip.
     """
     member = members_of(len(compared.originals), groups)
-    columns = _Columns.of(compared, member)
     blocks = [slice(i, min(i + _ROWS, len(own))) for i in range(0, len(own), _ROWS)]
-    task = partial(_exemplars_of, compared, columns, member, own)
     with nullcontext() if jobs == 1 else one_thread():
+        columns = _Columns.of(compared, member, jobs)
+        task = partial(_exemplars_of, compared, columns, member, own)
         return Exemplars.joined(list(run_tasks(task, blocks, jobs=jobs, here=True)))
 
 
@@ -187,27 +189,32 @@ class _Columns:
     scale: float
 
     @classmethod
-    def of(cls, compared: Compared, member: Indices) -> _Columns:
+    def of(cls, compared: Compared, member: Indices, jobs: int | None) -> _Columns:
         n = len(member)
         order = np.argsort(member, kind="stable")
         d = compared.of_originals(order[:1]).shape[1]
         step = max(1, _NUMBERS // d)
         blocks = [slice(i, min(i + step, n)) for i in range(0, n, step)]
-        total, usual = np.zeros(d), np.zeros(n, bool)
-        low, high = np.inf, -np.inf
-        for block in blocks:
+        usual = np.zeros(n, bool)
+
+        def look_at(block: slice) -> tuple[Matrix, float, float]:
             vectors = compared.of_originals(order[block])
-            usual[block] = _are_within(vectors, _LARGEST)
-            if not usual[block].all():
-                vectors = vectors[usual[block]]
-            total += vectors.sum(axis=0)
-            low, high = vectors.min(initial=low), vectors.max(initial=high)
-        centre = total / max(int(usual.sum()), 1)
+            lows, highs = vectors.min(axis=1), vectors.max(axis=1)
+            with np.errstate(invalid="ignore"):
+                usual[block] = within = (lows >= -_LARGEST) & (highs <= _LARGEST)
+            if not within.all():
+                vectors, lows, highs = vectors[within], lows[within], highs[within]
+            return vectors.sum(axis=0), lows.min(initial=np.inf), highs.max(initial=-np.inf)
+
+        totals, lows, highs = zip(*run_tasks(look_at, blocks, jobs=jobs, here=True))
+        low, high = min(lows), max(highs)
+        centre = np.sum(totals, axis=0) / max(int(usual.sum()), 1)
         reach = max(float(high - centre.min()), float(centre.max() - low), 0.0)
         scale = 2.0 ** math.ceil(math.log2(reach)) if reach > 0.0 else 1.0
         made = np.zeros((n, d), np.float32)
         squares = np.zeros(n)
-        for block in blocks:
+
+        def make(block: slice) -> None:
             vectors = compared.of_originals(order[block])
             if not usual[block].all():
                 vectors[~usual[block]] = centre
@@ -215,6 +222,9 @@ class _Columns:
             vectors /= scale
             squares[block] = np.einsum("ij,ij->i", vectors, vectors)
             made[block] = vectors
+
+        for _ in run_tasks(make, blocks, jobs=jobs, here=True):
+            pass
         # Of what cannot be compared by products, all is open.
         errors = np.where(usual, 6.3 * _U * squares + d * 2.0**-100, 1e30)
         counts = np.bincount(member)
