@@ -119,7 +119,7 @@ class EncodeTask:
 
     def __call__(self, block: Sequence[int]) -> dict[int, Embedding]:
         """Embed what is missing; return what could not be stored."""
-        with self.store.lock(digest(self.scope, block[0])):
+        with self.store.lock(digest(self.scope, block[0]), outer=True):
             found = dict(self.stored(block))
             missing = [i for i in block if i not in found]
             if not missing:

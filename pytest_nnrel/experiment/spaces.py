@@ -276,6 +276,7 @@ def rho_replicates(audio: Space, latent: Space, pairs: Pairs) -> Matrix:
                 progress=partial(progress, what="bootstrap"),
             )
         },
+        outer=True,
     )
     return np.asarray(stored["replicates"], dtype=np.float64)
 

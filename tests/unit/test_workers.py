@@ -1,22 +1,26 @@
 """What is sent to workers, what they do, and what becomes of it when one is killed."""
 
+import contextvars
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cloudpickle
 import joblib
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from pytest_nnrel import (
     Corpus,
     FunctionTransform,
     PinkNoise,
     as_encoder,
+    between_consistency,
     within_consistency,
 )
 from pytest_nnrel.distances import alignment
@@ -269,6 +273,23 @@ def test_encoders_run_on_workers_with_the_same_results(loky, tmp_path):
     assert len(processes(there) - {os.getpid()}) == 2
     # Unknown to later runs, and with nothing that all of them see.
     assert measured(Spectra(there), None) == expected
+
+
+def test_work_within_work_waits_for_no_lock_of_its_own(study_on, tmp_path, monkeypatch):
+    monkeypatch.setattr("pytest_nnrel.runtime.store._LOCK_STRIPES", 1)
+    study = study_on(arrays(20))
+    encoder = as_encoder(Spectra(tmp_path / "log"), name="spectra", fingerprint="1")
+    task = recognise(encoder, study).task(render(question(study, NOISE)))
+
+    def measure():
+        assert task([0, 1, 2]) == {}
+        between_consistency(Spectra(tmp_path / "log"), NOISE, corpus=arrays(20))
+
+    at_work = threading.Thread(target=contextvars.copy_context().run, args=[measure], daemon=True)
+    at_work.start()
+    at_work.join(timeout=PATIENCE)
+    assert not at_work.is_alive()
+    assert len(list(task.stored([0, 1, 2, 3]))) == 3
 
 
 @pytest.mark.slow
