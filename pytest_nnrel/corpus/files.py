@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import grouping
-from pytest_nnrel.corpus.looking import look_at
+from pytest_nnrel.corpus.hashed import HashedFile
+from pytest_nnrel.corpus.looking import SINCE, look_at
 from pytest_nnrel.corpus.source import LISTED, NAMED, FileStretch, Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.store import digest
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.grouping import GroupRule
-    from pytest_nnrel.corpus.looking import Looked
+    from pytest_nnrel.corpus.held import HeldStretch
+    from pytest_nnrel.corpus.remembered import Looked
 
 
 def gather(
@@ -56,7 +58,8 @@ def gather(
         if isinstance(looked, str):
             problems.append(looked)
             continue
-        found = sources_of(id_, looked, segments, (labels or {}).get(id_, {}), group_of.get(id_))
+        of_file = (labels or {}).get(id_, {})
+        found = sources_of(id_, path, looked, segments, of_file, group_of.get(id_))
         sources += found
         if len(found) < segments:
             short.append(id_)
@@ -117,21 +120,49 @@ def upsampled(name: str, sources: Sequence[Source], geometry: Geometry) -> list[
 
 
 def sources_of(
-    id_: str, looked: Looked, segments: int, labels: Mapping[str, str], group: str | None = None
+    id_: str,
+    path: Path,
+    looked: Looked,
+    segments: int,
+    labels: Mapping[str, str],
+    group: str | None = None,
 ) -> list[Source]:
     """Return the sources of one file. Without a `group` of its own, several are the file's."""
+    file = hashed_file(path, looked)
     return [
-        Source(
-            id=id_ if segments == 1 else f"{id_}@{start / looked.rate:.2f}s",
-            group=id_ if group is None and segments > 1 else group,
-            labels=labels,
-            seconds=looked.length / looked.rate,
-            own_rate=looked.rate,
-            content=digest("file", looked.file.content, start, looked.length),
-            origin=FileStretch(looked.file, start, looked.length),
+        source_of(
+            id_ if segments == 1 else f"{id_}@{start / looked.rate:.2f}s",
+            id_ if group is None and segments > 1 else group,
+            labels,
+            looked,
+            FileStretch(file, start, looked.length),
         )
         for start in looked.starts
     ]
+
+
+def hashed_file(path: Path, looked: Looked) -> HashedFile:
+    """Return a file as it was looked at."""
+    return HashedFile(str(path), looked.content, looked.stamp, SINCE)
+
+
+def source_of(
+    id_: str,
+    group: str | None,
+    labels: Mapping[str, str],
+    looked: Looked,
+    origin: FileStretch | HeldStretch,
+) -> Source:
+    """Return the source of a stretch of what was looked at."""
+    return Source(
+        id=id_,
+        group=group,
+        labels=labels,
+        seconds=origin.frames / looked.rate,
+        own_rate=looked.rate,
+        content=digest("file", looked.content, origin.start, origin.frames),
+        origin=origin,
+    )
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
@@ -16,7 +17,6 @@ from pytest_nnrel.runtime.store import digest_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from typing import BinaryIO
 
 
@@ -26,7 +26,8 @@ class HashedFile:
 
     Attributes
     ----------
-    path : Path
+    name : str
+        Its path: a `Path` would take three times the memory, and there may be millions.
     content : str
         Digest of the whole file.
     stamp : Stamp
@@ -35,10 +36,14 @@ class HashedFile:
         When that was, as messages say it, and what is to be made anew when the file has changed.
     """
 
-    path: Path
+    name: str
     content: str
     stamp: Stamp
     since: str
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)
 
     @classmethod
     @contextmanager
@@ -52,7 +57,7 @@ class HashedFile:
         """
         with decoding.opened(path) as file:
             stamp = Stamp.of(file)  # before it is read: a change meanwhile is seen
-            hashed = cls(path, _content(path, file), stamp, since)
+            hashed = cls(str(path), _content(path, file), stamp, since)
             with hashed._unchanged(file):
                 yield hashed, file
 

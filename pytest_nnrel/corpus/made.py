@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.corpus import arrays, bundled, files, folder, manifest, mirdata
+from pytest_nnrel.corpus import arrays, bundled, files, folder, manifest, mirdata, webdataset
 from pytest_nnrel.corpus import dataset as dataset_
 from pytest_nnrel.corpus.geometry import SAMPLE_RATE, SOURCE_SECONDS, WINDOW_SECONDS, Geometry
 from pytest_nnrel.errors import CorpusWarning
@@ -177,7 +177,6 @@ class Made(ABC):
         """Return the clips of a dataset of Hugging Face's ``datasets``, one a row.
 
         Each row's audio is read once, to be told by its content, and decoded when it is asked for.
-        WebDataset shards are such a dataset: ``load_dataset("webdataset", data_files=...)``.
 
         Parameters
         ----------
@@ -200,6 +199,43 @@ class Made(ABC):
         """
         geometry = Geometry(sample_rate, source_seconds, window_seconds)
         return cls._told(dataset_.gather(dataset, audio, id, group, name, geometry))
+
+    @classmethod
+    def from_webdataset(
+        cls,
+        shards: str | Path | Iterable[str | Path],
+        *,
+        audio: str | None = None,
+        group: str | None = None,
+        name: str = "webdataset",
+        sample_rate: int = SAMPLE_RATE,
+        source_seconds: float = SOURCE_SECONDS,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> Self:
+        """Return the samples of WebDataset shards on disk, whose audio is read where it lies.
+
+        Parameters
+        ----------
+        shards : path-like, or iterable of path-like
+            Tar files, not compressed; ``shard-{000..127}.tar`` stands for all of the range.
+        audio : str, optional
+            Which member of a sample is its audio, by its ending, such as ``"mix.flac"``; the one
+            with the ending of an audio format where omitted.
+        group : str, optional
+            A label that tells groups.
+        name, sample_rate, source_seconds, window_seconds
+            See `Corpus`. Ids are the names of samples, with the shard's before them where shards
+            share some. Labels are the text and whole numbers of a member ``json``, and the members
+            ``cls`` and ``txt``. The middle of each sample's audio is its source.
+
+        Raises
+        ------
+        CorpusError
+            If a shard cannot be read, and for any sample that has no audio, or several, or such
+            as cannot be used; one error names them all.
+        """
+        geometry = Geometry(sample_rate, source_seconds, window_seconds)
+        return cls._told(webdataset.gather(shards, audio, group, name, geometry))
 
     @classmethod
     def from_arrays(

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus import files
-from pytest_nnrel.corpus.looking import Looked, look_at
+from pytest_nnrel.corpus.looking import look_at
 from pytest_nnrel.corpus.source import FileStretch, Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_nnrel.corpus.geometry import Geometry
+    from pytest_nnrel.corpus.remembered import Looked
 
     Row = Mapping[str, Any]
 
@@ -77,7 +77,7 @@ def gather(
             problems[looked] = None
             continue
         try:
-            sources.append(_source(id_, row, looked, called, geometry))
+            sources.append(_source(id_, row, file, looked, called, geometry))
         except CorpusError as error:
             problems[f"row {number}: {error}"] = None
     raise_all(named, list(problems))
@@ -133,29 +133,22 @@ def _ids(rows: Sequence[Row], paths: Sequence[Path], called: Mapping[str, str]) 
 
 
 def _source(
-    id_: str, row: Row, looked: Looked, called: Mapping[str, str], geometry: Geometry
+    id_: str, row: Row, file: Path, looked: Looked, called: Mapping[str, str], geometry: Geometry
 ) -> Source:
     start, length = looked.starts[0], looked.length
     if told := _text(row, called[_START]):
-        start = _in_samples(told, looked)
+        start = _in_samples(told, file, looked)
         length = min(looked.frames - start, round(geometry.source_seconds * looked.rate))
     labels = {
         column: _text(row, column)
         for column in row
         if column is not None and column not in called.values() and _text(row, column)
     }
-    return Source(
-        id=id_,
-        group=_text(row, called[_GROUP]) or None,
-        labels=labels,
-        seconds=length / looked.rate,
-        own_rate=looked.rate,
-        content=digest("file", looked.file.content, start, length),
-        origin=FileStretch(looked.file, start, length),
-    )
+    stretch = FileStretch(files.hashed_file(file, looked), start, length)
+    return files.source_of(id_, _text(row, called[_GROUP]) or None, labels, looked, stretch)
 
 
-def _in_samples(told: str, looked: Looked) -> int:
+def _in_samples(told: str, file: Path, looked: Looked) -> int:
     """Return where a clip starts.
 
     Raises
@@ -169,7 +162,5 @@ def _in_samples(told: str, looked: Looked) -> int:
         start = math.nan
     seconds = looked.frames / looked.rate
     if not 0.0 <= start < seconds:
-        raise CorpusError(
-            f"start {told!r} is no time within {looked.file.path}, which has {seconds:.3g} s"
-        )
+        raise CorpusError(f"start {told!r} is no time within {file}, which has {seconds:.3g} s")
     return round(start * looked.rate)

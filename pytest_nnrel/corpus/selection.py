@@ -63,7 +63,8 @@ def picked(selection: Selection, facts: Sequence[ClipFacts], name: str) -> list[
             f" {selection!r}"
         )
     ids = [clip.id for clip in facts]
-    positions = [position_of(id_, ids, name) for id_ in selection]
+    known = {id_: position for position, id_ in enumerate(ids)}
+    positions = [known[id_] if id_ in known else position_of(id_, ids, name) for id_ in selection]
     if not positions:
         raise CorpusError(
             f"no clip asked of corpus {name!r}, which holds {len(facts)}; give ids of some"

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.corpus.dataset import DatasetStretch
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.hashed import HashedFile
+    from pytest_nnrel.corpus.held import HeldStretch
 
 #: Problems that one error lists before it counts the rest.
 LISTED = 10
@@ -76,7 +76,7 @@ class Source:
         In Hz.
     content : str
         Digest of all that decides the decoded samples, the id aside.
-    origin : FileStretch, DatasetStretch or InMemory
+    origin : FileStretch, HeldStretch or InMemory
     """
 
     id: str
@@ -85,7 +85,7 @@ class Source:
     seconds: float
     own_rate: int
     content: str
-    origin: FileStretch | DatasetStretch | InMemory
+    origin: FileStretch | HeldStretch | InMemory
 
 
 @dataclass(frozen=True)
