@@ -169,31 +169,6 @@ def real_families(corpus: str) -> str:
     return _table(["family", *told], rows)
 
 
-def real_breaks(corpus: str) -> str:
-    """Return the magnitudes at which C_W falls below what ``measure.py`` asks for."""
-    told = {
-        name: row["breaks"] for name, row in load(corpus)["encoders"].items() if "breaks" in row
-    }
-    ways = {
-        "PitchShift": {"-1": "semitones down", "1": "semitones up"},
-        "TempoShift": {"-1": "slower, rate", "1": "faster, rate"},
-        "PinkNoise": {"1": "pink noise, dB"},
-    }
-    heads = ["encoder", *(head for of in ways.values() for head in of.values())]
-    rows = [
-        [
-            name,
-            *(
-                _number(of[family][way]["magnitude"], "g")
-                for family, directions in ways.items()
-                for way in directions
-            ),
-        ]
-        for name, of in told.items()
-    ]
-    return _table(heads, rows)
-
-
 def real_costs(corpus: str) -> str:
     """Return what a clip takes of each encoder, and what of it is the library's."""
     heads = ["encoder", "numbers", "CPU, ms a clip", "of which the library's", "over bare calls"]
@@ -213,18 +188,6 @@ def real_costs(corpus: str) -> str:
         for name, row in sorted(measured.items(), key=lambda item: item[1]["cpu_seconds_a_clip"])
     ]
     return _table(heads, rows)
-
-
-def real_growth(corpus: str) -> str:
-    """Return the memory of encoders after few and after many windows."""
-    told = {
-        name: row["growth"] for name, row in load(corpus)["encoders"].items() if "growth" in row
-    }
-    counts = list(next(iter(told.values())))
-    heads = ["encoder", *(f"MiB after {int(count):,} windows" for count in counts)]
-    return _table(
-        heads, ([name, *(str(of[count]) for count in counts)] for name, of in told.items())
-    )
 
 
 def real_between(corpus: str) -> str:
@@ -325,10 +288,8 @@ PARTS = (
     real_against_mfcc,
     real_corpora,
     real_families,
-    real_breaks,
     real_between,
     real_findings,
     real_costs,
-    real_growth,
     real_curves,
 )

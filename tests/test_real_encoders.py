@@ -152,6 +152,22 @@ def test_summary(module, tmp_path, monkeypatch):
         assert (row["numbers"], row["package"]) == (bands, "numpy")
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_growth_is_what_an_encoder_keeps(module, monkeypatch):
+    """Of one that keeps 4 MiB a batch of 16, between 16 and 160 windows."""
+    measure = module("measure")
+    monkeypatch.setattr(measure, "COUNTED", (16, 160))
+    kept = []
+
+    def hoard(batch):
+        kept.append(np.ones((1024, 1024), dtype=np.float32))
+        return batch[:, :8]
+
+    found = measure.growth(as_encoder(hoard, name="hoard"), Corpus.bundled().subset(2))
+    assert list(found) == ["16", "160"]
+    assert 27 <= found["160"] - found["16"] <= 72  # 9 batches
+
+
 def test_against_mfcc_counts_those_on_one_side(page, tmp_path, monkeypatch):
     """Of a family: who keeps most, and how many intervals lie below 1, and above."""
 
