@@ -214,7 +214,7 @@ def real_findings(corpus: str) -> str:
         for one in findings
     ]
     if not rows:
-        return f"The sanity battery finds nothing in any of the {len(checked)}."
+        return f"The sanity battery finds nothing in any of the {len(checked)} that it was run on."
     return _table(["encoder", "check", "seen"], rows)
 
 
