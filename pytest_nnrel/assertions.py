@@ -118,7 +118,7 @@ def assert_between_consistency(
         Least C_rho (paper eq. 11), from -1 to 1, or C_acc (eq. 12), from 0 to 1.
     measure : {"rho", "accuracy"}
     audio_distance, latent_distance : str or callable
-    pairs : {"all", "own", "distinct"}
+    pairs : {"all", "own", "distinct", "sampled"}
         See `between_consistency`.
 
     Returns

@@ -20,7 +20,7 @@ from pytest_nnrel.transforms import modules_of, parse_transform
 
 if TYPE_CHECKING:
     from pytest_nnrel import recording
-    from pytest_nnrel.measurement import CorpusFacts, Measurement, Rates
+    from pytest_nnrel.measurement import CorpusFacts, Details, Measurement, Rates
     from pytest_nnrel.requirement import Requirement
 
 
@@ -85,7 +85,7 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     named = [f"{name} ({space} space)" for space, name in distances.items() if name]
     facts = [("distance", ", ".join(named))]
     if "pairs" in identity:
-        facts.append(("pairs", identity["pairs"]))
+        facts.append(("pairs", identity["pairs"] + _sampled_text(details)))
     facts.append(("corpus", f"{corpus['name']}: {_clips(corpus)}, chance {_chance(measurement)}"))
     if "encoder" in details:
         facts += [("assumed", assumption) for assumption in details["encoder"]["assumed"]]
@@ -213,3 +213,12 @@ def _hearing(measurement: Measurement) -> list[str]:
     if measurement.details["identity"]["seed"]:
         command += ["--seed", str(measurement.details["identity"]["seed"])]
     return [f"listen:  {shlex.join(command)}"]
+
+
+def _sampled_text(details: Details) -> str:
+    if "sampled" not in details:
+        return ""
+    told = details["sampled"]
+    return (
+        f": {told['pairs']:,} of {told['of']:,}, which adds a standard error of {told['error']:.1g}"
+    )

@@ -19,6 +19,7 @@ from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.facts import add_qualities, facts_of, worst_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.sampled import sample_of, sampled_rho
 from pytest_nnrel.experiment.spaces import (
     audio_space,
     exemplars_of,
@@ -156,9 +157,12 @@ def between_consistency(
         Spearman's rho between the distances of both spaces (C_rho), or the share of clips on
         which both make the same exemplar error or none (C_acc).
     audio_distance, latent_distance : str or callable
-    pairs : {"all", "own", "distinct"}
+    pairs : {"all", "own", "distinct", "sampled"}
         For rho: all N x N pairs of a transformed clip and an original, as the authors' code has
-        it; own pairs only; or all but own pairs, which with `Identity` is the paper's Fig. 13.
+        it; own pairs only; all but own pairs, which with `Identity` is the paper's Fig. 13; or, of
+        more than 4,194,304 pairs (2,048 clips), a sample of about as many, each clip in as many.
+        ``details["sampled"]`` then tells how many, and the standard error that this adds; `ci`
+        holds it too.
 
     Returns
     -------
@@ -172,8 +176,9 @@ def between_consistency(
     """
     if measure not in ("rho", "accuracy"):
         raise SettingError(f"measure must be 'rho' or 'accuracy', not {measure!r}")
-    if pairs not in ranks.PAIRS:
-        raise SettingError(f"pairs must be one of {', '.join(ranks.PAIRS)}, not {pairs!r}")
+    if pairs not in get_args(ranks.Pairs):
+        kinds = ", ".join(get_args(ranks.Pairs))
+        raise SettingError(f"pairs must be one of {kinds}, not {pairs!r}")
     asked = question(study_on(corpus, seed, neighbours), as_transform(transform))
     known = as_encoder(encoder)
     in_audio = resolve_distance(audio_distance, "audio")
@@ -259,6 +264,12 @@ def between(
     in_audio = audio_space(rendered, audio_distance)
     latent = latent_space(embedded, latent_distance)
     details = facts_of(rendered, embedded, audio=audio_distance, latent=latent_distance)
+    if measure == "rho" and pairs == "sampled":
+        sample = sample_of(rendered.question.study)
+        if sample is not None:
+            spaces = (in_audio, audio_distance), (latent, latent_distance)
+            return _sampled(embedded, *spaces, sample, details)
+        pairs = "all"
     with watch("distances"):
         rows = exemplars_of(in_audio), exemplars_of(latent)
     rates = [_rate_of(of_space, in_audio.study) for of_space in rows]
@@ -283,6 +294,26 @@ def between(
     n = len(rendered.question.study.corpus)
     worst = worst_of(latent, rows[1])
     return Measurement("rho", value, ci, n, (), worst, details, watch.seconds)
+
+
+def _sampled(
+    embedded: Embedded,
+    audio: tuple[Space, Distance],
+    latent: tuple[Space, Distance],
+    sample: ranks.Sample,
+    details: Details,
+) -> Measurement:
+    """Measure C_rho of some pairs. C_W in audio space, which needs all, is not told beside it."""
+    watch, corpus = embedded.rendered.question.watch, embedded.rendered.question.study.corpus
+    with watch("ranks"):
+        found = sampled_rho(embedded, audio, latent, sample)
+    details["identity"]["pairs"] = "sampled"
+    details["chance"] = 0.0
+    details["sampled"] = {"pairs": found.pairs, "of": len(corpus) ** 2, "error": found.error}
+    details["undefined_replicates"] = int(np.isnan(found.replicates).sum())
+    ci = intervals.correlation_interval(found.value, found.replicates, len(set(corpus.groups)))
+    worst = worst_of(latent[0], exemplars_of(latent[0]))
+    return Measurement("rho", found.value, ci, len(corpus), (), worst, details, watch.seconds)
 
 
 def replicates_of_rho(embedded: Embedded, distance: Distance) -> Matrix:

@@ -202,6 +202,14 @@ class Damage(TypedDict):
     per_clip: list[float]
 
 
+class Sampled(TypedDict):
+    """Pairs that were compared, of how many, and the standard error that this adds."""
+
+    pairs: int
+    of: int
+    error: float
+
+
 class Details(TypedDict):
     """What identifies and qualifies a value."""
 
@@ -225,6 +233,8 @@ class Details(TypedDict):
     #: What the clips are worth where they share groups, see `intervals.effective_clips`.
     effective_clips: NotRequired[float]
     within: NotRequired[Rates]
+    #: Of rho, where not all pairs were compared.
+    sampled: NotRequired[Sampled]
     undefined_replicates: NotRequired[int]
     map: NotRequired[Map]
     per_clip: NotRequired[list[float]]

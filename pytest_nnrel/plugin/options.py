@@ -43,7 +43,7 @@ REPORT = Option("report", f"write a report to DIR (default: {REPORT_DIR})", None
 REQUIREMENTS = Option("requirements", "what encoders must keep, as a table (TOML)", None, "FILE")
 #: Help is a line each on a terminal of 80 columns.
 OPTIONS = (
-    Option("corpus", "bundled (default), FOLDER, mirdata:NAME; [LABEL=VALUE]", "bundled",
+    Option("corpus", "bundled, FOLDER, TABLE.csv, mirdata:NAME[LABEL=VALUE]", "bundled",
             "CORPUS"),
     Option("clips", "only N clips of it, evenly spread (default: all)", None, "N"),
     Option(

@@ -10,6 +10,11 @@ clips were drawn, together. Ranks then are cumulated weights. They are cumulated
 equal count instead of over all pairs, with an error of about ``BINS ** -2``, and for several
 replicates at a time (`lanes`), so that each visit of a pair serves them all. Up to `BINS` pairs
 have a bin each, and the replicates are exact.
+
+Of pairs that are too many, a sample is ranked (`sampled`): each clip, and each original, is in as
+many. What drawing pairs adds to the error is in the bootstrap too, and not less than it is: where a
+pair is seen once, drawing both its clips shakes it by more than drawing the pair would (Owen 2007,
+"The pigeonhole bootstrap").
 """
 
 from __future__ import annotations
@@ -37,7 +42,8 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.unsignedinteger[Any]]
     Float32 = npt.NDArray[np.float32]
 
-Pairs = Literal["all", "own", "distinct"]
+Pairs = Literal["all", "own", "distinct", "sampled"]
+#: All but ``"sampled"``, which ranks some of all.
 PAIRS: tuple[Pairs, ...] = ("all", "own", "distinct")
 
 #: Rank bins of the bootstrap.
@@ -46,6 +52,53 @@ BINS = 4096
 _IN_MEMORY = 2**25
 #: Pairs of a block of rows.
 _BLOCK = 2**20
+#: Pairs of a sample, at least.
+SAMPLED = 2**22
+#: Rows that are compared with the same originals, and originals to a row, at least.
+_ROWS = 64
+#: Parts of a sample whose values tell its error.
+_FOLDS = 16
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which originals each transformed clip is compared with.
+
+    Attributes
+    ----------
+    n : int
+        Clips.
+    columns : int64[blocks, m]
+        Originals of each block of `_ROWS` clips, in the order of the corpus.
+    """
+
+    n: int
+    columns: npt.NDArray[np.int64]
+
+    @property
+    def pairs(self) -> int:
+        """How many there are."""
+        return self.n * int(self.columns.shape[1])
+
+    def blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
+        """Yield rows and columns of each block."""
+        for number, columns in enumerate(self.columns):
+            yield slice(number * _ROWS, min((number + 1) * _ROWS, self.n)), columns
+
+
+def sampled(n: int, rng: np.random.Generator) -> Sample | None:
+    """Draw pairs of n transformed clips and n originals, or None where all are few enough.
+
+    Each clip has as many originals, and each original as many blocks of clips, to within one.
+    """
+    if n * n <= SAMPLED:
+        return None
+    width = min(n, -(-max(_ROWS, -(-SAMPLED // n)) // _FOLDS) * _FOLDS)
+    blocks = -(-n // _ROWS)
+    order = rng.permutation(n)
+    # One round of all originals after another: those of a block are distinct.
+    places = np.arange(blocks * width) % n
+    return Sample(n, order[places].reshape(blocks, width))
 
 
 @dataclass(frozen=True)
@@ -59,16 +112,19 @@ class Ranks:
         disk where there are many. For own pairs there is one row.
     count : int
         Pairs that are ranked.
-    pairs : {"all", "own", "distinct"}
+    pairs : {"all", "own", "distinct", "sampled"}
         Which they are; of ``"distinct"`` ones the diagonal is not ranked.
     folder : Path or None
         Where what is derived of them goes, if it is too much for memory.
+    sample : Sample or None
+        Of ``"sampled"`` ones, which those of a row are.
     """
 
     doubled: Integers
     count: int
     pairs: Pairs
     folder: Path | None = None
+    sample: Sample | None = None
 
     def blocks(self) -> Iterator[tuple[int, Integers]]:
         """Yield the first row of each block, and its ranks."""
@@ -122,11 +178,7 @@ def rank_pairs(
         values[filled : filled + len(part)] = part
         filled += len(part)
     finite = sum(int(np.isfinite(part).sum()) for part in _stretches(values))
-    if finite < count:
-        raise UndefinedMeasureError(
-            f"rho is undefined: {count - finite} of {count} {space} distances are not finite;"
-            " assert_encoder_sane tells of NaN and overflow, and no clip may hold them"
-        )
+    _require_finite(finite, count, space)
     doubled = _empty((1, n) if pairs == "own" else (n, n), np.min_scalar_type(2 * count), folder)
     if count <= _IN_MEMORY:
         order = np.argsort(values)
@@ -139,12 +191,70 @@ def rank_pairs(
             part = block[_considered(block, first, pairs)]
             order = np.argsort(part)  # neighbours are looked up together, which caches reward
             _fill(doubled, first, pairs, _doubled_ranks(order, part[order], ordered))
+    _require_unequal(ordered, space)
+    return Ranks(doubled, count, pairs, folder)
+
+
+def rank_sample(sample: Sample, distances: Matrix, *, space: str = "") -> Ranks:
+    """Rank the distances of a sample of pairs, ties at their mean rank.
+
+    Parameters
+    ----------
+    sample : Sample
+    distances : float64[n, m]
+        Of each clip to the originals of its block.
+    space : str
+        For messages.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        As `rank_pairs`.
+    """
+    values = distances.ravel()
+    finite = int(np.isfinite(values).sum())
+    _require_finite(finite, len(values), space)
+    order = np.argsort(values)
+    ordered = values[order]
+    _require_unequal(ordered, space)
+    ranks = _doubled_ranks(order, ordered, ordered).reshape(distances.shape)
+    return Ranks(ranks, len(values), "sampled", sample=sample)
+
+
+def _require_finite(finite: int, count: int, space: str) -> None:
+    if finite < count:
+        raise UndefinedMeasureError(
+            f"rho is undefined: {count - finite} of {count} {space} distances are not finite;"
+            " assert_encoder_sane tells of NaN and overflow, and no clip may hold them"
+        )
+
+
+def _require_unequal(ordered: Matrix, space: str) -> None:
     if ordered[0] == ordered[-1]:
         raise UndefinedMeasureError(
-            f"rho is undefined: all {count} {space} distances are equal ({ordered[0]:g}); an"
+            f"rho is undefined: all {len(ordered)} {space} distances are equal ({ordered[0]:g}); an"
             " encoder must tell clips apart (assert_encoder_sane), and clips must differ"
         )
-    return Ranks(doubled, count, pairs, folder)
+
+
+def sampling_error(audio: Ranks, latent: Ranks) -> float:
+    """Return the standard error that drawing pairs, not clips, adds to C_rho.
+
+    By the spread of the values of parts of the sample, in each of which every clip is.
+
+    Parameters
+    ----------
+    audio, latent : Ranks
+        Of the same sample.
+    """
+    parts = []
+    for fold in range(_FOLDS):
+        x, y = (
+            ranked.doubled[:, fold::_FOLDS].astype(np.float64) - ranked.count
+            for ranked in (audio, latent)
+        )
+        parts.append(np.vdot(x, y) / math.sqrt(np.vdot(x, x) * np.vdot(y, y)))
+    return float(np.std(parts, ddof=1) / math.sqrt(_FOLDS))
 
 
 def _doubled_ranks(order: npt.NDArray[np.intp], part: Matrix, ordered: Matrix) -> Integers:
@@ -249,7 +359,7 @@ def resample(
         of_part[:, : len(some)] = some.T
     count = min(BINS, ranked.count)
     bins = ranked.bins(count)
-    task = _CountTask(bins, count, ranked.pairs)
+    task = _CountTask(bins, count, ranked)
     done = list(run_tasks(task, list(weights), jobs=jobs, progress=progress, here=True))
     ranks, spread = (np.stack(values) for values in zip(*done))
     return Resampled(ranked, bins, weights, ranks, spread, samples)
@@ -287,12 +397,18 @@ def rank_agreement_replicates(
     return np.where(np.isfinite(rho), rho, np.nan)
 
 
-def _weighted_rows(weights: Float32, pairs: Pairs) -> tuple[Float32, list[tuple[slice, Float32]]]:
-    """Return the weights of columns, and those of rows in blocks."""
-    rows = np.ones_like(weights[:1]) if pairs == "own" else weights
+def _weighted_blocks(weights: Float32, ranked: Ranks) -> Iterator[tuple[slice, Float32, Float32]]:
+    """Yield blocks of rows, with the weights of their rows and of their columns."""
+    if ranked.sample is not None:
+        for part, columns in ranked.sample.blocks():
+            yield part, weights[part].ravel(), weights[columns].ravel()
+        return
+    rows = np.ones_like(weights[:1]) if ranked.pairs == "own" else weights
+    of_columns = weights.ravel()
     step = _rows_of_a_block(len(weights))
-    parts = [slice(first, first + step) for first in range(0, len(rows), step)]
-    return weights.ravel(), [(part, rows[part].ravel()) for part in parts]
+    for first in range(0, len(rows), step):
+        part = slice(first, first + step)
+        yield part, rows[part].ravel(), of_columns
 
 
 @dataclass(frozen=True)
@@ -301,18 +417,16 @@ class _CountTask:
 
     of_pairs: npt.NDArray[np.uint16]
     bins: int
-    pairs: Pairs
+    ranked: Ranks
 
     def __call__(self, weights: Float32) -> tuple[Float32, Matrix]:
         from pytest_nnrel.kernels import lanes
 
-        columns, blocks = _weighted_rows(weights, self.pairs)
+        distinct = self.ranked.pairs == "distinct"
         counts = np.zeros((self.bins, lanes.LANES))
-        for part, of_rows in blocks:
+        for part, of_rows, columns in _weighted_blocks(weights, self.ranked):
             some = np.zeros(counts.size, np.float32)  # few enough to be counted exactly
-            lanes.count(
-                self.of_pairs[part], part.start, of_rows, columns, self.pairs == "distinct", some
-            )
+            lanes.count(self.of_pairs[part], part.start, of_rows, columns, distinct, some)
             counts += some.reshape(counts.shape)
         total = np.maximum(counts.sum(axis=0), 1.0)  # of no weight: a lane that is not used
         middle = (np.cumsum(counts, axis=0) - 0.5 * counts) / total - 0.5
@@ -330,14 +444,13 @@ class _ProductTask:
     def __call__(self, index: int) -> Matrix:
         from pytest_nnrel.kernels import lanes
 
-        pairs = self.audio.ranked.pairs
-        columns, blocks = _weighted_rows(self.audio.weights[index], pairs)
+        ranked = self.audio.ranked
         x, y = self.audio.ranks[index].ravel(), self.latent.ranks[index].ravel()
         products = np.zeros(lanes.LANES)
-        for part, of_rows in blocks:
+        for part, of_rows, columns in _weighted_blocks(self.audio.weights[index], ranked):
             lanes.sum_products(
                 self.audio.bins[part], self.latent.bins[part], part.start, of_rows, columns,
-                pairs == "distinct", x, y, products,
+                ranked.pairs == "distinct", x, y, products,
             )  # fmt: skip
         return products
 
@@ -353,7 +466,7 @@ def _validate_alike(audio: Ranks, latent: Ranks) -> None:
 def _considered(block: npt.NDArray[Any], first: int, pairs: Pairs) -> npt.NDArray[np.bool_]:
     """Tell which pairs count, bool[k, n], of a block that begins at row `first`."""
     own = np.equal.outer(np.arange(first, first + len(block)), np.arange(block.shape[1]))
-    if pairs == "all":
+    if pairs in ("all", "sampled"):
         return np.ones(block.shape, dtype=bool)
     return np.asarray(own if pairs == "own" else ~own)
 

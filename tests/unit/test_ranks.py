@@ -165,3 +165,88 @@ def test_ranks_of_different_clips_or_pairs_are_refused():
 def test_unknown_pairs_are_refused():
     with pytest.raises(DistanceError, match="pairs must be one of all, own, distinct"):
         ranks.rank_pairs(np.arange(4.0).reshape(2, 2), pairs="some")
+
+
+# A sample of pairs
+
+
+def space(n, seed=0, noise=0.5):
+    """Return distances of n transformed clips to n originals in two spaces that agree in part."""
+    rng = np.random.default_rng(seed)
+    originals = rng.normal(size=(n, 6)) * [3, 2, 1, 1, 1, 1]
+    clips = originals + 0.5 * rng.normal(size=(n, 6))
+    other = originals + noise * rng.normal(size=(n, 6)), clips + noise * rng.normal(size=(n, 6))
+    return [np.linalg.norm(b[:, None] - a[None], axis=2) for a, b in ((originals, clips), other)]
+
+
+def drawn_from(distances, sample):
+    """Return the distances of a sample, float64[n, m]."""
+    rows = [distances[part][:, columns] for part, columns in sample.blocks()]
+    return np.concatenate(rows)
+
+
+def ranked(spaces, sample):
+    return [ranks.rank_sample(sample, drawn_from(distances, sample)) for distances in spaces]
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """Draw pairs of 150 clips: 16 originals to each block of 10."""
+    monkeypatch.setattr(ranks, "SAMPLED", 2_000)
+    monkeypatch.setattr(ranks, "_ROWS", 10)
+    return ranks.sampled(150, np.random.default_rng(1))
+
+
+def test_each_clip_and_each_original_is_in_as_many_pairs(sample):
+    assert sample.pairs == 150 * 16
+    assert all(len(set(columns)) == len(columns) for _, columns in sample.blocks())
+    assert set(np.bincount(sample.columns.ravel(), minlength=150)) <= {1, 2}
+    rows = [row for part, _ in sample.blocks() for row in range(150)[part]]
+    assert rows == list(range(150))
+
+
+def test_few_pairs_are_all_taken():
+    assert ranks.sampled(2_048, np.random.default_rng(0)) is None
+    assert ranks.sampled(2_049, np.random.default_rng(0)).pairs >= ranks.SAMPLED
+
+
+def test_rho_of_a_sample_is_spearmans_of_its_pairs(sample):
+    from scipy.stats import spearmanr
+
+    spaces = space(150)
+    pairs = [drawn_from(distances, sample).ravel() for distances in spaces]
+    expected = spearmanr(*pairs).statistic
+    assert ranks.rank_agreement(*ranked(spaces, sample)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_sample_is_resampled_by_clips(sample):
+    from scipy.stats import spearmanr
+
+    spaces = space(150)
+    drawn = intervals.drawn([str(i) for i in range(150)], np.random.default_rng(7), 3)
+    resampled = [ranks.resample(one, drawn) for one in ranked(spaces, sample)]
+    pairs = [drawn_from(distances, sample).ravel() for distances in spaces]
+    for weights, found in zip(drawn, ranks.rank_agreement_replicates(*resampled)):
+        times = drawn_from(np.outer(weights, weights), sample).ravel().astype(int)
+        expected = spearmanr(*(np.repeat(values, times) for values in pairs)).statistic
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_error_of_a_sample_is_what_samples_differ_by(sample):
+    spaces = space(150)
+    exact = rho(*spaces)
+    values, errors = [], []
+    for seed in range(40):
+        pair = ranked(spaces, ranks.sampled(150, np.random.default_rng(seed)))
+        values.append(ranks.rank_agreement(*pair))
+        errors.append(ranks.sampling_error(*pair))
+    off = np.sqrt(np.mean((np.array(values) - exact) ** 2))
+    assert 0.7 * off < np.mean(errors) < 1.6 * off
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (1.0, "are equal")])
+def test_a_sample_without_ranks_has_no_rho(sample, value, said):
+    distances = np.ones((150, 16))
+    distances[3, 2] = value
+    with pytest.raises(UndefinedMeasureError, match=said):
+        ranks.rank_sample(sample, distances, space="latent")

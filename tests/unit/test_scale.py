@@ -17,6 +17,7 @@ from pytest_nnrel import (
     Corpus,
     MFCCEncoder,
     PinkNoise,
+    assert_between_consistency,
     audio_consistency,
     between_consistency,
     within_consistency,
@@ -168,3 +169,25 @@ def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
     assert len(after) == shards
     assert {name: after[name] for name in kept} == kept
     assert json.loads(out.read_text()) == json.loads(json.dumps(expected))
+
+
+@pytest.mark.slow
+def test_rho_of_a_sample_is_near_that_of_all_pairs_and_says_so(stored, monkeypatch):
+    corpus, encoder = Corpus.bundled(), MFCCEncoder()
+
+    def measured(pairs):
+        return between_consistency(encoder, PinkNoise(12), corpus=corpus, pairs=pairs)
+
+    every = measured("all")
+    assert measured("sampled").value == every.value  # few enough to be taken as a whole
+    monkeypatch.setattr(ranks, "SAMPLED", 32 * len(corpus))
+    monkeypatch.setattr(ranks, "_ROWS", 32)
+    found = measured("sampled")
+    told = found.details["sampled"]
+    assert (told["pairs"], told["of"]) == (32 * len(corpus), len(corpus) ** 2)
+    assert 0.0 < abs(found.value - every.value) < 4 * told["error"] < 0.2
+    assert found.ci[0] <= every.value <= found.ci[1]
+    with pytest.raises(AssertionError, match="4,288 of 17,956, which adds a standard error of"):
+        assert_between_consistency(encoder, PinkNoise(12), min=0.99, corpus=corpus, pairs="sampled")
+    again = measured("sampled")
+    assert (again.value, again.ci, again.details["sampled"]) == (found.value, found.ci, told)

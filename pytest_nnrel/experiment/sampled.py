@@ -1,0 +1,123 @@
+"""C_rho of a sample of pairs, where all of them are too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_nnrel.distances import pairwise_distances
+from pytest_nnrel.experiment.keys import key_of
+from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import bootstrap_samples
+from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.statistics import ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.distances import Distance
+    from pytest_nnrel.experiment.embedding import Embedded
+    from pytest_nnrel.experiment.rendering import Features
+    from pytest_nnrel.experiment.spaces import Space
+    from pytest_nnrel.experiment.study import Study
+    from pytest_nnrel.statistics.consistency import Matrix
+    from pytest_nnrel.statistics.ranks import Sample
+
+
+@dataclass(frozen=True)
+class SampledRho:
+    """C_rho of a sample of pairs.
+
+    Attributes
+    ----------
+    value : float
+    error : float
+        Standard error that the sampling of pairs adds.
+    replicates : float64[replicates]
+        Of the bootstrap over clips.
+    pairs : int
+        That were compared.
+    """
+
+    value: float
+    error: float
+    replicates: Matrix
+    pairs: int
+
+
+def sample_of(study: Study) -> Sample | None:
+    """Return the pairs that are compared on a corpus; None where they are all."""
+    return ranks.sampled(len(study.corpus), study.rng("pairs"))
+
+
+def sampled_rho(
+    embedded: Embedded,
+    audio: tuple[Space, Distance],
+    latent: tuple[Space, Distance],
+    sample: Sample,
+) -> SampledRho:
+    """Return C_rho of a sample of pairs of rendered clips and originals."""
+    rendered, study = embedded.rendered, embedded.rendered.question.study
+    key = key_of(
+        "bootstrap",
+        corpus=study.corpus.fingerprint,
+        audio=audio[0].key,
+        latent=latent[0].key,
+        pairs=["sampled", sample.columns.shape[1]],
+        groups=study.corpus.groups,
+        seed=study.seed,
+    )
+
+    def measured() -> dict[str, npt.NDArray[np.float64]]:
+        heard = rendered.features, render(rendered.question.of_originals).features
+        spaces = [
+            _ranked(study, sample, *heard, audio[1]),
+            _ranked(study, sample, embedded.queries, embedded.originals, latent[1]),
+        ]
+        drawn = bootstrap_samples(study)
+        resampled = [
+            ranks.resample(
+                space, drawn, jobs=study.jobs, progress=partial(progress, what="bootstrap")
+            )
+            for space in spaces
+        ]
+        value, error = ranks.rank_agreement(*spaces), ranks.sampling_error(*spaces)
+        return {
+            "value": np.array([value, error]),
+            "replicates": ranks.rank_agreement_replicates(*resampled, jobs=study.jobs),
+        }
+
+    lasting = audio[0].lasting and latent[0].lasting
+    stored = study.stores.of(lasting=lasting).fetch("bootstrap", key, measured)
+    value, error = stored["value"].tolist()
+    return SampledRho(value, error, stored["replicates"], sample.pairs)
+
+
+def _ranked(
+    study: Study,
+    sample: Sample,
+    queries: Features | npt.NDArray[np.float32],
+    originals: Features | npt.NDArray[np.float32],
+    distance: Distance,
+) -> ranks.Ranks:
+    distances = np.empty((sample.n, sample.columns.shape[1]))
+    blocks = progress(sample.blocks(), len(sample.columns), f"{distance.name} distances")
+    for rows, columns in blocks:
+        some = _taken(originals, columns.tolist())
+        distances[rows] = pairwise_distances(
+            queries[rows], some, distance, jobs=study.jobs, device=study.device
+        )
+    return ranks.rank_sample(sample, distances, space=distance.space)
+
+
+def _taken(
+    originals: Features | npt.NDArray[np.float32], columns: Sequence[int]
+) -> Features | npt.NDArray[np.float32]:
+    if isinstance(originals, np.ndarray):
+        return originals[columns]
+    return [originals[column] for column in columns]
