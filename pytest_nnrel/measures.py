@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.measurement import Details, Map, Rate
     from pytest_nnrel.statistics.consistency import Exemplars, Matrix
     from pytest_nnrel.statistics.ranks import Pairs
+    from pytest_nnrel.statistics.sample import Sample
     from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Clips that a map of embeddings shows, evenly spread over the corpus.
@@ -300,7 +301,7 @@ def _sampled(
     embedded: Embedded,
     audio: tuple[Space, Distance],
     latent: tuple[Space, Distance],
-    sample: ranks.Sample,
+    sample: Sample,
     details: Details,
 ) -> Measurement:
     """Measure C_rho of some pairs. C_W in audio space, which needs all, is not told beside it."""

@@ -14,6 +14,7 @@ from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import bootstrap_samples
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.statistics import ranks
+from pytest_nnrel.statistics.sample import sampled, sampling_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.experiment.study import Study
     from pytest_nnrel.statistics.consistency import Matrix
-    from pytest_nnrel.statistics.ranks import Sample
+    from pytest_nnrel.statistics.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class SampledRho:
 
 def sample_of(study: Study) -> Sample | None:
     """Return the pairs that are compared on a corpus; None where they are all."""
-    return ranks.sampled(len(study.corpus), study.rng("pairs"))
+    return sampled(len(study.corpus), study.rng("pairs"))
 
 
 def sampled_rho(
@@ -86,7 +87,7 @@ def sampled_rho(
             )
             for space in spaces
         ]
-        value, error = ranks.rank_agreement(*spaces), ranks.sampling_error(*spaces)
+        value, error = ranks.rank_agreement(*spaces), sampling_error(*spaces)
         return {
             "value": np.array([value, error]),
             "replicates": ranks.rank_agreement_replicates(*resampled, jobs=study.jobs),

@@ -14,6 +14,7 @@ from test_consistency import RowBlocks
 from pytest_nnrel.errors import DistanceError, StorageError, UndefinedMeasureError
 from pytest_nnrel.kernels.lanes import LANES
 from pytest_nnrel.statistics import intervals, ranks
+from pytest_nnrel.statistics import sample as sample_
 
 
 def rho(audio, latent, pairs="all"):
@@ -192,9 +193,9 @@ def ranked(spaces, sample):
 @pytest.fixture
 def sample(monkeypatch):
     """Draw pairs of 150 clips: 16 originals to each block of 10."""
-    monkeypatch.setattr(ranks, "SAMPLED", 2_000)
-    monkeypatch.setattr(ranks, "_ROWS", 10)
-    return ranks.sampled(150, np.random.default_rng(1))
+    monkeypatch.setattr(sample_, "SAMPLED", 2_000)
+    monkeypatch.setattr(sample_, "_ROWS", 10)
+    return sample_.sampled(150, np.random.default_rng(1))
 
 
 def test_each_clip_and_each_original_is_in_as_many_pairs(sample):
@@ -206,8 +207,8 @@ def test_each_clip_and_each_original_is_in_as_many_pairs(sample):
 
 
 def test_few_pairs_are_all_taken():
-    assert ranks.sampled(2_048, np.random.default_rng(0)) is None
-    assert ranks.sampled(2_049, np.random.default_rng(0)).pairs >= ranks.SAMPLED
+    assert sample_.sampled(2_048, np.random.default_rng(0)) is None
+    assert sample_.sampled(2_049, np.random.default_rng(0)).pairs >= sample_.SAMPLED
 
 
 def test_rho_of_a_sample_is_spearmans_of_its_pairs(sample):
@@ -237,9 +238,9 @@ def test_the_error_of_a_sample_is_what_samples_differ_by(sample):
     exact = rho(*spaces)
     values, errors = [], []
     for seed in range(40):
-        pair = ranked(spaces, ranks.sampled(150, np.random.default_rng(seed)))
+        pair = ranked(spaces, sample_.sampled(150, np.random.default_rng(seed)))
         values.append(ranks.rank_agreement(*pair))
-        errors.append(ranks.sampling_error(*pair))
+        errors.append(sample_.sampling_error(*pair))
     off = np.sqrt(np.mean((np.array(values) - exact) ** 2))
     assert 0.7 * off < np.mean(errors) < 1.6 * off
 

@@ -30,7 +30,7 @@ from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.runtime.store import LAYOUT
-from pytest_nnrel.statistics import ranks
+from pytest_nnrel.statistics import ranks, sample
 
 TRANSFORMS = (PinkNoise(6), MP3(16))
 
@@ -180,8 +180,8 @@ def test_rho_of_a_sample_is_near_that_of_all_pairs_and_says_so(stored, monkeypat
 
     every = measured("all")
     assert measured("sampled").value == every.value  # few enough to be taken as a whole
-    monkeypatch.setattr(ranks, "SAMPLED", 32 * len(corpus))
-    monkeypatch.setattr(ranks, "_ROWS", 32)
+    monkeypatch.setattr(sample, "SAMPLED", 32 * len(corpus))
+    monkeypatch.setattr(sample, "_ROWS", 32)
     found = measured("sampled")
     told = found.details["sampled"]
     assert (told["pairs"], told["of"]) == (32 * len(corpus), len(corpus) ** 2)
