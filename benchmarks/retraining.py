@@ -100,8 +100,8 @@ def _unpacked(line: str, clips: int) -> Flags:
     return bits[:clips].astype(bool)
 
 
-def train(music: Path, prepared: Path, only: list[str] | None, part: int, of: int) -> None:
-    """Train and measure what is not stored yet; several processes may each take a part."""
+def train(music: Path, prepared: Path, wanted: list[tuple[str, str | None, int]]) -> None:
+    """Train and measure what is not stored yet of a part of the plan."""
     import recipes
     import torch
     from tqdm import tqdm
@@ -112,8 +112,7 @@ def train(music: Path, prepared: Path, only: list[str] | None, part: int, of: in
     clips = recipes.Music.load(music, prepared)
     corpus = Corpus.bundled()
     STORED.mkdir(exist_ok=True)
-    mine = [one for one in plan() if one[2] % of == part and (not only or one[0] in only)]
-    for name, variant, seed in tqdm(mine, desc="trainings"):
+    for name, variant, seed in tqdm(wanted, desc="trainings"):
         if seed in {training["seed"] for training in stored(name, variant)}:
             continue
         started = time.perf_counter()
@@ -411,6 +410,7 @@ def main() -> None:
     training.add_argument("--music", type=Path, required=True, help="reference_models data collect")
     training.add_argument("--prepared", type=Path, required=True, help="mel bands, made if missing")
     training.add_argument("--only", nargs="+", metavar="RECIPE")
+    training.add_argument("--worse", nargs="+", choices=WORSE, help="of variants only these")
     training.add_argument("--part", type=int, default=0, help="which seeds (0)")
     training.add_argument("--of", type=int, default=1, help="parts that seeds are shared among (1)")
     commands.add_parser("reference", help="write what the package ships of it")
@@ -419,7 +419,14 @@ def main() -> None:
     shown.add_argument("--only", nargs="+", default=RECIPES, metavar="RECIPE")
     chosen = parser.parse_args()
     if chosen.command == "train":
-        train(chosen.music, chosen.prepared, chosen.only, chosen.part, chosen.of)
+        wanted = [
+            (name, variant, seed)
+            for name, variant, seed in plan()
+            if seed % chosen.of == chosen.part
+            and name in (chosen.only or RECIPES)
+            and (not chosen.worse or variant in chosen.worse)
+        ]
+        train(chosen.music, chosen.prepared, wanted)
     elif chosen.command == "reference":
         SHIPPED.write_text(json.dumps(reference(), indent=1) + "\n", encoding="utf-8")
     else:
