@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
 import random
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -34,7 +32,6 @@ from pytest_nnrel.breaks import interval_of_break
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import sink
 from pytest_nnrel.requirement import Requirement
-from pytest_nnrel.runtime import progress
 from pytest_nnrel.runtime import settings as run_settings
 from pytest_nnrel.search import GRID_STEPS
 from pytest_nnrel.transforms import ladder
@@ -219,15 +216,6 @@ def test_clips_break_at_the_first_rung_and_hold_at_that_before_it(first):
     for clip in found.per_clip:
         assert (clip.holds_at, clip.fails_at) == (rungs[first - 1], rungs[first])
         assert not clip.heals
-
-
-def test_progress_tells_how_far_it_goes(monkeypatch):
-    stream = io.StringIO()
-    monkeypatch.setattr(progress, "_DELAY_SECONDS", 0.0)
-    token = run_settings.activate(replace(run_settings.active(), progress=stream))
-    search(PinkNoise, set())
-    run_settings.deactivate(token)
-    assert "known up to PinkNoise(snr_db=-15)" in stream.getvalue()
 
 
 def test_clips_break_between_neighbouring_rungs_that_were_measured():
