@@ -384,8 +384,10 @@ def tables(draws: int, chosen: Sequence[str]) -> None:
         whole = load(name)
         if len(whole) < 10:
             continue
-        for variant in (None, SHORT):
+        for variant in (None, *WORSE):
             after = None if variant is None else load(name, variant)
+            if after is not None and len(after) < 2:
+                continue
             found = rate(
                 whole, after, 1, {"verdict": _by_clips, "named": _named}, draws=min(draws, 1000)
             )
