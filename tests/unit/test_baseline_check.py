@@ -244,6 +244,15 @@ def test_of_one_training_the_recipe_is_undecided(run_of, rungs):
     assert "holds no training" not in one.failure
 
 
+def test_a_training_that_is_left_out_is_told_with_the_failure(run_of, rungs):
+    run_of(mine(rungs, [0]), GRID[:1], retrained=True, add_training=True)
+    other = run_of(mine(rungs, [1]), retrained=True)
+    first, *notes = other.failure.splitlines()
+    assert "holds no training of mine to compare with" in first
+    assert notes
+    assert "Drive(drive=2)" in " ".join(notes)
+
+
 @pytest.mark.parametrize(
     "options", [{"rho": True}, {"index": True}, {"max_drop": 0.0}], ids=lambda o: next(iter(o))
 )
