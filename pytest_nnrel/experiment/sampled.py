@@ -94,7 +94,7 @@ def sampled_rho(
         }
 
     lasting = audio[0].lasting and latent[0].lasting
-    stored = study.stores.of(lasting=lasting).fetch("bootstrap", key, measured)
+    stored = study.stores.of(lasting=lasting).fetch("bootstrap", key, measured, outer=True)
     value, error = stored["value"].tolist()
     return SampledRho(value, error, stored["replicates"], sample.pairs)
 

@@ -310,7 +310,7 @@ def test_the_rank_agreement_by_hand(run, corpus, pairs):
         (
             lambda c: between_consistency(bands, NOISE, corpus=c, pairs="some"),
             SettingError,
-            r"pairs must be one of all, own, distinct, not 'some'",
+            r"pairs must be one of all, own, distinct, sampled, not 'some'",
         ),
         (
             lambda c: within_consistency(bands, NOISE, corpus=list(c)),
