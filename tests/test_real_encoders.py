@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+import textwrap
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
@@ -153,17 +154,33 @@ def test_summary(module, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
-def test_growth_is_what_an_encoder_keeps(module, monkeypatch):
-    """Of one that keeps 4 MiB a batch of 16, between 16 and 160 windows."""
-    measure = module("measure")
-    monkeypatch.setattr(measure, "COUNTED", (16, 160))
-    kept = []
+def test_growth_is_what_an_encoder_keeps():
+    """Of one that keeps 4 MiB a batch of 16, between 16 and 160 windows.
 
-    def hoard(batch):
-        kept.append(np.ones((1024, 1024), dtype=np.float32))
-        return batch[:, :8]
+    In a process of its own, as encoders are measured: what this one has freed would be used again.
+    """
+    code = textwrap.dedent(
+        """
+        import json
+        import measure
+        import numpy as np
+        from pytest_nnrel import Corpus, as_encoder
 
-    found = measure.growth(as_encoder(hoard, name="hoard"), Corpus.bundled().subset(2))
+        measure.COUNTED = (16, 160)
+        kept = []
+
+        def hoard(batch):
+            kept.append(np.ones((1024, 1024), dtype=np.float32))
+            return batch[:, :8]
+
+        encoder = as_encoder(hoard, name="hoard")
+        print(json.dumps(measure.growth(encoder, Corpus.bundled().subset(2))))
+        """
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
+    )
+    found = json.loads(run.stdout)
     assert list(found) == ["16", "160"]
     assert 27 <= found["160"] - found["16"] <= 72  # 9 batches
 
