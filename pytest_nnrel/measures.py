@@ -168,7 +168,8 @@ def between_consistency(
     Returns
     -------
     Measurement
-        ``details["within"]`` holds C_W of both spaces: two spaces that fail together agree too.
+        ``details["within"]`` holds C_W of both spaces, unless pairs are sampled: two spaces that
+        fail together agree too.
 
     Raises
     ------

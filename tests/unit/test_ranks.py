@@ -211,20 +211,41 @@ def test_few_pairs_are_all_taken():
     assert sample_.sampled(2_049, np.random.default_rng(0)).pairs >= sample_.SAMPLED
 
 
-def test_rho_of_a_sample_is_spearmans_of_its_pairs(sample):
+@pytest.mark.parametrize("decimals", [12, 0], ids=["distances", "ties"])
+def test_rho_of_a_sample_is_spearmans_of_its_pairs(sample, decimals):
     from scipy.stats import spearmanr
 
-    spaces = space(150)
+    spaces = [distances.round(decimals) for distances in space(150)]
     pairs = [drawn_from(distances, sample).ravel() for distances in spaces]
+    assert (len(set(pairs[0])) < len(pairs[0])) == (decimals == 0)
     expected = spearmanr(*pairs).statistic
     assert ranks.rank_agreement(*ranked(spaces, sample)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_sample_is_resampled_by_clips(sample):
+def test_a_sample_of_all_pairs_is_all_pairs(monkeypatch):
+    monkeypatch.setattr(sample_, "_ROWS", 10)
+    order = np.random.default_rng(2).permutation(60)
+    whole = sample_.Sample(60, np.tile(order, (6, 1)))
+    spaces = space(60)
+    of_sample, of_all = ranked(spaces, whole), [ranks.rank_pairs(one) for one in spaces]
+    assert ranks.rank_agreement(*of_sample) == pytest.approx(
+        ranks.rank_agreement(*of_all), abs=1e-12
+    )
+    drawn = intervals.drawn([str(i) for i in range(60)], np.random.default_rng(7), 3)
+    found, expected = (
+        ranks.rank_agreement_replicates(*(ranks.resample(one, drawn) for one in both))
+        for both in (of_sample, of_all)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 4], ids=["clips", "groups"])
+def test_a_sample_is_resampled_by_clips_or_groups(sample, size):
     from scipy.stats import spearmanr
 
     spaces = space(150)
-    drawn = intervals.drawn([str(i) for i in range(150)], np.random.default_rng(7), 3)
+    groups = [str(i // size) for i in range(150)]
+    drawn = intervals.drawn(groups, np.random.default_rng(7), 3)
     resampled = [ranks.resample(one, drawn) for one in ranked(spaces, sample)]
     pairs = [drawn_from(distances, sample).ravel() for distances in spaces]
     for weights, found in zip(drawn, ranks.rank_agreement_replicates(*resampled)):
