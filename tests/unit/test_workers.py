@@ -328,6 +328,7 @@ def test_errors_of_tasks_are_not_tried_again(loky, recwarn):
 
 
 @pytest.mark.runtimes
+@pytest.mark.filterwarnings("ignore:os.fork")  # of JAX, where other tests have loaded it
 def test_ray_gives_the_same_and_survives_a_kill(tmp_path):
     import ray
     from ray.util.joblib import register_ray
