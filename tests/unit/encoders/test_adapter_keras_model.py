@@ -184,7 +184,8 @@ def test_another_length_is_refused_with_the_window_that_fits(windows):
         ([((64, 96), "float32")], r"float32\[any, 64, 96\]; "),
         (
             [((2000,), "float32"), ((8,), "float32")],
-            r"input 1 float32\[any, 8\]; .*model\(\[audio, np\.zeros\(\(len\(audio\), 8\), 'float32'\)\]\)",
+            r"input 1 float32\[any, 8\]; .*"
+            r"model\(\[audio, np\.zeros\(\(len\(audio\), 8\), 'float32'\)\]\)",
         ),
     ],
     ids=["integers", "features", "two"],
