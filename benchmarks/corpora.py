@@ -1,6 +1,6 @@
 """C_W of large folders from files to verdict: seconds by stage, memory, files and bytes.
 
-    python benchmarks/corpora.py [--clips N ...] [--folder DIR] [--backend threading|loky|dask|ray]
+    python benchmarks/corpora.py [--clips N ...] [--faiss] [--rho] [--backend threading|loky|dask|ray]
 
 Clips of one second at 8 kHz, noise of a level and colour of its own each, under one noise; the
 encoder is a spectrum times a random matrix, 256 numbers, so that what is timed is ours. Each number
@@ -30,7 +30,13 @@ import numpy as np  # noqa: E402
 from scale import by_faiss, peak  # noqa: E402
 from tables import machine, print_table, seconds  # noqa: E402
 
-from pytest_nnrel import Corpus, PinkNoise, as_encoder, within_consistency  # noqa: E402
+from pytest_nnrel import (  # noqa: E402
+    Corpus,
+    PinkNoise,
+    as_encoder,
+    between_consistency,
+    within_consistency,
+)
 from pytest_nnrel.experiment.stores import close_stores  # noqa: E402
 from pytest_nnrel.runtime import settings  # noqa: E402
 from pytest_nnrel.runtime.settings import Settings  # noqa: E402
@@ -89,7 +95,7 @@ def backend(name: str) -> Iterator[None]:
         yield
 
 
-def measure(music: Path, cache: Path, where: str) -> dict[str, Any]:
+def measure(music: Path, cache: Path, where: str, *, rho: bool) -> dict[str, Any]:
     """Return what it takes to open a folder and to measure it, for a process of its own."""
     import corpora  # what workers import; not the script that runs
 
@@ -109,6 +115,10 @@ def measure(music: Path, cache: Path, where: str) -> dict[str, Any]:
             measured = within_consistency(encoder, NOISE, corpus=corpus)
         took[f"measure, {run}"] = time.perf_counter() - started
         found[run] = measured
+        if rho and run == "first":
+            started = time.perf_counter()
+            between_consistency(encoder, NOISE, corpus=corpus, pairs="sampled")
+            took["C_rho of sampled pairs, after C_W"] = time.perf_counter() - started
         settings.deactivate(token)
         close_stores(active)
     assert found["first"].ranks == found["again"].ranks
@@ -139,17 +149,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--backend", default="threading")
     parser.add_argument("--faiss", action="store_true")
+    parser.add_argument("--rho", action="store_true", help="C_rho of sampled pairs, too")
     parser.add_argument("--one", type=Path, nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        print(json.dumps(measure(*asked.one, asked.backend)))
+        print(json.dumps(measure(*asked.one, asked.backend, rho=asked.rho)))
         return
     columns: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:
         for clips in asked.clips:
             music = Path(temporary) / f"{clips}"
             write(music, clips)
-            command = [sys.executable, __file__, "--backend", asked.backend, "--one"]
+            command = [sys.executable, __file__, "--backend", asked.backend]
+            command += [*(["--rho"] if asked.rho else []), "--one"]
             done = subprocess.run(
                 [*command, music, Path(temporary) / f"{clips}.cache"],
                 check=True,
