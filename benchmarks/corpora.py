@@ -1,6 +1,6 @@
 """C_W of large folders from files to verdict: seconds by stage, memory, files and bytes.
 
-    python benchmarks/corpora.py [--clips N ...] [--faiss] [--rho] [--backend threading|loky|dask|ray]
+    python benchmarks/corpora.py [--clips N ...] [--faiss] [--rho] [--backend threading|dask|ray]
 
 Clips of one second at 8 kHz, noise of a level and colour of its own each, under one noise; the
 encoder is a spectrum times a random matrix, 256 numbers, so that what is timed is ours. Each number
