@@ -71,7 +71,11 @@ def sanity(encoder, corpus):
             {"check": one.check, "seen": one.seen, "size": one.size} for one in report.findings
         ],
         "passed": len(report.passed),
-        "skipped": report.skipped,
+        # Where this machine keeps the code is nobody's business.
+        "skipped": {
+            check: why.replace(f"{HERE.parents[1]}{os.sep}", "")
+            for check, why in report.skipped.items()
+        },
         "assumed": list(report.assumed),
     }
 
