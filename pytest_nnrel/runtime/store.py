@@ -18,7 +18,7 @@ import shutil
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -259,8 +259,9 @@ class Store:
             elif status.st_mtime < abandoned:
                 Path(path).unlink(missing_ok=True)
         for folder in scan(self.root / LAYOUT / RUNS):
-            if folder.stat().st_mtime < abandoned:
-                shutil.rmtree(folder.path, ignore_errors=True)
+            with suppress(OSError):  # a run that has ended meanwhile
+                if folder.stat().st_mtime < abandoned:
+                    shutil.rmtree(folder.path, ignore_errors=True)
         surplus = sum(size for _, _, size, _ in entries) - self.cap_bytes
         if surplus <= 0:
             return

@@ -15,7 +15,8 @@ import pytest
 from patience import PATIENCE
 
 from pytest_nnrel.errors import CacheWarning
-from pytest_nnrel.runtime.store import BULKY, LAYOUT, Store, digest
+from pytest_nnrel.runtime import store as store_
+from pytest_nnrel.runtime.store import BULKY, LAYOUT, RUNS, Store, digest
 
 KEY = digest("an entry")
 OTHER_KEY = digest("another entry")
@@ -624,6 +625,28 @@ def test_prune_removes_what_killed_writers_left(tmp_path):
     store.prune()
     assert temporary_files(tmp_path) == []
     assert store.get("kind", keys[0]) is not None
+
+
+def test_prune_removes_what_killed_runs_left_and_minds_no_run_that_ends(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.put("kind", KEY, {"x": np.arange(3)})
+    runs = tmp_path / LAYOUT / RUNS
+    for name in ("killed", "alive"):
+        (runs / name / "scratch").mkdir(parents=True)
+    os.utime(runs / "killed", (time.time() - 2 * DAY,) * 2)
+    store.prune()
+    assert [folder.name for folder in runs.iterdir()] == ["alive"]
+    look = store_.scan
+
+    def scan_before_it_ends(folder):
+        found = look(folder)
+        if folder == runs:
+            shutil.rmtree(runs / "alive")
+        return found
+
+    monkeypatch.setattr(store_, "scan", scan_before_it_ends)
+    store.prune()
+    assert store.get("kind", KEY) is not None
 
 
 def test_clear_leaves_what_is_not_the_stores(tmp_path):
