@@ -12,6 +12,7 @@ from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.experiment.facts import WORST
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.transforms import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,7 +125,8 @@ class EncodeTask:
             missing = [i for i in block if i not in found]
             if not missing:
                 return {}
-            self.rendered(missing)
+            if not isinstance(self.rendered.condition, Identity):  # originals are decoded only
+                self.rendered(missing)
             return self.encoded(missing, self.windows(missing))
 
     def stored(self, indices: Sequence[int]) -> Iterator[tuple[int, Embedding]]:

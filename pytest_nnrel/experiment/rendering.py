@@ -235,12 +235,13 @@ class RenderTask:
         with self.store.lock(digest(self.scope, block[0])):
             found = self.stored(block)  # by another process, maybe
             missing = [i for i in block if i not in found]
-            return self._made(missing) if missing else {}
+            made, is_stored = self._made(missing)
+            return {} if is_stored else made
 
     def make(self, index: int) -> Arrays:
         """Return what is asked for of one clip, which nobody else makes."""
-        made = self._made([index])
-        return made[index] if made else self.stored([index])[index]
+        made, _ = self._made([index])
+        return made[index]
 
     def stored(self, indices: Sequence[int]) -> dict[int, Arrays]:
         """Return what is asked for of those clips of which it is stored."""
@@ -268,12 +269,11 @@ class RenderTask:
         keys = self.keys_of(indices)
         return {indices[at]: entry for at, entry in self.store.get_of(kind, self.scope, keys)}
 
-    def _made(self, indices: Sequence[int]) -> dict[int, Arrays]:
-        """Make what is asked for of clips; return what could not be stored."""
-        known = self._stored("records", indices)
+    def _made(self, indices: Sequence[int]) -> tuple[dict[int, Arrays], bool]:
+        """Make what is asked for of clips; return it, and whether it could be stored."""
+        known = {} if self.kind == "records" else self._stored("records", indices)
         clips: dict[int, Clip] = {}
         records: dict[int, Arrays] = {}
-        is_stored = True
         try:
             for i in indices:
                 if i not in known:
@@ -283,13 +283,13 @@ class RenderTask:
                 self._put("clips", {i: {"samples": clips[i].samples} for i in records})
             is_stored = self._put("records", records)
         if self.kind == "records":
-            return {} if is_stored else records
+            return records, is_stored
         features: dict[int, Arrays] = {}
         for i in indices:
             clip = clips[i] if i in clips else next(self.clips([i]))
             window = clip.with_samples(clip.window(self.corpus.value.window_seconds))
             features[i] = {"features": audio_features(window)}
-        return {} if self._put("features", features) else features
+        return features, self._put("features", features)
 
     def _transformed(self, index: int) -> tuple[Clip, Arrays]:
         original = self.corpus.value[index]
