@@ -68,6 +68,14 @@ class Stamp(NamedTuple):
         return cls.by(os.fstat(file.fileno()))
 
     @classmethod
+    def at(cls, path: str | Path) -> Stamp | None:
+        """Return the stamp of what lies at a path; None where that cannot be told."""
+        try:
+            return cls.by(os.stat(path))
+        except OSError:  # to read it will tell why
+            return None
+
+    @classmethod
     def by(cls, status: os.stat_result) -> Stamp:
         """Return the stamp of a file by what the file system says of it."""
         return cls(

@@ -6,19 +6,15 @@ Its bytes are read as a whole when they are asked for, and are those that the co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_nnrel.corpus import decoding
 from pytest_nnrel.corpus.audiofile import Stamp
 from pytest_nnrel.corpus.files import source_of, upsampled
-from pytest_nnrel.corpus.remembered import Looked, Memory
+from pytest_nnrel.corpus.remembered import Looked, Memory, looked_at
 from pytest_nnrel.corpus.source import Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.runtime import settings
-from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
-from pytest_nnrel.runtime.tasks import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,39 +118,26 @@ def gather(name: str, clips: Sequence[HeldClip], geometry: Geometry) -> Gathered
 
 def _look_at(held: Sequence[Held], geometry: Geometry, name: str) -> list[Looked | str]:
     """Return what is found of each, or why nothing is."""
-    keys = [one.key for one in held]
-    memory = Memory.of(len(held), "held", geometry.source_seconds)
-    found: dict[int, Looked | str] = {}
-    if memory is not None:
-        places = [at for at, key in enumerate(keys) if key is not None]
-        known = memory.recall([keys[at] or "" for at in places], lambda i: held[places[i]].stamp())
-        found = {places[position]: looked for position, looked in known}
-    missing = [at for at in range(len(held)) if at not in found]
-    blocks = [missing[first : first + _BLOCK] for first in range(0, len(missing), _BLOCK)]
-    task = _LookTask(held, geometry.source_seconds)
-    told = partial(progress, what=f"reading {name}")
-    jobs = settings.active().jobs
-    looked_at = run_tasks(task, blocks, jobs=jobs, progress=told, here=True)
-    for block, of_block in zip(blocks, looked_at):
-        found.update(zip(block, of_block))
-        if memory is not None:
-            memory.keep(
-                (key, one)
-                for at, one in zip(block, of_block)
-                if isinstance(one, Looked) and (key := keys[at]) is not None
-            )
-    return [found[at] for at in range(len(held))]
+    return looked_at(
+        held,
+        _LookTask(geometry.source_seconds),
+        [one.key for one in held],
+        lambda at: held[at].stamp(),
+        Memory.of(len(held), "held", geometry.source_seconds),
+        block=_BLOCK,
+        name=name,
+        here=True,
+    )
 
 
 @dataclass(frozen=True)
 class _LookTask:
     """Looks at a block of what is held, in a thread."""
 
-    held: Sequence[Held]
     source_seconds: float
 
-    def __call__(self, block: Sequence[int]) -> list[Looked | str]:
-        return [self._look(self.held[at]) for at in block]
+    def __call__(self, block: Sequence[Held]) -> list[Looked | str]:
+        return [self._look(held) for held in block]
 
     def _look(self, held: Held) -> Looked | str:
         try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +17,9 @@ import numpy as np
 from pytest_nnrel.corpus import audio, decoding
 from pytest_nnrel.corpus.audiofile import Stamp
 from pytest_nnrel.corpus.hashed import HashedFile
-from pytest_nnrel.corpus.remembered import Looked, Memory
+from pytest_nnrel.corpus.remembered import Looked, Memory, looked_at
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.runtime import settings
-from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
-from pytest_nnrel.runtime.tasks import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,35 +50,16 @@ def look_at(
     """
     wanted = list(dict.fromkeys(paths))
     lengths = (geometry.source_seconds, geometry.window_seconds)
-    memory = Memory.of(len(wanted), segments, lengths[: 1 + (segments > 1)])
-    found: dict[Path, Looked | str] = {}
-    if memory is not None:
-        keys = [_key(path) for path in wanted]
-        for position, looked in memory.recall(keys, lambda at: _stamp_of(wanted[at])):
-            found[wanted[position]] = looked
-    missing = [path for path in wanted if path not in found]
-    blocks = [missing[first : first + _BLOCK] for first in range(0, len(missing), _BLOCK)]
-    task = _LookTask(segments, geometry)
-    told = partial(progress, what=f"reading files of {name}")
-    looked_at = run_tasks(task, blocks, jobs=settings.active().jobs, progress=told)
-    for block, of_block in zip(blocks, looked_at):
-        found.update(zip(block, of_block))
-        if memory is not None:
-            memory.keep(
-                (_key(path), one) for path, one in zip(block, of_block) if isinstance(one, Looked)
-            )
-    return found
-
-
-def _key(path: Path) -> str:
-    return digest(os.path.abspath(path))
-
-
-def _stamp_of(path: Path) -> Stamp | None:
-    try:
-        return Stamp.by(path.stat())
-    except OSError:  # the look at it will tell
-        return None
+    looked = looked_at(
+        wanted,
+        _LookTask(segments, geometry),
+        [digest(os.path.abspath(path)) for path in wanted],
+        lambda at: Stamp.at(wanted[at]),
+        Memory.of(len(wanted), segments, lengths[: 1 + (segments > 1)]),
+        block=_BLOCK,
+        name=f"files of {name}",
+    )
+    return dict(zip(wanted, looked))
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.code import code_version
+from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import Store, digest
+from pytest_nnrel.runtime.tasks import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus.audiofile import Stamp
     from pytest_nnrel.runtime.shards import Arrays
+
+Item = TypeVar("Item")
 
 #: Files from which on it pays to remember them.
 LEAST_REMEMBERED = 512
@@ -119,6 +124,60 @@ class Memory:
         }
         if entries:
             self.store.put_of(_KIND, self.scope, entries)
+
+
+def looked_at(
+    items: Sequence[Item],
+    look: Callable[[Sequence[Item]], list[Looked | str]],
+    keys: Sequence[str | None],
+    stamp_of: Callable[[int], Stamp | None],
+    memory: Memory | None,
+    *,
+    block: int,
+    name: str,
+    here: bool = False,
+) -> list[Looked | str]:
+    """Return what is found of each of some audio, or why nothing is; on all workers, if not known.
+
+    Parameters
+    ----------
+    items : sequence
+    look : callable
+        Task that looks at a block of them.
+    keys : sequence of str or None
+        What each is remembered by; None where no stamp tells whether it is the same.
+    stamp_of, memory
+        See `Memory.recall`; None remembers nothing.
+    block : int
+        Items of a task.
+    name : str
+        Of the corpus.
+    here : bool
+        See `run_tasks`.
+    """
+    found: dict[int, Looked | str] = {}
+    if memory is not None:
+        places = [(at, key) for at, key in enumerate(keys) if key is not None]
+        known = memory.recall([key for _, key in places], lambda i: stamp_of(places[i][0]))
+        found = {places[position][0]: looked for position, looked in known}
+    missing = [at for at in range(len(items)) if at not in found]
+    blocks = [missing[first : first + block] for first in range(0, len(missing), block)]
+    looked = run_tasks(
+        look,
+        [[items[at] for at in places] for places in blocks],
+        jobs=settings.active().jobs,
+        progress=partial(progress, what=f"reading {name}"),
+        here=here,
+    )
+    for of_block, told in zip(blocks, looked):
+        found.update(zip(of_block, told))
+        if memory is not None:
+            memory.keep(
+                (key, one)
+                for at, one in zip(of_block, told)
+                if isinstance(one, Looked) and (key := keys[at]) is not None
+            )
+    return [found[at] for at in range(len(items))]
 
 
 def _numbers(stamp: Stamp) -> npt.NDArray[np.uint64]:

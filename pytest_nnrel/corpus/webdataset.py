@@ -60,10 +60,7 @@ class Member:
         return digest(os.path.abspath(self.shard), self.name, self.offset, self.size)
 
     def stamp(self) -> Stamp | None:
-        try:
-            return Stamp.by(os.stat(self.shard))
-        except OSError:  # to read it will tell
-            return None
+        return Stamp.at(self.shard)
 
     def read(self) -> tuple[Path, bytes]:
         with decoding.opened(Path(self.shard)) as file:
