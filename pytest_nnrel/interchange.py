@@ -17,6 +17,7 @@ from pytest_nnrel.assertions import asked
 from pytest_nnrel.distances import pairwise_distances, resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import EmbeddingSizeError, SettingError
+from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
@@ -315,15 +316,14 @@ def _apart(one: Embedded, crossed: Embedded, distance: Distance) -> Apart:
     """Return how far both embeddings of an original lie apart, in spreads of the corpus."""
     originals = replace(crossed, rendered=one.listener.originals, queries=one.originals)
     own = exemplars_of(latent_space(originals, distance)).own
-    n = len(crossed.originals)
-    few = min(n, _SPREAD_OF)
-    some = crossed.originals[[i * n // few for i in range(few)]]
-    spread = float(np.median(pairwise_distances(some, some, distance)[~np.eye(few, dtype=bool)]))
-    known = spread > 0.0
+    some = crossed.originals[spread(len(crossed.originals), _SPREAD_OF)]
+    among = pairwise_distances(some, some, distance)[~np.eye(len(some), dtype=bool)]
+    typical = float(np.median(among))
+    known = typical > 0.0
     return {
-        "spread": spread,
-        "median": float(np.median(own)) / spread if known else None,
-        "max": float(np.max(own)) / spread if known else None,
+        "spread": typical,
+        "median": float(np.median(own)) / typical if known else None,
+        "max": float(np.max(own)) / typical if known else None,
     }
 
 

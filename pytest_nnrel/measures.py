@@ -15,6 +15,7 @@ from pytest_nnrel.corpus import Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.facts import add_qualities, facts_of, worst_of
 from pytest_nnrel.experiment.recognition import recognise
@@ -349,8 +350,7 @@ def map_of(embedded: Embedded) -> Map:
         lambda: consistency.principal_plane(embedded.originals),
         lambda found: found.axes.nbytes,
     )
-    n = len(study.corpus)
-    shown = [i * n // MAPPED for i in range(MAPPED)] if n > MAPPED else list(range(n))
+    shown = spread(len(study.corpus), MAPPED)
     return {
         "clips": [study.corpus.ids[i] for i in shown],
         "originals": plane.place(embedded.originals[shown]).round(3).tolist(),

@@ -10,6 +10,7 @@ from pytest_nnrel.corpus import Corpus, reopen
 from pytest_nnrel.directions import directions
 from pytest_nnrel.encoders import MFCCEncoder, as_encoder
 from pytest_nnrel.errors import NNRelError, ResultsError
+from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
@@ -108,10 +109,10 @@ class Verifier:
             If the results are incomplete.
         """
         measurements = list(self.results["measurements"].values())
-        count = len(measurements) if sample is None else min(sample, len(measurements))
+        most = len(measurements) if sample is None else sample
         with _without_cache():
-            for i in range(count):
-                yield self._checked(measurements[i * len(measurements) // count])
+            for i in spread(len(measurements), most):
+                yield self._checked(measurements[i])
 
     def notes(self) -> list[str]:
         """Return which versions that decide values are others than they were."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_nnrel.baselines.entries import listed
 from pytest_nnrel.errors import BaselineError
+from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import exemplars_of, latent_space
@@ -113,7 +114,7 @@ def index_of(listener: Listener, distance: Distance) -> Index:
             f"{listener.encoder.name} gives no original an embedding that tells it from the others:"
             " there is no index to keep; see assert_encoder_sane"
         )
-    chosen = told[[i * len(told) // KEPT for i in range(KEPT)] if len(told) > KEPT else slice(None)]
+    chosen = told[spread(len(told), KEPT)]
     return Index(
         IndexKey(listener.encoder.name, corpus.fingerprint),
         listener.fingerprint,

@@ -1,4 +1,7 @@
-"""Clips by block: the unit of parallel work, of memory, of files, and of what Ctrl-C can lose."""
+"""Clips by block: the unit of parallel work, of memory, of files, and of what Ctrl-C can lose.
+
+And some of many, where all would be too many.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,9 @@ def blocks_of(
         return list(blocks)
     left = ([i for i in block if i in missing] for block in blocks)
     return [block for block in left if block]
+
+
+def spread(n: int, most: int) -> list[int]:
+    """Return positions of n things, evenly spread: of so many at most."""
+    count = min(n, most)
+    return [i * n // count for i in range(count)]

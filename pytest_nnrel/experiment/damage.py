@@ -15,7 +15,7 @@ import numpy as np
 
 from pytest_nnrel.distances import exact, pairwise_distances, resolve_distance
 from pytest_nnrel.experiment import perception
-from pytest_nnrel.experiment.blocks import blocks_of
+from pytest_nnrel.experiment.blocks import blocks_of, spread
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.runtime.progress import progress
@@ -82,7 +82,7 @@ def _audio(rendered: Rendered) -> Vector:
     study = rendered.question.study
 
     def compare() -> Arrays:
-        chosen = _spread(study, DAMAGE_CLIPS)
+        chosen = spread(len(study.corpus), DAMAGE_CLIPS)
         originals = render(rendered.question.of_originals)
         pairs = zip(rendered.features_of(chosen), originals.features_of(chosen))
         own = [_apart(query, original) for query, original in pairs]
@@ -103,7 +103,7 @@ def _apart(query: npt.NDArray[np.float32], original: npt.NDArray[np.float32]) ->
 
 def _yardstick(study: Study, rendered: Rendered) -> float:
     """Return the median distance of an original to the nearest other one of another group."""
-    chosen = _spread(study, YARDSTICK_CLIPS)
+    chosen = spread(len(study.corpus), YARDSTICK_CLIPS)
     count = len(chosen)
     groups = np.array(study.corpus.groups)[chosen]
 
@@ -127,19 +127,12 @@ def _yardstick(study: Study, rendered: Rendered) -> float:
     return float(np.asarray(stored["median"]))
 
 
-def _spread(study: Study, most: int) -> list[int]:
-    """Return positions of clips, evenly spread over the corpus: all, or so many."""
-    n = len(study.corpus)
-    count = min(n, most)
-    return [i * n // count for i in range(count)]
-
-
 def _perceived(rendered: Rendered) -> Vector:
     study = rendered.question.study
     perception.check(study.corpus.source_seconds)
 
     def listen() -> Arrays:
-        blocks = blocks_of(_spread(study, DAMAGE_CLIPS))
+        blocks = blocks_of(spread(len(study.corpus), DAMAGE_CLIPS))
         heard = run_tasks(
             _ListenTask(rendered),
             blocks,
