@@ -41,6 +41,7 @@ _HOMES = {
         "FewClipsWarning",
         "DistanceError",
         "EmbeddingSizeError",
+        "GradientError",
         "EncoderError",
         "EngineError",
         "FamilyError",
@@ -66,6 +67,7 @@ _HOMES = {
         "audio_consistency",
         "audit_corpus",
         "between_consistency",
+        "transformed_clip",
         "within_consistency",
     ),
     "pytest_nnrel.monotonicity": ("assert_monotone",),
@@ -95,6 +97,7 @@ _HOMES = {
     ),
     "pytest_nnrel.statistics.trainings": ("TrainingComparison", "compare_trainings"),
     "pytest_nnrel.transforms": (
+        "Adversarial",
         "MP3",
         "Chain",
         "EnvironmentalNoise",
@@ -173,6 +176,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import EngineError as EngineError
     from pytest_nnrel.errors import FamilyError as FamilyError
     from pytest_nnrel.errors import FewClipsWarning as FewClipsWarning
+    from pytest_nnrel.errors import GradientError as GradientError
     from pytest_nnrel.errors import HandoverError as HandoverError
     from pytest_nnrel.errors import MagnitudeError as MagnitudeError
     from pytest_nnrel.errors import NNRelError as NNRelError
@@ -192,6 +196,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.measures import audio_consistency as audio_consistency
     from pytest_nnrel.measures import audit_corpus as audit_corpus
     from pytest_nnrel.measures import between_consistency as between_consistency
+    from pytest_nnrel.measures import transformed_clip as transformed_clip
     from pytest_nnrel.measures import within_consistency as within_consistency
     from pytest_nnrel.monotonicity import assert_monotone as assert_monotone
     from pytest_nnrel.profiles import FamilyProfile as FamilyProfile
@@ -216,6 +221,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.statistics.trainings import TrainingComparison as TrainingComparison
     from pytest_nnrel.statistics.trainings import compare_trainings as compare_trainings
     from pytest_nnrel.transforms import MP3 as MP3
+    from pytest_nnrel.transforms import Adversarial as Adversarial
     from pytest_nnrel.transforms import Chain as Chain
     from pytest_nnrel.transforms import EnvironmentalNoise as EnvironmentalNoise
     from pytest_nnrel.transforms import FunctionTransform as FunctionTransform

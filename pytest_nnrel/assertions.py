@@ -12,6 +12,7 @@ from pytest_nnrel.corpus import (
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.experiment.attacks import aimed
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
@@ -191,10 +192,11 @@ def assert_relative_nearest(
 
     def measure() -> Measurement:
         study = measures.study_on(corpus, seed, neighbours)
-        asked = question(study, as_transform(transform))
         known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
+        listener = recognise(known, study)
+        asked = aimed(question(study, as_transform(transform)), listener, compared)
         rendered = render(asked, [study.corpus.index(clip_id)])
-        measurement = measures.nearest(embed(recognise(known, study), rendered), compared)
+        measurement = measures.nearest(embed(listener, rendered), compared)
         recording.record_measurement(measurement)
         return measurement
 

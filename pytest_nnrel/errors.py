@@ -45,6 +45,10 @@ class EncoderError(NNRelError, ValueError):
         self.rows = rows
 
 
+class GradientError(EncoderError):
+    """An encoder through which no gradients flow, where they are needed: for an attack on it."""
+
+
 class EmbeddingSizeError(EncoderError):
     """Embeddings of two encoders that have different lengths, and cannot be compared."""
 

@@ -104,6 +104,15 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
                 + (" (two spaces that fail together agree)" if _both_fail(rates) else ""),
             )
         )
+    if "control" in details:
+        control = details["control"]
+        low, high = control["ci"]
+        facts.append(
+            (
+                "control",
+                f"C_W {control['value']:.3f} [{low:.3f}, {high:.3f}] under {control['name']}",
+            )
+        )
     if details.get("ties"):
         facts.append(("ties", f"{details['ties']} clips are as near to another original: errors"))
     if details.get("non_finite"):
@@ -188,9 +197,16 @@ def _hearing(measurement: Measurement) -> list[str]:
     corpus = measurement.details["corpus"]
     origin, modules = corpus["origin"], []
     try:
-        modules = modules_of(parse_transform(transform))
+        parsed = parse_transform(transform)
     except MagnitudeError:
         origin = None
+    else:
+        modules = modules_of(parsed)
+        if parsed.of_encoder:
+            return [
+                f"listen:  write transformed_clip({clip['id']!r}, {transform}, encoder).samples"
+                " with soundfile"
+            ]
     if origin is None:
         return [
             "listen:  write transform.apply(corpus[corpus.index(ID)]).samples with soundfile, for"

@@ -17,12 +17,12 @@ from pytest_nnrel.assertions import asked
 from pytest_nnrel.distances import pairwise_distances, resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import EmbeddingSizeError, SettingError
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import exemplars_of, latent_space
-from pytest_nnrel.experiment.study import question
 from pytest_nnrel.failures import failure_message
 from pytest_nnrel.measures import across, study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
@@ -183,7 +183,9 @@ def interchangeability(
     embedded = {
         name: embed(
             listener,
-            render(question(study, condition)) if queries in ("both", name) else listener.originals,
+            render(question_to(listener, condition, compared))
+            if queries in ("both", name)
+            else listener.originals,
         )
         for name, listener in listeners.items()
     }

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from pytest_nnrel.audit import Audit, audit
-from pytest_nnrel.corpus import Corpus, as_corpus
+from pytest_nnrel.corpus import Clip, Corpus, as_corpus
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import SettingError
-from pytest_nnrel.experiment.blocks import spread
+from pytest_nnrel.experiment.attacks import aimed
 from pytest_nnrel.experiment.embedding import embed
-from pytest_nnrel.experiment.facts import add_qualities, facts_of, worst_of
+from pytest_nnrel.experiment.facts import add_qualities, facts_of, map_of, worst_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.sampled import sample_of, sampled_rho
@@ -44,14 +44,11 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
     from pytest_nnrel.experiment.study import Study
-    from pytest_nnrel.measurement import Details, Map, Rate
+    from pytest_nnrel.measurement import Details, Rate
     from pytest_nnrel.statistics.consistency import Exemplars, Matrix
     from pytest_nnrel.statistics.ranks import Pairs
     from pytest_nnrel.statistics.sample import Sample
     from pytest_nnrel.transforms.protocol import TransformLike
-
-#: Clips that a map of embeddings shows, evenly spread over the corpus.
-MAPPED = 200
 
 
 def within_consistency(
@@ -96,6 +93,7 @@ def within_consistency(
     known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
     with asked.watch("embedding"):
         listener = recognise(known, study)
+        asked = aimed(asked, listener, compared)
     embedded = embed(listener, render(asked))
     measurement = within(embedded, compared)
     reported = settings.active().audio_bound
@@ -132,6 +130,7 @@ def audio_consistency(
     Measurement
     """
     asked = question(study_on(corpus, seed, neighbours), as_transform(transform))
+    asked = aimed(asked, None, resolve_distance("euclidean", "latent"))
     measurement = audio(render(asked), resolve_distance(distance, "audio"))
     record_measurement(measurement)
     return measurement
@@ -188,10 +187,53 @@ def between_consistency(
     latent = resolve_distance(latent_distance, "latent")
     with asked.watch("embedding"):
         listener = recognise(known, asked.study)
+        asked = aimed(asked, listener, latent)
     embedded = embed(listener, render(asked))
     measurement = between(embedded, measure, in_audio, latent, pairs)
     record_measurement(measurement)
     return measurement
+
+
+def transformed_clip(
+    clip: Clip | str,
+    transform: TransformLike,
+    encoder: EncoderLike | None = None,
+    *,
+    corpus: Corpus | None = None,
+    distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
+    seed: int | None = None,
+) -> Clip:
+    """Return a clip as measures have it under a transformation: from the cache where it is there.
+
+    Parameters
+    ----------
+    clip : Clip or str
+        A clip of the corpus, or its id.
+    transform : Transform, or anything that `as_transform` takes
+    encoder : Encoder, or anything that `as_encoder` takes, optional
+        That an attack is on; other transformations need none.
+    corpus, distance, neighbours, seed
+        As in `within_consistency`.
+
+    Returns
+    -------
+    Clip
+
+    Raises
+    ------
+    CorpusError
+        If the corpus has no such clip.
+    NNRelError
+        If it cannot be transformed.
+    """
+    study = study_on(corpus, seed, neighbours)
+    asked = question(study, as_transform(transform))
+    listener = None if encoder is None else recognise(as_encoder(encoder), study)
+    asked = aimed(asked, listener, resolve_distance(distance, "latent"))
+    index = study.corpus.index(clip if isinstance(clip, str) else clip.id)
+    (transformed,) = render(asked, [index]).clips([index])
+    return transformed
 
 
 def audit_corpus(corpus: Corpus | None = None) -> Audit:
@@ -239,8 +281,14 @@ def study_on(
 
 
 def within(embedded: Embedded, distance: Distance) -> Measurement:
-    """Measure C_W in latent space."""
-    return _in_latent_space("within", embedded, distance)
+    """Measure C_W in latent space; beside it that of what the transformation is told apart from."""
+    measurement = _in_latent_space("within", embedded, distance)
+    control = embedded.rendered.question.control
+    if control is not None:
+        beside = embed(embedded.listener, render(control, embedded.rendered.indices))
+        rate = _rate_of(exemplars_of(latent_space(beside, distance)), control.study)
+        measurement.details["control"] = {"name": control.condition.name, **rate}
+    return measurement
 
 
 def across(embedded: Embedded, distance: Distance) -> Measurement:
@@ -337,26 +385,6 @@ def nearest(embedded: Embedded, distance: Distance) -> Measurement:
     return Measurement(
         "exemplar", value, (value, value), 1, (bool(value),), worst, details, seconds
     )
-
-
-def map_of(embedded: Embedded) -> Map:
-    """Return where clips and originals lie in the plane of the originals' principal axes.
-
-    At most `MAPPED` clips are placed, so that the size does not grow with the corpus.
-    """
-    study = embedded.rendered.question.study
-    plane = study.stores.recently(
-        ("plane", embedded.originals_key),
-        lambda: consistency.principal_plane(embedded.originals),
-        lambda found: found.axes.nbytes,
-    )
-    shown = spread(len(study.corpus), MAPPED)
-    return {
-        "clips": [study.corpus.ids[i] for i in shown],
-        "originals": plane.place(embedded.originals[shown]).round(3).tolist(),
-        "transformed": plane.place(embedded.queries[shown]).round(3).tolist(),
-        "explained": plane.explained.round(4).tolist(),
-    }
 
 
 def _in_latent_space(measure: str, embedded: Embedded, distance: Distance) -> Measurement:

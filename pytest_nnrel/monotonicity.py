@@ -11,6 +11,7 @@ from pytest_nnrel.assertions import asked
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.facts import WORST, facts_of
 from pytest_nnrel.experiment.recognition import recognise
@@ -21,7 +22,6 @@ from pytest_nnrel.experiment.spaces import (
     latent_space,
     mean_over_clips,
 )
-from pytest_nnrel.experiment.study import question
 from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.measures import study_on
@@ -173,7 +173,7 @@ def _measure(
     study, latent, audio = listener.study, [], []
     what = f"{listener.encoder.name} up to {rungs[-1].name}"
     for rung in progress(rungs, len(rungs), what, "rung"):
-        embedded = embed(listener, render(question(study, rung)))
+        embedded = embed(listener, render(question_to(listener, rung, distance)))
         latent.append(exemplars_of(latent_space(embedded, distance)).own)
         audio.append(exemplars_of(audio_space(embedded.rendered, audio_distance)).own)
     of_clips = consistency.monotonicity(np.stack(latent))

@@ -15,10 +15,10 @@ from pytest_nnrel.assertions import asked, judge
 from pytest_nnrel.directions import Displaced, way
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import MagnitudeError
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
-from pytest_nnrel.experiment.study import question
 from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.measures import study_on
@@ -259,7 +259,7 @@ def _displaced(
     what = f"{listener.encoder.name}: {way(rungs)}"
     return Displaced.of(
         [
-            embed(listener, render(question(study, rung)))
+            embed(listener, render(question_to(listener, rung)))
             for rung in progress(rungs, len(rungs), what, "rung")
         ]
     )

@@ -22,10 +22,10 @@ from pytest_nnrel.breaks import (
 )
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
-from pytest_nnrel.experiment.study import question
 from pytest_nnrel.failures import failure_message
 from pytest_nnrel.measures import study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
@@ -220,7 +220,7 @@ def _search(
 
     def breaks(position: int) -> bool:
         if position not in measured:
-            rendered = render(question(study, rungs[position]))
+            rendered = render(question_to(listener, rungs[position], distance))
             measured[position] = within(embed(listener, rendered), distance)
             record_measurement(measured[position])
         return has_fallen(measured[position].value, required)

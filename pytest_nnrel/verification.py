@@ -10,11 +10,11 @@ from pytest_nnrel.corpus import Corpus, reopen
 from pytest_nnrel.directions import directions
 from pytest_nnrel.encoders import MFCCEncoder, as_encoder
 from pytest_nnrel.errors import NNRelError, ResultsError
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
-from pytest_nnrel.experiment.study import question
 from pytest_nnrel.interchange import interchangeability
 from pytest_nnrel.measures import (
     audio_consistency,
@@ -298,7 +298,7 @@ def _directions(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) ->
     encoder = as_encoder(verifier.encoder(identity["encoder"]))
     listener = recognise(encoder, study)
     rungs = map(parse_transform, identity["rungs"])
-    found = directions([embed(listener, render(question(study, rung))) for rung in rungs])
+    found = directions([embed(listener, render(question_to(listener, rung))) for rung in rungs])
     if found is None:
         raise NotCheckableError(f"{', '.join(identity['rungs'])} are no rungs of one family")
     return found

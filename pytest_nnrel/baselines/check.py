@@ -23,11 +23,12 @@ from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import BaselineError, SettingError
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import audio_space, latent_space, rho_replicates
-from pytest_nnrel.experiment.study import listing, question
+from pytest_nnrel.experiment.study import listing
 from pytest_nnrel.measures import between, study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.runtime import settings
@@ -326,7 +327,7 @@ def _measured(
     covers: list[PlainMeasurement] = []
     listener = recognise(encoder, study)
     for condition in conditions:
-        embedded = embed(listener, render(question(study, condition)))
+        embedded = embed(listener, render(question_to(listener, condition, latent)))
         measurement = within(embedded, latent)
         record_measurement(measurement)
         covers.append(measurement.as_dict())

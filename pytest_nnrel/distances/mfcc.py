@@ -89,6 +89,7 @@ def mfcc_tensor(
     Parameters
     ----------
     windows : float32[k, n]
+        An array, or a tensor.
     sample_rate, n_fft, hop
         As in `mfcc_frames`.
     device : torch.device
@@ -102,10 +103,11 @@ def mfcc_tensor(
     from scipy.fft import dct
 
     cosines = dct(np.eye(MEL_BANDS), axis=0, norm="ortho")[1:COEFFICIENTS].T
-    signal, taper, filters, transform = (
+    taper, filters, transform = (
         torch.from_numpy(np.ascontiguousarray(array)).to(device)
-        for array in (windows, _window(n_fft), _mel_filters(sample_rate, n_fft).toarray(), cosines)
+        for array in (_window(n_fft), _mel_filters(sample_rate, n_fft).toarray(), cosines)
     )
+    signal = torch.as_tensor(windows).to(device)
     spectrum = torch.stft(
         signal, n_fft, hop, window=taper, center=True, pad_mode="constant", return_complex=True
     )

@@ -1,4 +1,4 @@
-"""How torch modules are run: evaluated, without gradients, where and in what they are to be."""
+"""How torch modules are run: evaluated, mostly without gradients, on their device, as they are."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def evaluated(module: Any, device: str | None = None) -> Iterator[Any]:  # noqa: ANN401
-    """Run a torch module evaluated and without gradients; its mode is left as it was found.
+def evaluated(
+    module: Any,  # noqa: ANN401
+    device: str | None = None,
+    *,
+    gradients: bool = False,
+) -> Iterator[Any]:
+    """Run a torch module evaluated; its mode is left as it was found.
 
     Parameters
     ----------
     module : torch.nn.Module
     device : str, optional
         Where it is moved; where it is, if omitted.
+    gradients : bool
+        Whether they are recorded.
 
     Yields
     ------
@@ -34,7 +41,7 @@ def evaluated(module: Any, device: str | None = None) -> Iterator[Any]:  # noqa:
     if device is not None:
         module.to(device)
     tensors = (*module.parameters(), *module.buffers())
-    with mode_kept(module), torch.no_grad():
+    with mode_kept(module), torch.set_grad_enabled(gradients):
         module.eval()
         yield next((tensor.device for tensor in tensors), torch.device(device or "cpu"))
 

@@ -105,6 +105,13 @@ class LayersEncoder(DerivedEncoder):
         self.widths = widths
         return np.concatenate(parts, axis=1)
 
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        import torch
+
+        out = self._inner.forward_traced(audio, sample_rate)
+        parts = [readout.read_traced(out, audio, sample_rate) for readout in self._readouts]
+        return torch.cat(parts, dim=1)
+
     def _check_rows(self, batch: Samples, sample_rate: int, encoded: Floats) -> None:
         for readout, layer in zip(self._readouts, self.layers):
             readout._check_rows(batch, sample_rate, layer.part_of(encoded))
@@ -155,6 +162,11 @@ class LayerEncoder(DerivedEncoder):
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self.part_of(self.whole.forward(batch, sample_rate))
+
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        if self.whole.widths is None:
+            self.whole.forward(audio.detach().cpu().numpy(), sample_rate)
+        return self.part_of(self.whole.forward_traced(audio, sample_rate))
 
     def part_of(self, embeddings: npt.NDArray[Float]) -> npt.NDArray[Float]:
         """Return its part of embeddings of the whole, float[n, d], which has run."""

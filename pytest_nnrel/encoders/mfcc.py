@@ -61,6 +61,10 @@ class MFCCEncoder(Encoder):
             return statistics_tensor(batch, sample_rate, device=self._torch_device)
         return np.stack([_statistics(window, sample_rate) for window in batch])
 
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        device = CPU if self._torch_device is None else self._torch_device
+        return statistics_tensor(audio, sample_rate, device=device)
+
 
 def statistics_tensor(windows: Samples, sample_rate: int, *, device: Any) -> Any:  # noqa: ANN401
     """Return the embeddings of windows as a torch tensor on a device.
@@ -68,6 +72,7 @@ def statistics_tensor(windows: Samples, sample_rate: int, *, device: Any) -> Any
     Parameters
     ----------
     windows : float32[n, samples]
+        An array, or a tensor that gradients flow to.
     sample_rate : int
         In Hz.
     device : torch.device

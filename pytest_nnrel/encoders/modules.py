@@ -41,5 +41,5 @@ class ModuleEncoder(Adapter):
     def _passes_over(self, owner: object, attribute: str) -> bool:
         return is_mode(owner, attribute)
 
-    def _running(self) -> AbstractContextManager[Any]:
-        return evaluated(self._module, self.device)
+    def _running(self, *, gradients: bool = False) -> AbstractContextManager[Any]:
+        return evaluated(self._module, self.device, gradients=gradients)

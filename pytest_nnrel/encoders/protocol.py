@@ -16,7 +16,7 @@ import numpy as np
 from pytest_nnrel.corpus import audio
 from pytest_nnrel.encoders.lines import Written
 from pytest_nnrel.encoders.output import OneVectorError, embedding_matrix
-from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.errors import EncoderError, GradientError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 from pytest_nnrel.runtime.tensors import to_numpy
 
@@ -190,6 +190,20 @@ class Encoder(ABC):
     def embedding_in(self, out: Any) -> Any:  # noqa: ANN401
         """Return what of the object's own output is the embedding, where its user names none."""
         return out
+
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        """Return the encoder's own output for a tensor, with gradients, as `forward` does without.
+
+        Raises
+        ------
+        GradientError
+            If it is no encoder of torch.
+        """
+        raise GradientError(
+            f"no gradients flow through encoder {self.name!r} ({type(self).__name__}); give a"
+            " torch.nn.Module of waveforms. What another encoder withstands least often transfers:"
+            " Adversarial(snr_db, encoder=ANOTHER), of torch and of the same audio"
+        )
 
     def encode(self, windows: Samples, sample_rate: int) -> Embeddings:
         """Return one embedding per window.

@@ -86,6 +86,20 @@ class ReadoutEncoder(DerivedEncoder):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         return self.read(self._inner.forward(batch, sample_rate), batch, sample_rate)
 
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        return self.read_traced(self._inner.forward_traced(audio, sample_rate), audio, sample_rate)
+
+    def read_traced(self, out: Any, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        """Return what `read` does, of a tensor, with gradients."""
+        named = self._named(out)
+        if self._pool is None or not hasattr(named, "requires_grad"):
+            return named
+        pooled = self.read(out, audio.detach().cpu().numpy(), sample_rate)  # which finds the axis
+        if self._axis is None:
+            return pooled
+        frames = named.float() if named.itemsize < np.dtype(np.float32).itemsize else named
+        return frames.mean(self._axis) if self._pool == "mean" else frames.amax(self._axis)
+
     def read(self, out: Any, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         """Return what is read out of the object's output for a batch."""
         out = self._named(out)

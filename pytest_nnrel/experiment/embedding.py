@@ -94,8 +94,8 @@ def embed(listener: Listener, rendered: Rendered) -> Embedded:
         If the encoder fails, or its embeddings are of several lengths.
     """
     with rendered.question.watch("embedding"):
-        originals = _embeddings(listener, listener.originals)
-        queries = _embeddings(listener, rendered)
+        originals = embeddings_of(listener, listener.originals)
+        queries = embeddings_of(listener, rendered)
     if queries.shape[1] != originals.shape[1]:
         raise EncoderError(
             f"encoder {listener.encoder.name!r} returned {originals.shape[1]} numbers for each"
@@ -106,7 +106,8 @@ def embed(listener: Listener, rendered: Rendered) -> Embedded:
     return Embedded(rendered, listener, originals, key, queries)
 
 
-def _embeddings(listener: Listener, rendered: Rendered) -> Embeddings:
+def embeddings_of(listener: Listener, rendered: Rendered) -> Embeddings:
+    """Return the embeddings of rendered clips, float32[k, d], kept in memory where all are."""
     if len(rendered.indices) < len(rendered.question.study.corpus):
         return _encoded(listener, rendered)
     return rendered.question.study.stores.recently(
@@ -237,7 +238,7 @@ class _Rows:
 
 def _of_layer(layer: LayerEncoder, whole: Listener, rendered: Rendered) -> Embeddings:
     """Return what is a layer's of the embeddings of all layers."""
-    rows = _embeddings(whole, rendered)
+    rows = embeddings_of(whole, rendered)
     if layer.whole.widths is None:  # all rows were stored: an original tells how long outputs are
         task = whole.task(whole.originals)
         task.encode([0], task.windows([0]))

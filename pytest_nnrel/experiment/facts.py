@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.damage import damage_of
 from pytest_nnrel.experiment.rendering import checks_of, padding_of, unchanged_of
+from pytest_nnrel.statistics import consistency
 
 if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from pytest_nnrel.experiment.encoding import Listener
     from pytest_nnrel.experiment.rendering import Rendered
     from pytest_nnrel.experiment.spaces import Space
-    from pytest_nnrel.measurement import Details, EncoderFacts, IdentityFacts, WorstClip
+    from pytest_nnrel.measurement import Details, EncoderFacts, IdentityFacts, Map, WorstClip
     from pytest_nnrel.statistics.consistency import Exemplars
 
 #: Clips that messages and reports list by name.
 WORST = 5
+#: Clips that a map of embeddings shows, evenly spread over the corpus.
+MAPPED = 200
 
 
 def facts_of(
@@ -137,3 +141,23 @@ def worst_of(space: Space, rows: Exemplars) -> tuple[WorstClip, ...]:
         }
         for i in order
     )
+
+
+def map_of(embedded: Embedded) -> Map:
+    """Return where clips and originals lie in the plane of the originals' principal axes.
+
+    At most `MAPPED` clips are placed, so that the size does not grow with the corpus.
+    """
+    study = embedded.rendered.question.study
+    plane = study.stores.recently(
+        ("plane", embedded.originals_key),
+        lambda: consistency.principal_plane(embedded.originals),
+        lambda found: found.axes.nbytes,
+    )
+    shown = spread(len(study.corpus), MAPPED)
+    return {
+        "clips": [study.corpus.ids[i] for i in shown],
+        "originals": plane.place(embedded.originals[shown]).round(3).tolist(),
+        "transformed": plane.place(embedded.queries[shown]).round(3).tolist(),
+        "explained": plane.explained.round(4).tolist(),
+    }

@@ -256,7 +256,7 @@ class RenderTask:
         for i, key in zip(indices, self.keys_of(indices)):
             entry = next((e for _, e in self.store.get_of("clips", self.scope, [key])), None)
             if entry is None:  # evicted, damaged, or the disk is full
-                yield self._transformed(i)[0]
+                yield next(self._transformed([i]))[1]
             else:
                 yield Clip(corpus.ids[i], entry["samples"], corpus.sample_rate)
 
@@ -275,9 +275,8 @@ class RenderTask:
         clips: dict[int, Clip] = {}
         records: dict[int, Arrays] = {}
         try:
-            for i in indices:
-                if i not in known:
-                    clips[i], records[i] = self._transformed(i)
+            for i, clip, record in self._transformed([i for i in indices if i not in known]):
+                clips[i], records[i] = clip, record
         finally:  # what was done before an interrupt is done
             if not isinstance(self.condition, Identity):
                 self._put("clips", {i: {"samples": clips[i].samples} for i in records})
@@ -291,16 +290,20 @@ class RenderTask:
             features[i] = {"features": audio_features(window)}
         return features, self._put("features", features)
 
-    def _transformed(self, index: int) -> tuple[Clip, Arrays]:
-        original = self.corpus.value[index]
-        transformed = self.condition.apply_checked(original, seed=self.seed)
-        clip = transformed.clip
-        checks = {
-            _SECONDS: clip.seconds,
-            **transformed.checks,
-            _UNCHANGED: float(_is_same_audio(clip, original)),
-        }
-        return clip, {name: np.array(value, np.float64) for name, value in checks.items()}
+    def _transformed(self, indices: Sequence[int]) -> Iterator[tuple[int, Clip, Arrays]]:
+        """Transform clips, as many at a time as the transformation asks for."""
+        for first in range(0, len(indices), self.condition.batch):
+            batch = indices[first : first + self.condition.batch]
+            originals = [self.corpus.value[i] for i in batch]
+            made = self.condition.apply_all(originals, seed=self.seed)
+            for i, original, transformed in zip(batch, originals, made):
+                checks = {
+                    _SECONDS: transformed.clip.seconds,
+                    **transformed.checks,
+                    _UNCHANGED: float(_is_same_audio(transformed.clip, original)),
+                }
+                record = {name: np.array(value, np.float64) for name, value in checks.items()}
+                yield i, transformed.clip, record
 
     def _put(self, kind: str, entries: Mapping[int, Arrays]) -> bool:
         if not entries:

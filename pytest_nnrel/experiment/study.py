@@ -205,19 +205,29 @@ class Question:
         return replace(self, watch=Stopwatch())
 
     @property
+    def control(self) -> Question | None:
+        """The same under what the condition is told apart from, if there is such a thing."""
+        control = self.condition.control
+        if control is None:
+            return None
+        known = known_as(control)
+        return replace(self, asked=control, condition=control, known=known, watch=Stopwatch())
+
+    @property
     def of_originals(self) -> Question:
         """The same of clips as they are."""
-        known = _known(ORIGINAL)
+        known = known_as(ORIGINAL)
         return replace(self, asked=ORIGINAL, condition=ORIGINAL, known=known)
 
 
 def question(study: Study, transform: Transform) -> Question:
     """Put a question: clips of a study under a transformation."""
     condition = transform.condition(study.corpus.sample_rate)
-    return Question(study, transform, condition, _known(condition), Stopwatch())
+    return Question(study, transform, condition, known_as(condition), Stopwatch())
 
 
-def _known(condition: Transform) -> Known:
+def known_as(condition: Transform) -> Known:
+    """Return how keys tell a condition, as it is now."""
     return Known.by(condition.name, condition.recipe(), condition.behaviour())
 
 

@@ -7,6 +7,7 @@ see the same.
 from pytest_nnrel.measurement.facts import (
     MEASURES,
     Apart,
+    Control,
     CorpusFacts,
     Damage,
     Details,
@@ -32,6 +33,7 @@ __all__ = [
     "AmongClips",
     "Apart",
     "Clips",
+    "Control",
     "CorpusFacts",
     "Damage",
     "Details",

@@ -142,6 +142,12 @@ class Rate(TypedDict):
     ci: list[float]
 
 
+class Control(Rate):
+    """C_W under what a transformation is told apart from, such as noise of the same energy."""
+
+    name: str
+
+
 class Rates(TypedDict):
     """C_W of both spaces."""
 
@@ -233,6 +239,8 @@ class Details(TypedDict):
     #: What the clips are worth where they share groups, see `intervals.effective_clips`.
     effective_clips: NotRequired[float]
     within: NotRequired[Rates]
+    #: Of transformations that have one.
+    control: NotRequired[Control]
     #: Of rho, where not all pairs were compared.
     sampled: NotRequired[Sampled]
     undefined_replicates: NotRequired[int]

@@ -11,10 +11,10 @@ from pytest_nnrel.directions import directions
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import MFCCEncoder, as_encoder
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
-from pytest_nnrel.experiment.study import question
 from pytest_nnrel.profiles.scored import Profile, Profiled, profile_of
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.runtime.progress import progress
@@ -99,7 +99,8 @@ def profile(
     ladders: dict[type[Transform], list[Embedded]] = {}
     what = f"profile of {sides[0][0].encoder.name}"
     for condition in progress(settled, len(settled), what, "condition"):
-        rendered = render(question(study, condition))
+        # Attacks are on the encoder; the baseline hears what they made.
+        rendered = render(question_to(sides[0][0], condition, sides[0][1]))
         for side, (listener, compared) in enumerate(sides):
             embedded = embed(listener, rendered)
             measured = _measure(embedded, measure, compared)

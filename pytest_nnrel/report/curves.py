@@ -19,7 +19,7 @@ from pytest_nnrel.requirement import Requirement
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement, TransformFacts
+    from pytest_nnrel.measurement import Control, CorpusFacts, PlainMeasurement, TransformFacts
     from pytest_nnrel.report.findings import Row
     from pytest_nnrel.report.references import Point, References
 
@@ -51,6 +51,8 @@ class Sample(NamedTuple):
     name: str
     outcome: str
     required: Requirement = Requirement()
+    #: What the transformation is told apart from, and C_W under it.
+    control: Control | None = None
 
 
 class Mark(NamedTuple):
@@ -84,6 +86,9 @@ class Panel:
     line, band, audio_line, audio_band : str
         SVG paths; empty where there is nothing to draw.
     audio_marks : list of Mark
+    control_line : str
+        Of what the transformation is told apart from; a path.
+    control_marks : list of Mark
     references : list of (str, str)
         Label and path.
     ticks_x, ticks_y : list of Tick
@@ -97,8 +102,8 @@ class Panel:
         The mildest failures, one in a direction.
     asked : str
         That, in words; empty where it is not one.
-    audio : dict of str to str
-        By name of a condition, what the audio space reached, for the table.
+    audio, control : dict of str to str
+        By name of a condition, what the audio space reached, and what the control, for the table.
     """
 
     title: str
@@ -109,6 +114,8 @@ class Panel:
     audio_line: str
     audio_band: str
     audio_marks: list[Mark]
+    control_line: str
+    control_marks: list[Mark]
     references: list[tuple[str, str]]
     ticks_x: list[Tick]
     ticks_y: list[Tick]
@@ -118,6 +125,7 @@ class Panel:
     asked: str
     breaks: list[Tick]
     audio: dict[str, str]
+    control: dict[str, str]
 
 
 @dataclass
@@ -227,6 +235,7 @@ def _sample(measured: PlainMeasurement, judgement: Judgement = _NOT_JUDGED) -> S
         "original" if transform["family"] == _IDENTITY else f"{magnitude:g}",
         transform["name"],
         *judgement,
+        measured["details"].get("control"),
     )
 
 
@@ -244,13 +253,25 @@ def _panel(
         ]
         for label, points in references.items()
     }
+    controls = [
+        sample._replace(
+            value=rate["value"],
+            low=rate["ci"][0],
+            high=rate["ci"][1],
+            name=rate["name"],
+            outcome="",
+            control=None,
+        )
+        for sample in group
+        if (rate := sample.control)
+    ]
     everything = [*group, *audio, *(s for points in beyond.values() for s in points)]
     horizontal = _Horizontal([sample.x for sample in everything], ladder=ladder)
     vertical = _Vertical(min(sample.low for sample in group))
     required = {s.required for s in group if s.required.text and not _is_identity(s)}
     asked = required.pop() if len(required) == 1 else Requirement()
     drawn = _Drawn(horizontal, vertical)
-    marks, audio_marks = drawn.marks(group), drawn.marks(audio)
+    marks, audio_marks, control_marks = map(drawn.marks, (group, audio, controls))
     unit = f" ({transform['unit']})" if transform["unit"] else ""
     return Panel(
         title=transform["family"],
@@ -261,6 +282,8 @@ def _panel(
         audio_line=_line(audio_marks),
         audio_band=_band(audio_marks),
         audio_marks=audio_marks,
+        control_line=_line(control_marks),
+        control_marks=control_marks,
         references=[
             (label, _line(drawn.marks(points))) for label, points in sorted(beyond.items())
         ],
@@ -272,6 +295,9 @@ def _panel(
         asked=asked.text,
         breaks=_breaks(marks),
         audio={sample.name: f"{sample.value:.3f}" for sample in audio},
+        control={
+            sample.name: f"{sample.control['value']:.3f}" for sample in group if sample.control
+        },
     )
 
 

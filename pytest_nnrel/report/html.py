@@ -124,6 +124,7 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "open": OPEN,
         "players": players,
         "sections": Shown.first(curves.sections_of(measurements, rows, known), MAX_SECTIONS),
+        "controlled": any("control" in one["details"] for one in measurements.values()),
         "references": known,
         "overlays": overlays,
         "beside": any(len(one.names) > 1 for one in overlays),

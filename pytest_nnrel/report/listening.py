@@ -258,9 +258,11 @@ def why_silent(case: Case) -> str:
     if details["corpus"]["origin"] is None:
         return "No audio: the corpus was made in Python and cannot be opened again from here."
     try:
-        parse_transform(details["transform"]["name"])
+        transform = parse_transform(details["transform"]["name"])
     except NNRelError:
         return "No audio: the transformation is not one of the package's own."
+    if transform.of_encoder:
+        return "No audio: an attack is made with its encoder; transformed_clip gives it."
     return f"No audio: it is not in {AUDIO}/ beside this page."
 
 

@@ -56,8 +56,8 @@ def ladders_within(kinds: tuple[type[Transform], ...], bounds: dict[str, Any]) -
         check_family(family)
         if kinds.count(family) > 1:
             raise InvalidArgument(f"{family.__name__} is given more than once")
-    able = [family for family in _families() if not family.missing()]
-    bounded = [_bounded(family) for family in kinds or able]
+    unasked = [f for f in _families() if not f.missing() and not f.of_encoder]
+    bounded = [_bounded(family) for family in kinds or unasked]
     known = {name for keywords, _ in bounded for name in keywords}
     unknown = bounds.keys() - known
     if unknown:

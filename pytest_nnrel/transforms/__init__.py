@@ -5,6 +5,7 @@ Importing this package needs nothing but the standard library.
 
 from pytest_nnrel.transforms import field
 from pytest_nnrel.transforms.adapters import Chain, FunctionTransform, as_transform, modules_of
+from pytest_nnrel.transforms.adversarial import Adversarial
 from pytest_nnrel.transforms.field import *  # noqa: F403  # what there is
 from pytest_nnrel.transforms.grids import (
     GRIDS,
@@ -30,6 +31,7 @@ __all__ = [
     "GRIDS",
     "MP3",
     "PAPER_FAMILIES",
+    "Adversarial",
     "Chain",
     "EnvironmentalNoise",
     "FunctionTransform",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
+    from pytest_nnrel.transforms.adversarial import AimAt
     from pytest_nnrel.transforms.output import Checks
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -97,6 +98,7 @@ class Chain(SinglePoint):
         # Flat, so that steps that repeat are known as such wherever they stand.
         flat = (step.steps if isinstance(step, Chain) else (step,) for step in steps)
         object.__setattr__(self, "steps", tuple(step for part in flat for step in part))
+        object.__setattr__(self, "of_encoder", any(step.of_encoder for step in self.steps))
 
     def __repr__(self) -> str:
         return f"Chain({', '.join(map(repr, self.steps))})"
@@ -115,6 +117,16 @@ class Chain(SinglePoint):
         if len(effective) < 2:
             return effective[0] if effective else Identity()
         return Chain(*effective)
+
+    def aimed(self, at: AimAt) -> Transform:
+        return Chain(*(step.aimed(at) for step in self.steps))
+
+    @property
+    def control(self) -> Transform | None:
+        """The same with the controls of those steps that have one."""
+        if all(step.control is None for step in self.steps):
+            return None
+        return Chain(*(step.control or step for step in self.steps))
 
     def recipe(self) -> dict[str, object] | None:
         recipes = [step.recipe() for step in self.steps]

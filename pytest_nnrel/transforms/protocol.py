@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
+    from pytest_nnrel.transforms.adversarial import AimAt
     from pytest_nnrel.transforms.output import Checks
 
 
@@ -83,6 +84,8 @@ class Transform(ABC):
     bounds: ClassVar[tuple[float, float]]
     #: Magnitudes for a grid, such as one hardly audible, one plain and one grave.
     points: ClassVar[tuple[float, ...]] = ()
+    #: Whether what it does depends on an encoder: it is then not drawn unasked.
+    of_encoder: ClassVar[bool] = False
     if TYPE_CHECKING:  # constants of a family, or fields
 
         @property
@@ -100,9 +103,19 @@ class Transform(ABC):
         @property
         def restores_loudness(self) -> bool:
             """Whether loudness is brought back to the original's afterwards."""
+
+        @property
+        def control(self) -> Transform | None:
+            """What is measured beside it, to tell its effect from that of any change as large."""
+
+        @property
+        def batch(self) -> int:
+            """Clips that it is best applied to at a time."""
     else:
         version = None
         restores_loudness = True
+        control = None
+        batch = 1
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
@@ -238,6 +251,16 @@ class Transform(ABC):
         """
         return Identity() if self.magnitude == self.identity else self
 
+    def aimed(self, at: AimAt) -> Transform:
+        """Return the transformation as it is of the encoder that is measured: for most, itself.
+
+        Parameters
+        ----------
+        at : callable
+            Given the encoder that an attack names, or None, returns what it is aimed at.
+        """
+        return self
+
     def recipe(self) -> dict[str, object] | None:
         """Return all that decides the output besides clip and seed, as plain values.
 
@@ -294,21 +317,28 @@ class Transform(ABC):
 
     def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
         """Transform a clip as `apply` does, and return what was verified along with it."""
-        import numpy as np
-
-        from pytest_nnrel.runtime import settings
-        from pytest_nnrel.runtime.store import digest
-
-        seed = settings.active().seed if seed is None else seed
-        rng = np.random.default_rng(int(digest("noise", seed, clip.id, self.name), 16))
         try:
-            samples, checks = self._rendered(clip, rng)
+            samples, checks = self._rendered(clip, self._rng(clip, seed))
             if self.restores_loudness:
                 samples, gain = restore_loudness(samples, clip)
                 checks = {**checks, **gain}
         except TransformError as error:
             raise type(error)(f"{self.name} on clip {clip.id!r}: {error}") from error
         return Transformed(clip.with_samples(samples), checks)
+
+    def apply_all(self, clips: Iterable[Clip], *, seed: int | None = None) -> Iterator[Transformed]:
+        """Transform clips as `apply_checked` does each; `batch` of them at a time is best."""
+        return (self.apply_checked(clip, seed=seed) for clip in clips)
+
+    def _rng(self, clip: Clip, seed: int | None) -> np.random.Generator:
+        """Return the source of chance of a clip."""
+        import numpy as np
+
+        from pytest_nnrel.runtime import settings
+        from pytest_nnrel.runtime.store import digest
+
+        seed = settings.active().seed if seed is None else seed
+        return np.random.default_rng(int(digest("noise", seed, clip.id, self.name), 16))
 
     def _rendered(self, clip: Clip, rng: np.random.Generator) -> tuple[Samples, Checks]:
         if self.magnitude == self.identity:

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from pytest_nnrel import Corpus, PinkNoise, as_encoder, within_consistency
 from pytest_nnrel.baselines import Clips, Entry, compare
-from pytest_nnrel.measures import MAPPED
+from pytest_nnrel.experiment.facts import MAPPED
 from pytest_nnrel.report.results import schema
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.statistics.consistency import principal_plane

@@ -49,10 +49,12 @@ class ExportedEncoder(Adapter):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         import torch
 
+        with torch.no_grad():
+            return self.forward_traced(torch.from_numpy(batch), sample_rate)
+
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
         module = self._module
         tensors = (*module.parameters(), *module.buffers())
         device = next((tensor.device for tensor in tensors), None)
         example = next(iter((self.obj.example_inputs or ((),))[0]), None)
-        with torch.no_grad():
-            inputs = torch.from_numpy(batch).to(device, getattr(example, "dtype", None))
-            return module(inputs)
+        return module(audio.to(device, getattr(example, "dtype", None)))

@@ -96,8 +96,14 @@ class TorchEncoder(ModuleEncoder):
         return getattr(self._module, FORWARD) if self._call is self._module else self._call
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
+        return self._run(batch, sample_rate, gradients=False)
+
+    def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
+        return self._run(audio, sample_rate, gradients=True)
+
+    def _run(self, batch: Any, sample_rate: int, *, gradients: bool) -> Any:  # noqa: ANN401
         told = self._keywords(batch, sample_rate)
-        with self._running() as device:
+        with self._running(gradients=gradients) as device:
             given, told = as_tensors((batch, told), device, precision_of(self._module))
             return self._call(given, **told)
 

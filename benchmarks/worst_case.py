@@ -1,0 +1,144 @@
+"""What encoders withstand in the worst case: attacks of a given energy, beside noise of the same.
+
+python benchmarks/worst_case.py table                # hours on two cores; goes on where it was
+python benchmarks/worst_case.py sanity --clips 40    # steps, starts, budgets, another attack
+python benchmarks/worst_case.py transfer             # attacks on one encoder, heard by another
+
+Needs the extra ``torch`` and ``reference_models``; the sanity table foolbox besides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tables import machine, print_table
+
+import reference_models
+from pytest_nnrel import Adversarial, Corpus, within_consistency
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_nnrel import Measurement
+
+STORED = Path(__file__).parent / "worst_case.json"
+ENCODERS = ("mfcc", "at", "ir", "vs", "ae")
+#: In decibels.
+RATIOS = (80, 70, 60, 50, 40, 30, 20)
+#: Of attacks that are told to be honest, and of those that are to transfer.
+MIDDLE, LOUD = 60, 40
+
+
+def encoder_of(name: str) -> Any:
+    """Return a shipped reference encoder."""
+    return reference_models.load(name)
+
+
+def table(corpus: Corpus) -> None:
+    """Measure all encoders at all ratios, and keep each value as it is found."""
+    known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    told = {"corpus": corpus.fingerprint, "clips": len(corpus)}
+    if {key: known.get(key) for key in told} != told:
+        known = {**told, "encoders": {}}
+    for name, snr in itertools.product(ENCODERS, RATIOS):
+        rows = known["encoders"].setdefault(name, {})
+        if str(snr) in rows:
+            continue
+        measured = within_consistency(encoder_of(name), Adversarial(snr), corpus=corpus)
+        control = measured.details["control"]
+        rows[str(snr)] = {
+            "attacked": [round(measured.value, 4), *(round(end, 4) for end in measured.ci)],
+            "noise": [round(control["value"], 4), *(round(end, 4) for end in control["ci"])],
+        }
+        STORED.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        print(f"{name} {snr} dB: {measured.value:.3f}, noise {control['value']:.3f}", flush=True)
+    print_table(
+        f"C_W under attacks (random noise of the same energy), {len(corpus)} clips",
+        ["encoder", *(f"{snr} dB" for snr in RATIOS)],
+        [
+            [name, *(f"{rows[str(s)]['attacked'][0]:.3f} ({rows[str(s)]['noise'][0]:.3f})"
+                     for s in RATIOS)]
+            for name, rows in known["encoders"].items()
+        ],
+    )  # fmt: skip
+
+
+def sanity(corpus: Corpus, names: Sequence[str]) -> None:
+    """Print what an honest attack does: more steps, more starts, and a large budget."""
+    attacks = {
+        "noise": Adversarial(MIDDLE, steps=0),
+        "5 steps": Adversarial(MIDDLE, steps=5),
+        "10 steps": Adversarial(MIDDLE, steps=10),
+        "20 steps": Adversarial(MIDDLE),
+        "40 steps": Adversarial(MIDDLE, steps=40),
+        "80 steps": Adversarial(MIDDLE, steps=80),
+        "3 starts": Adversarial(MIDDLE, restarts=3),
+        "targeted": Adversarial(MIDDLE, targeted=True),
+        "10 dB": Adversarial(10),
+    }
+    rows = []
+    for name in names:
+        encoder = encoder_of(name)
+        found = {
+            what: within_consistency(encoder, attack, corpus=corpus)
+            for what, attack in attacks.items()
+        }
+        rows.append([name, *(f"{one.value:.3f}" for one in found.values())])
+        again = _agreement(found["20 steps"], found["3 starts"])
+        rows[-1].append(f"{again:.3f}")
+        print(rows[-1], flush=True)
+    print_table(
+        f"C_W under attacks of {MIDDLE} dB, {len(corpus)} clips",
+        ["encoder", *attacks, "clips alike after 1 and 3 starts"],
+        rows,
+    )
+
+
+def _agreement(one: Measurement, other: Measurement) -> float:
+    return float(np.mean(np.array(one.outcomes) == np.array(other.outcomes)))
+
+
+def transfer(corpus: Corpus, names: Sequence[str]) -> None:
+    """Print C_W of each encoder under attacks that were made for another."""
+    encoders = {name: encoder_of(name) for name in names}
+    rows = []
+    for made_for, attacked in encoders.items():
+        row = [made_for]
+        for name, encoder in encoders.items():
+            attack = Adversarial(LOUD, encoder=None if name == made_for else attacked)
+            row.append(f"{within_consistency(encoder, attack, corpus=corpus).value:.3f}")
+        rows.append(row)
+        print(row, flush=True)
+    print_table(
+        f"C_W under attacks of {LOUD} dB made for another, {len(corpus)} clips",
+        ["made for", *encoders],
+        rows,
+    )
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("part", choices=("table", "sanity", "transfer"))
+    parser.add_argument("--clips", type=int, help="of the bundled ones (default: all)")
+    parser.add_argument("--encoders", nargs="+", default=list(ENCODERS), choices=ENCODERS)
+    chosen = parser.parse_args()
+    corpus = Corpus.bundled()
+    if chosen.clips:
+        corpus = corpus.subset(chosen.clips)
+    if chosen.part == "table":
+        table(corpus)
+    elif chosen.part == "sanity":
+        sanity(corpus, chosen.encoders)
+    else:
+        transfer(corpus, chosen.encoders)
+    print(f"\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""What an attack is aimed at: an encoder among the originals of a study."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nnrel.distances import resolve_distance
+from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.encoders.gradients import traced
+from pytest_nnrel.errors import GradientError, TransformError
+from pytest_nnrel.experiment.attacks.descent import Logits, descend
+from pytest_nnrel.experiment.attacks.heard import Window, hearing
+from pytest_nnrel.experiment.embedding import embeddings_of
+from pytest_nnrel.experiment.recognition import recognise
+from pytest_nnrel.experiment.study import known_as, question
+from pytest_nnrel.runtime.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_nnrel.corpus import Clip, Corpus
+    from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.distances import Distance
+    from pytest_nnrel.encoders import Encoder
+    from pytest_nnrel.experiment.embedding import Embeddings
+    from pytest_nnrel.experiment.encoding import Listener
+    from pytest_nnrel.experiment.study import Question
+    from pytest_nnrel.runtime.handed import Handed
+    from pytest_nnrel.transforms import Transform
+    from pytest_nnrel.transforms.adversarial import Adversarial
+    from pytest_nnrel.transforms.output import Checks
+
+#: Distances whose margins have gradients here.
+DISTANCES = ("euclidean", "cosine", "angular", "dot")
+#: Deviation of the reached from the asked signal-to-noise ratio that rounding explains.
+SNR_TOLERANCE_DB = 0.01
+#: Torch uses all processors for one attack, and modules keep their mode in themselves.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def aimed(asked: Question, listener: Listener | None, distance: Distance) -> Question:
+    """Return a question as it is put to an encoder: attacks in it are aimed at that.
+
+    Parameters
+    ----------
+    asked : Question
+    listener : Listener or None
+        The encoder that is measured; None where none is, as in audio space.
+    distance : Distance
+        Of latent space.
+
+    Raises
+    ------
+    TransformError
+        If there is no encoder to attack, or nothing is known of the distance's gradients.
+    """
+    condition = asked.condition.aimed(lambda encoder: _target(asked, encoder, listener, distance))
+    if condition is asked.condition or condition == asked.condition:
+        return asked
+    return replace(asked, condition=condition, known=known_as(condition))
+
+
+def question_to(
+    listener: Listener, transform: Transform, distance: Distance | None = None
+) -> Question:
+    """Put a question to an encoder.
+
+    Parameters
+    ----------
+    listener : Listener
+    transform : Transform
+    distance : Distance, optional
+        Euclidean where omitted.
+    """
+    distance = resolve_distance("euclidean", "latent") if distance is None else distance
+    return aimed(question(listener.study, transform), listener, distance)
+
+
+def _target(
+    asked: Question,
+    encoder: Any,  # noqa: ANN401  (whatever as_encoder takes)
+    listener: Listener | None,
+    distance: Distance,
+) -> Target:
+    study = asked.study
+    attacked = listener if encoder is None else recognise(as_encoder(encoder), study)
+    if attacked is None:
+        raise TransformError(
+            f"{asked.condition.name} has no encoder to attack in audio space; name one:"
+            " Adversarial(snr_db, encoder=...)"
+        )
+    if distance.name not in DISTANCES:
+        raise TransformError(
+            f"{asked.condition.name} attacks distances whose gradients are known:"
+            f" {', '.join(DISTANCES)}, not {distance.name!r}"
+        )
+    key = attacked.key(attacked.originals)
+    originals = embeddings_of(attacked, attacked.originals)
+    groups = study.competing_groups
+    return Target(
+        told=digest(key, distance.name, groups),
+        lasting=attacked.fingerprint is not None,
+        encoder=attacked.task(attacked.originals).encoder,
+        originals=study.stores.handed(
+            originals, f"embeddings of {attacked.encoder.name!r}", digest("originals", key)
+        ),
+        corpus=study.handed_corpus,
+        window=Window(study.corpus.sample_rate, attacked.sample_rate, attacked.window_seconds),
+        distance=distance.name,
+        grouped=groups is not None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """An encoder among the originals of a corpus, as tasks take it along.
+
+    Attributes
+    ----------
+    told : str
+        What it is known by.
+    lasting : bool
+        Whether that holds in later runs.
+    encoder : Handed of Encoder
+    originals : Handed of float32[N, d]
+        Their embeddings.
+    corpus : Handed of Corpus
+    window : Window
+        What the encoder hears.
+    distance : str
+        By which originals are near.
+    grouped : bool
+        Whether only originals of other groups compete.
+    """
+
+    told: str
+    lasting: bool
+    encoder: Handed[Encoder]
+    originals: Handed[Embeddings]
+    corpus: Handed[Corpus]
+    window: Window
+    distance: str
+    grouped: bool
+
+    @property
+    def batch_size(self) -> int:
+        """Clips that are attacked at a time."""
+        return self.encoder.value.batch_size
+
+    def perturbed(
+        self, attack: Adversarial, clips: Sequence[Clip], rngs: Sequence[np.random.Generator]
+    ) -> list[tuple[Samples, Checks]]:
+        """Return the samples of clips under an attack, and what was verified about each.
+
+        Raises
+        ------
+        GradientError
+            If no gradients flow from embeddings to audio.
+        EncoderError
+            Of the encoder.
+        """
+        energies = self.window.energies(clips)
+        radii = np.sqrt(energies) * 10.0 ** (-attack.snr_db / 20.0)
+        room = self.window.room(clips)
+        if not attack.steps:
+            return [
+                self._checked(attack, clip, noise, {})
+                for clip, noise in zip(clips, _noises(rngs, room, radii))
+            ]
+        starts = [None, *(_noises(rngs, room, radii) for _ in range(attack.restarts - 1))]
+        encoder = self.encoder.value
+        heard = hearing(self.window, clips)
+        with _ONE_AT_A_TIME:
+            found, flat = descend(
+                lambda delta: traced(encoder, heard(delta), self.window.rate),
+                self._logits(clips),
+                room,
+                radii,
+                steps=attack.steps,
+                starts=starts,
+                targeted=attack.targeted,
+            )
+        if (flat & (energies > 0.0)).any():
+            at_fault = ", ".join(clip.id for clip, none in zip(clips, flat) if none)
+            raise GradientError(
+                f"the gradients of encoder {encoder.name!r} are zero or not finite on clips"
+                f" {at_fault}, so that nothing can be said of the worst case; look for roots and"
+                " logarithms at 0 (add an epsilon), for clipping, and for weights that do not fit"
+                " half precision"
+            )
+        return [
+            self._checked(attack, clip, perturbation, {"steps": float(steps)})
+            for clip, perturbation, steps in zip(clips, found.perturbations, found.steps)
+        ]
+
+    def _logits(self, clips: Sequence[Clip]) -> Logits:
+        corpus = self.corpus.value
+        own = [corpus.index(clip.id) for clip in clips]
+        competing = np.ones((len(own), len(corpus)), dtype=bool)
+        if self.grouped:
+            groups = np.array(corpus.groups)
+            competing = groups[own][:, None] != groups
+        competing[np.arange(len(own)), own] = False
+        return Logits(self.originals.value.astype(np.float64), own, competing, self.distance)
+
+    def _checked(
+        self, attack: Adversarial, clip: Clip, perturbation: Samples, checks: Checks
+    ) -> tuple[Samples, Checks]:
+        """Add a perturbation to a clip, and make sure that it is no louder than was asked for."""
+        samples = self.window.perturbed(clip, perturbation)
+        of_clip, _ = self.window.place(len(samples))
+        before = clip.samples[of_clip].astype(np.float64)
+        signal = float(np.square(before).sum())
+        added = float(np.square(samples[of_clip] - before).sum())
+        if not added:
+            return samples, checks
+        reached = 10.0 * math.log10(signal / added)
+        if reached < attack.snr_db - SNR_TOLERANCE_DB:
+            raise TransformError(
+                f"{attack.name} on clip {clip.id!r}: reached {reached:.3f} dB SNR, which float32"
+                " cannot hold any finer; ask for more energy"
+            )
+        return samples, {**checks, "snr_db": reached}
+
+
+def _noises(
+    rngs: Sequence[np.random.Generator],
+    room: npt.NDArray[np.bool_],
+    radii: npt.NDArray[np.float64],
+) -> Samples:
+    """Return white noise of given norms where there is room for it, float32[n, samples]."""
+    drawn = np.stack([rng.standard_normal(room.shape[1]) for rng in rngs]) * room
+    norms = np.linalg.norm(drawn, axis=1, keepdims=True)
+    return np.asarray(drawn / norms * radii[:, None], dtype=np.float32)
