@@ -232,7 +232,9 @@ def transformed_clip(
     listener = None if encoder is None else recognise(as_encoder(encoder), study)
     asked = aimed(asked, listener, resolve_distance(distance, "latent"))
     index = study.corpus.index(clip if isinstance(clip, str) else clip.id)
-    (transformed,) = render(asked, [index]).clips([index])
+    rendered = render(asked, [index])
+    rendered.make([index])
+    (transformed,) = rendered.clips([index])
     return transformed
 
 

@@ -28,6 +28,10 @@ ALL = list(families().values())
 _QUICK = hypothesis_settings(database=None, derandomize=True, deadline=None)
 
 each = pytest.mark.parametrize("family", ALL, ids=lambda family: family.__name__)
+#: Attacks are made with an encoder, see test_adversarial.
+each_by_itself = pytest.mark.parametrize(
+    "family", [one for one in ALL if not one.of_encoder], ids=lambda family: family.__name__
+)
 each_of_the_field = pytest.mark.parametrize("name", field.__all__)
 
 
@@ -49,7 +53,7 @@ def what_it_needs(request):
         pytest.skip(missing)
 
 
-@each
+@each_by_itself
 def test_it_keeps_its_promises(family):
     check_family(family)
 
@@ -63,7 +67,7 @@ def test_its_identity_changes_nothing(family, clip):
         assert neutral.apply(clip).samples == pytest.approx(clip.samples, abs=1e-6)
 
 
-@each
+@each_by_itself
 def test_its_length_is_the_one_promised(family, clip):
     for end in directions(family):
         transform = family.from_severity(end // 2)
@@ -72,7 +76,7 @@ def test_its_length_is_the_one_promised(family, clip):
             assert len(transform.apply(part).samples) == transform.length(length)
 
 
-@each
+@each_by_itself
 def test_its_samples_are_those_of_its_seed_and_its_own_to_change(family, clip):
     before = clip.samples.copy()
     for end in directions(family):
