@@ -265,6 +265,11 @@ def _by_trainings(before: Flags, after: Flags) -> bool:
     return statistics.compare_trainings(before, after).verdict == "worse"
 
 
+def _on_average(before: Flags, after: Flags) -> bool:
+    """Tell by mean C_W alone, without what conditions say."""
+    return statistics.compare_trainings(before, after).worse_on_average
+
+
 def _by_mean(prior: statistics.Prior) -> Callable[[Flags, Flags], bool]:
     """Return a judge that has another prior than the package."""
 
@@ -355,6 +360,7 @@ def tables(draws: int, chosen: Sequence[str]) -> None:
             continue
         judges = {
             "trainings": _by_trainings,
+            "average": _on_average,
             "plain t": _plain_t,
             "known variance": _known_variance(whole),
             "others' prior": _by_mean(prior_of_mean(name)),
@@ -369,7 +375,7 @@ def tables(draws: int, chosen: Sequence[str]) -> None:
                 rows.append([name, variant or "nothing (false alarms)", k, *found.values()])
     print_table(
         f"New trainings called worse, of {draws:,} draws: share, and its standard error",
-        ["recipe", "made worse by", "k", "compare_trainings", "plain t", "known variance",
+        ["recipe", "made worse by", "k", "compare_trainings", "by mean C_W alone", "plain t", "known variance",
          "prior of other recipes", "gain of weights"],
         rows,
     )  # fmt: skip

@@ -106,13 +106,9 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
         )
     if "control" in details:
         control = details["control"]
-        low, high = control["ci"]
-        facts.append(
-            (
-                "control",
-                f"C_W {control['value']:.3f} [{low:.3f}, {high:.3f}] under {control['name']}",
-            )
-        )
+        interval = "[{:.3f}, {:.3f}]".format(*control["ci"])
+        told = f"C_W {control['value']:.3f} {interval} under random noise of the same energy"
+        facts.append(("control", told))
     if details.get("ties"):
         facts.append(("ties", f"{details['ties']} clips are as near to another original: errors"))
     if details.get("non_finite"):
@@ -204,8 +200,8 @@ def _hearing(measurement: Measurement) -> list[str]:
         modules = modules_of(parsed)
         if parsed.of_encoder:
             return [
-                f"listen:  write transformed_clip({clip['id']!r}, {transform}, encoder).samples"
-                " with soundfile"
+                f"listen:  write transformed_clip({clip['id']!r}, {transform}, encoder,"
+                " corpus=corpus).samples with soundfile"
             ]
     if origin is None:
         return [

@@ -69,8 +69,13 @@ class Retraining:
             "no worse": "is no worse than",
         }
         k, m, c, n = found.before, found.after, len(self.transforms), len(self.corpus.ids)
+        where = ""
+        if self.worse and not found.worse_on_average:
+            decisive = sum(condition.decisive for condition in found.conditions)
+            where = f" in {counted(decisive, 'condition')}, though not on average,"
         return (
-            f"the recipe of {self.encoder} {words[self.verdict]} it was on {self.corpus.name}"
+            f"the recipe of {self.encoder} {words[self.verdict]} it was{where} on"
+            f" {self.corpus.name}"
             f" ({counted(m, 'new training')} against {k}, {n} clips,"
             f" {counted(c, 'condition')}): drop of mean C_W {found.drop:.3f}{self._evidence()}"
         )
