@@ -375,8 +375,8 @@ def tables(draws: int, chosen: Sequence[str]) -> None:
                 rows.append([name, variant or "nothing (false alarms)", k, *found.values()])
     print_table(
         f"New trainings called worse, of {draws:,} draws: share, and its standard error",
-        ["recipe", "made worse by", "k", "compare_trainings", "by mean C_W alone", "plain t", "known variance",
-         "prior of other recipes", "gain of weights"],
+        ["recipe", "made worse by", "k", "compare_trainings", "by mean C_W alone", "plain t",
+         "known variance", "prior of other recipes", "gain of weights"],
         rows,
     )  # fmt: skip
     print_table(

@@ -107,8 +107,8 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     if "control" in details:
         control = details["control"]
         interval = "[{:.3f}, {:.3f}]".format(*control["ci"])
-        told = f"C_W {control['value']:.3f} {interval} under random noise of the same energy"
-        facts.append(("control", told))
+        beside = f"C_W {control['value']:.3f} {interval} under random noise of the same energy"
+        facts.append(("control", beside))
     if details.get("ties"):
         facts.append(("ties", f"{details['ties']} clips are as near to another original: errors"))
     if details.get("non_finite"):
