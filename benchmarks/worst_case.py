@@ -1,10 +1,11 @@
 """What encoders withstand in the worst case: attacks of a given energy, beside noise of the same.
 
 python benchmarks/worst_case.py table                # hours on two cores; goes on where it was
-python benchmarks/worst_case.py sanity --clips 40    # steps, starts, budgets, another attack
+python benchmarks/worst_case.py sanity --clips 40    # steps, starts, a large budget
+python benchmarks/worst_case.py oracle --clips 12    # beside foolbox's DDN, clip by clip
 python benchmarks/worst_case.py transfer             # attacks on one encoder, heard by another
 
-Needs the extra ``torch`` and ``reference_models``; the sanity table foolbox besides.
+Needs the extra ``torch`` and ``reference_models``; the oracle foolbox besides.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ from tables import machine, print_table
 
 import reference_models
 from pytest_nnrel import Adversarial, Corpus, within_consistency
+from pytest_nnrel.encoders.gradients import traced
+from pytest_nnrel.experiment.attacks.descent import Logits, descend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +107,82 @@ def _agreement(one: Measurement, other: Measurement) -> float:
     return float(np.mean(np.array(one.outcomes) == np.array(other.outcomes)))
 
 
+def oracle(corpus: Corpus, names: Sequence[str]) -> None:
+    """Print at which ratio each clip is lost, by our attack and by DDN (Rony et al. 2019)."""
+    import foolbox
+    import torch
+
+    windows = torch.from_numpy(corpus.windows())
+    norms = windows.norm(dim=1).numpy()
+    rows: list[list[object]] = []
+    for name in names:
+        encoder = encoder_of(name)
+        originals = encoder.encode(windows.numpy(), corpus.sample_rate).astype(np.float64)
+        others = ~np.eye(len(windows), dtype=bool)
+        logits = Logits(originals, range(len(windows)), others, "euclidean")
+
+        class Classifier(torch.nn.Module):
+            def forward(self, audio: Any, known: Any = (encoder, originals)) -> Any:
+                encoder, originals = known
+                with torch.enable_grad():
+                    heard = audio if audio.requires_grad else audio.clone().requires_grad_()
+                    z = traced(encoder, heard, corpus.sample_rate).double()
+                return -torch.cdist(z, torch.from_numpy(originals)).square().float()
+
+        # Bounds that no sample reaches: audio has none. The schedule begins at 60 dB, and can grow.
+        model = foolbox.PyTorchModel(Classifier().eval(), bounds=(-10, 10))
+        begun = float(np.median(norms)) * 10.0 ** (-60 / 20)
+        attack = foolbox.attacks.DDNAttack(init_epsilon=begun, steps=400, gamma=0.05)
+        _, found, done = attack(model, windows, torch.arange(len(windows)), epsilons=None)
+        sizes = (found.detach() - windows).norm(dim=1).numpy()
+        known = np.where(done.numpy(), 20 * np.log10(norms / np.maximum(sizes, 1e-12)), -math.inf)
+        for steps, starts in ((20, 1), (20, 3), (100, 1)):
+            limits = _limits(encoder, windows, logits, norms, steps, starts)
+            beside = limits - known
+            rows.append(
+                [name, f"{steps} steps, {starts} starts", f"{np.median(limits):.1f}",
+                 f"{np.median(known):.1f}", int(done.sum()), int((beside >= -0.5).sum()),
+                 f"{min(beside):.1f}"]
+            )  # fmt: skip
+            print(rows[-1], flush=True)
+    print_table(
+        f"Ratio at which clips are lost, in dB, {len(corpus)} clips; DDN with 400 steps",
+        ["encoder", "our attack", "median", "DDN's median", "clips that DDN breaks",
+         "clips where ours is as strong to half a decibel", "farthest behind"],
+        rows,
+    )  # fmt: skip
+
+
+def _limits(
+    encoder: Any,
+    windows: Any,
+    logits: Logits,
+    norms: Any,
+    steps: int,
+    starts: int,
+) -> Any:
+    """Return the faintest ratio at which each clip is lost, by bisection from 0 to 100 dB."""
+    rng = np.random.default_rng(0)
+    lost, holds = np.zeros(len(windows)), np.full(len(windows), 100.0)
+    for _ in range(9):
+        middle = (lost + holds) / 2
+        radii = norms * 10.0 ** (-middle / 20.0)
+        noises = [rng.standard_normal(windows.shape) for _ in range(starts - 1)]
+        begun = [n / np.linalg.norm(n, axis=1, keepdims=True) * radii[:, None] for n in noises]
+        found, _ = descend(
+            lambda delta: traced(encoder, windows + delta, 22_050),
+            logits,
+            np.ones(windows.shape, dtype=bool),
+            radii,
+            steps=steps,
+            starts=[None, *(start.astype(np.float32) for start in begun)],
+            targeted=False,
+        )
+        broken = found.margins > 0
+        lost, holds = np.where(broken, middle, lost), np.where(broken, holds, middle)
+    return lost
+
+
 def transfer(corpus: Corpus, names: Sequence[str]) -> None:
     """Print C_W of each encoder under attacks that were made for another."""
     encoders = {name: encoder_of(name) for name in names}
@@ -124,7 +204,7 @@ def transfer(corpus: Corpus, names: Sequence[str]) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("part", choices=("table", "sanity", "transfer"))
+    parser.add_argument("part", choices=("table", "sanity", "oracle", "transfer"))
     parser.add_argument("--clips", type=int, help="of the bundled ones (default: all)")
     parser.add_argument("--encoders", nargs="+", default=list(ENCODERS), choices=ENCODERS)
     chosen = parser.parse_args()
@@ -135,6 +215,8 @@ def main() -> None:
         table(corpus)
     elif chosen.part == "sanity":
         sanity(corpus, chosen.encoders)
+    elif chosen.part == "oracle":
+        oracle(corpus, chosen.encoders)
     else:
         transfer(corpus, chosen.encoders)
     print(f"\n{machine()}")

@@ -52,7 +52,7 @@ Verdict: TypeAlias = Literal["worse", "no worse", "undecided"]
 
 #: Level, after Holm, at which one condition makes a recipe worse whatever the others did: a front
 #: end that lost its logarithm rose in mean C_W and fell under every shift of pitch and tempo. At
-#: this level conditions add no more than .01 to the false alarms of any recipe that was trained.
+#: this level conditions add at most .013 to the false alarms of the recipes that were trained.
 DECISIVE = 0.01
 #: Trainings before that a verdict takes: one alone says nothing of what seeds do.
 FEWEST = 2
