@@ -114,6 +114,7 @@ def audio_consistency(
     distance: Metric = "dtw",
     neighbours: Neighbours = "others",
     seed: int | None = None,
+    encoder: EncoderLike | None = None,
 ) -> Measurement:
     """Measure C_W in audio space (paper eq. 10), a weak upper bound of what encoders can reach.
 
@@ -124,13 +125,16 @@ def audio_consistency(
         As in `within_consistency`.
     distance : str or callable
         ``"dtw"``, ``"simple"``, ``"fastdtw"``, or one's own.
+    encoder : Encoder, or anything that `as_encoder` takes, optional
+        That an attack is on, where it names none; other transformations need none.
 
     Returns
     -------
     Measurement
     """
     asked = question(study_on(corpus, seed, neighbours), as_transform(transform))
-    asked = aimed(asked, None, resolve_distance("euclidean", "latent"))
+    listener = None if encoder is None else recognise(as_encoder(encoder), asked.study)
+    asked = aimed(asked, listener, resolve_distance("euclidean", "latent"))
     measurement = audio(render(asked), resolve_distance(distance, "audio"))
     record_measurement(measurement)
     return measurement

@@ -229,6 +229,7 @@ def _audio(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) -> Meas
         distance=identity["audio_distance"],
         neighbours=identity.get("neighbours", "others"),  # type: ignore[arg-type]
         seed=identity["seed"],
+        encoder=verifier.encoder(identity["attacked"]) if "attacked" in identity else None,  # type: ignore[arg-type]
     )
 
 

@@ -52,6 +52,9 @@ def facts_of(
             or (index is not None and index.fingerprint is None)
         ),
     }
+    if condition.aimed_at is not None:
+        identity["attacked"] = condition.aimed_at.name
+        identity["attacked_as"] = condition.aimed_at.told
     details: Details = {
         "identity": identity,
         "corpus": corpus.describe(),

@@ -63,6 +63,9 @@ class IdentityFacts(TypedDict):
     pairs: NotRequired[str]
     #: ``"all"`` where relatives of the own group compete, in a corpus that has any.
     neighbours: NotRequired[str]
+    #: The encoder that an attack is on, and what it is known by.
+    attacked: NotRequired[str]
+    attacked_as: NotRequired[str]
     clip: NotRequired[str]
     rungs: NotRequired[list[str]]
 

@@ -165,10 +165,11 @@ def sections_of(
         within = about[place]["measure"] == "within"
         if within and references:
             section.note = references.note(place.corpus, competing(about[place]))
-        behind = bounds[place.corpus, place.family] if within else []
+        behind = bounds[_heard(about[place])] if within else []
         if details["transform"]["severity"] is not None:  # a ladder, which starts at the identity
             group = [*groups.get(place._replace(family=_IDENTITY), [])[:1], *group]
-            behind = [*(bounds[place.corpus, _IDENTITY][:1] if within else []), *behind]
+            unchanged = _Heard(place.corpus, _IDENTITY, "")
+            behind = [*(bounds[unchanged][:1] if within else []), *behind]
         known = {}
         if within and references:
             known = references.of(place.family, competing(about[place]))
@@ -186,6 +187,20 @@ def competing(measured: PlainMeasurement) -> int:
     return measured["details"]["corpus"]["clips"]
 
 
+class _Heard(NamedTuple):
+    """What is heard in a chart: clips under a family, and of an attack who it is on."""
+
+    corpus: str
+    family: str
+    attacked: str
+
+
+def _heard(measured: PlainMeasurement) -> _Heard:
+    details = measured["details"]
+    attacked = details["identity"].get("attacked_as", "")
+    return _Heard(details["corpus"]["fingerprint"], details["transform"]["family"], attacked)
+
+
 class _Place(NamedTuple):
     """What a chart is of, in the order of the page."""
 
@@ -198,12 +213,10 @@ class _Place(NamedTuple):
 
 def _grouped(
     measurements: Mapping[str, PlainMeasurement], judged: Mapping[str, Judgement]
-) -> tuple[
-    dict[_Place, list[Sample]], dict[tuple[str, str], list[Sample]], dict[_Place, PlainMeasurement]
-]:
+) -> tuple[dict[_Place, list[Sample]], dict[_Heard, list[Sample]], dict[_Place, PlainMeasurement]]:
     """Return samples by chart, the audio space's by corpus and family, and a measurement each."""
     groups: dict[_Place, list[Sample]] = defaultdict(list)
-    bounds: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    bounds: dict[_Heard, list[Sample]] = defaultdict(list)
     about: dict[_Place, PlainMeasurement] = {}
     for key, measured in measurements.items():
         details, measure = measured["details"], measured["measure"]
@@ -213,7 +226,7 @@ def _grouped(
         ):  # of no single magnitude, or of an infinite one
             continue
         if measure == "audio" and details["identity"]["audio_distance"] == "dtw":
-            bounds[corpus, family].append(_sample(measured))
+            bounds[_heard(measured)].append(_sample(measured))
         if measure in DRAWN:
             order, kind = DRAWN.index(measure), kind_of(measured)
             place = _Place(subject_of(measured), corpus, order, kind, family)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
-    from pytest_nnrel.transforms.adversarial import AimAt
+    from pytest_nnrel.transforms.adversarial import Aim, AimAt
     from pytest_nnrel.transforms.output import Checks
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -127,6 +127,11 @@ class Chain(SinglePoint):
         if all(step.control is None for step in self.steps):
             return None
         return Chain(*(step.control or step for step in self.steps))
+
+    @property
+    def aimed_at(self) -> Aim | None:
+        """What the first of its attacks is aimed at."""
+        return next((step.aimed_at for step in self.steps if step.aimed_at is not None), None)
 
     def recipe(self) -> dict[str, object] | None:
         recipes = [step.recipe() for step in self.steps]

@@ -34,6 +34,10 @@ class Aim(Protocol):
     """What an attack is aimed at: an encoder, among the originals of a corpus."""
 
     @property
+    def name(self) -> str:
+        """What the encoder is called."""
+
+    @property
     def told(self) -> str:
         """What it is known by."""
 
@@ -133,6 +137,11 @@ class Adversarial(Transform):
     def control(self) -> Transform | None:
         """Random noise of the same energy, which tells an attacked encoder from a fragile one."""
         return self._with_aim(self.aim, steps=0, restarts=1, targeted=False) if self.steps else None
+
+    @property
+    def aimed_at(self) -> Aim | None:
+        """The encoder that is attacked, among the originals of a corpus."""
+        return self.aim
 
     @property
     def batch(self) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
     from pytest_nnrel.identity import Behaviour
-    from pytest_nnrel.transforms.adversarial import AimAt
+    from pytest_nnrel.transforms.adversarial import Aim, AimAt
     from pytest_nnrel.transforms.output import Checks
 
 
@@ -109,12 +109,17 @@ class Transform(ABC):
             """What is measured beside it, to tell its effect from that of any change as large."""
 
         @property
+        def aimed_at(self) -> Aim | None:
+            """What it is aimed at, where it is an attack, and is."""
+
+        @property
         def batch(self) -> int:
             """Clips that it is best applied to at a time."""
     else:
         version = None
         restores_loudness = True
         control = None
+        aimed_at = None
         batch = 1
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401

@@ -30,6 +30,7 @@ from pytest_nnrel import (
 from pytest_nnrel.experiment.attacks import target
 from pytest_nnrel.experiment.attacks.descent import descend
 from pytest_nnrel.experiment.attacks.heard import Window
+from pytest_nnrel.recording import sink
 
 torch = pytest.importorskip("torch")
 
@@ -371,3 +372,13 @@ def test_what_is_silent_where_it_is_heard_is_left_as_it_is():
     measured = within_consistency(encoder, Adversarial(20), corpus=corpus)
     assert measured.outcomes[0]
     assert measured.details["transform"]["unchanged"] == {"clips": 1, "of": 4}
+
+
+def test_what_is_heard_of_attacks_on_two_encoders_is_told_apart(corpus):
+    attack = Adversarial(10)
+    with sink() as kept:
+        for encoder in (Linear(), Bands()):
+            audio_consistency(attack, corpus=corpus, encoder=encoder)
+    told = [one["details"]["identity"] for one in kept.measurements.values()]
+    assert [identity["attacked"] for identity in told] == ["Linear", "Bands"]
+    assert len({identity["attacked_as"] for identity in told}) == 2

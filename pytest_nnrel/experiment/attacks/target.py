@@ -105,6 +105,7 @@ def _target(
     originals = embeddings_of(attacked, attacked.originals)
     groups = study.competing_groups
     return Target(
+        name=attacked.encoder.name,
         told=digest(key, distance.name, groups),
         lasting=attacked.fingerprint is not None,
         encoder=attacked.task(attacked.originals).encoder,
@@ -124,6 +125,8 @@ class Target:
 
     Attributes
     ----------
+    name : str
+        Of the encoder.
     told : str
         What it is known by.
     lasting : bool
@@ -140,6 +143,7 @@ class Target:
         Whether only originals of other groups compete.
     """
 
+    name: str
     told: str
     lasting: bool
     encoder: Handed[Encoder]

@@ -1,0 +1,238 @@
+"""Training for consistency, shown on the auto-tagger: what it gains, what it costs.
+
+python benchmarks/cure.py train --data OPEN     # an hour and more; goes on where it was
+python benchmarks/cure.py tables
+
+The shipped encoder is trained on for a while, on rendered music, in several ways with the same
+batches, and measured on recorded music that none of them heard. OPEN is an open corpus, see
+``reference_models/README.md``. Needs ``reference_models[train]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tables import machine, print_table
+
+from pytest_nnrel import (
+    MP3,
+    Adversarial,
+    Corpus,
+    PinkNoise,
+    PitchShift,
+    as_encoder,
+    between_consistency,
+    quick_grid,
+    sensitivity,
+    within_consistency,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_nnrel.training import TransformedPool
+    from torch import Tensor
+
+    from reference_models.networks import TaskNetwork
+
+STORED = Path(__file__).parent / "cure.json"
+#: What training sees; of the quick grid's families the others are unseen.
+SEEN = (PitchShift(2), PitchShift(-2), PinkNoise(12))
+#: Clips that are trained on, windows of a batch, steps, and the rate that a cosine takes to zero.
+CLIPS, BATCH, STEPS, RATE = 1_200, 24, 200, 3e-4
+SEEDS = (1, 2, 3)
+#: Ways to train: what is added to the task's loss on the clips.
+ARMS = ("plain", "augmentation", "stability", "contrastive", "vicreg")
+#: What each form is weighted by: chosen so that it is about as large as the task's loss.
+WEIGHTS = {"stability": 0.5, "contrastive": 0.1, "vicreg": 0.02}
+#: Under which C_rho is told, the attack, and how far severities of pitch are to be told.
+AGREED = (PitchShift(2), PinkNoise(12), MP3(16))
+ATTACK = Adversarial(60)
+#: Clips that attacks and severities are measured on.
+FEW = 60
+
+
+def shipped() -> TaskNetwork:
+    """Return the network of the shipped auto-tagger."""
+    import reference_models
+    from reference_models.checkpoint import load_network
+
+    network, _ = load_network(Path(reference_models.__file__).parent / "checkpoints/at.safetensors")
+    return network
+
+
+def clips_of(data: Path) -> tuple[Tensor, Tensor]:
+    """Return windows of clips to learn from, float32[n, 44100], and their tags."""
+    import torch
+
+    from reference_models.clips import Crops
+    from reference_models.datasets import open_data
+
+    train = open_data("open", data, "at", "train")
+    chosen = np.random.default_rng(0).permutation(len(train))[:CLIPS]
+    crops = Crops(train, chosen.tolist())
+    windows, tags = zip(*(crops[i] for i in range(len(crops))))
+    return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(tags))
+
+
+def trained(
+    arm: str, seed: int, windows: Tensor, tags: Tensor, pool: TransformedPool
+) -> TaskNetwork:
+    """Return the shipped network, trained on in one of the ways."""
+    import torch
+    from pytest_nnrel.training import ConsistencyLoss
+    from torch.nn import functional
+    from tqdm import tqdm
+
+    torch.manual_seed(seed)
+    network = shipped().train()
+    form = arm if arm in WEIGHTS else "stability"
+    loss = ConsistencyLoss(
+        SEEN, sample_rate=22_050, form=form, weight=WEIGHTS.get(arm, 0.0), pool=pool, seed=seed
+    )
+    kept: list[Tensor] = []
+    # z is what is left of this after dropout, which would make views differ from clips by itself.
+    network.embedding.encoder.projection[2].register_forward_hook(
+        lambda module, given, out: kept.append(out)
+    )
+    optimiser = torch.optim.Adam(network.parameters(), RATE, amsgrad=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    rng = np.random.default_rng(seed)
+    order = itertools.chain.from_iterable(rng.permutation(len(windows)) for _ in itertools.count())
+    for _ in tqdm(range(STEPS), desc=f"{arm} {seed}"):
+        chosen = list(itertools.islice(order, BATCH))
+        clean, target = windows[chosen], tags[chosen]
+        audio = clean
+        if arm != "plain":
+            audio = torch.cat([clean, loss.views(clean, chosen)])
+            target = torch.cat([target, target])
+        kept.clear()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(audio)
+        total = functional.binary_cross_entropy_with_logits(logits.float(), target)
+        if arm in WEIGHTS:
+            total = total + loss.compare(*kept[0].float().chunk(2))
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        schedule.step()
+    network.embedding.encoder.projection[2]._forward_hooks.clear()
+    return network.eval()
+
+
+def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
+    """Return what became of a network, on recorded music and on its task."""
+    from reference_models import evaluation
+    from reference_models.datasets import open_data
+
+    corpus = Corpus.bundled()
+    few = corpus.subset(FEW)
+    encoder = as_encoder(network.embedding, name="at")
+    within = {t.name: within_consistency(encoder, t, corpus=corpus).value for t in quick_grid()}
+    rho = {t.name: between_consistency(encoder, t, corpus=corpus).value for t in AGREED}
+    attacked = within_consistency(encoder, ATTACK, corpus=few)
+    told = sensitivity(encoder, (PitchShift(-2), PitchShift(2)), corpus=few, steps=4)
+    scores = evaluation.scores_on(network, "at", open_data("open", data, "at", "test"))
+    return {
+        "within": within,
+        "rho": rho,
+        "attacked": attacked.value,
+        "pitch told (R2)": told.value,
+        "score": scores["value"],
+    }
+
+
+def train(data: Path) -> None:
+    """Train and measure what is not stored yet."""
+    import torch
+    from pytest_nnrel.training import TransformedPool
+
+    torch.set_num_threads(1)
+    known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    windows, tags = clips_of(data)
+    pool = TransformedPool(
+        windows, SEEN, sample_rate=22_050, versions=2, folder=data.parent / f"{data.name}-pool"
+    )
+
+    def keep(name: str, make: Callable[[], TaskNetwork]) -> None:
+        if name in known:
+            return
+        known[name] = measured(make(), data)
+        STORED.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        mean = np.mean(list(known[name]["within"].values()))
+        print(f"{name}: mean C_W {mean:.3f}, score {known[name]['score']:.3f}", flush=True)
+
+    keep("shipped", shipped)
+    for seed, arm in itertools.product(SEEDS, ARMS):
+        keep(f"{arm} {seed}", lambda arm=arm, seed=seed: trained(arm, seed, windows, tags, pool))  # type: ignore[misc]
+
+
+def tables() -> None:
+    """Print the table of what is stored: means over seeds, and their standard deviation."""
+    known = json.loads(STORED.read_text(encoding="utf-8"))
+    families = {"seen": (PitchShift, PinkNoise), "unseen": None}
+    seen = {t.name for t in quick_grid() if isinstance(t, families["seen"] or ())}
+    rows = []
+    for arm in ("shipped", *ARMS):
+        of_arm = [one for name, one in known.items() if name.split()[0] == arm]
+        if not of_arm:
+            continue
+
+        def told(values: list[float]) -> str:
+            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            return f"{np.mean(values):.3f}{spread}"
+
+        within = [one["within"] for one in of_arm]
+        rows.append(
+            [
+                arm,
+                len(of_arm),
+                told([float(np.mean(list(w.values()))) for w in within]),
+                told([float(np.mean([v for n, v in w.items() if n in seen])) for w in within]),
+                told([float(np.mean([v for n, v in w.items() if n not in seen])) for w in within]),
+                told([float(np.mean(list(one["rho"].values()))) for one in of_arm]),
+                told([one["attacked"] for one in of_arm]),
+                told([one["pitch told (R2)"] for one in of_arm]),
+                told([one["score"] for one in of_arm]),
+            ]
+        )
+    print_table(
+        "The auto-tagger, trained on in several ways; bundled clips, quick grid",
+        ["trained", "seeds", "mean C_W", "pitch, pink noise (seen)", "others (unseen)", "C_rho",
+         f"C_W under {ATTACK.name}", "severity of pitch, R2", "AUC_C"],
+        rows,
+    )  # fmt: skip
+    names = [t.name for t in quick_grid()]
+    print_table(
+        "C_W by condition, means over seeds",
+        ["trained", *names],
+        [
+            [arm, *(f"{np.mean([one['within'][n] for one in of_arm]):.3f}" for n in names)]
+            for arm in ("shipped", *ARMS)
+            if (of_arm := [one for name, one in known.items() if name.split()[0] == arm])
+        ],
+    )
+    print(f"\n{machine()}")
+
+
+def main() -> None:
+    """Train, or print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train and measure what is not stored yet")
+    training.add_argument("--data", type=Path, required=True, help="an open corpus")
+    commands.add_parser("tables", help="print the tables of what is stored")
+    chosen = parser.parse_args()
+    if chosen.command == "train":
+        train(chosen.data)
+    else:
+        tables()
+
+
+if __name__ == "__main__":
+    main()
