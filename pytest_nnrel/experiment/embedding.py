@@ -140,7 +140,7 @@ def _encode(
     study, condition = rendered.question.study, rendered.question.condition
     blocks = blocks_of(rendered.indices, missing, least=BATCH)
     told = partial(progress, what=f"{task.encoder.value.name} on {condition.name}")
-    if leaves_process() and _can_be_sent(task.encoder):
+    if leaves_process() and can_be_sent(task.encoder):
         yield from run_tasks(task, blocks, jobs=study.jobs, progress=told, ordered=False)
         if isinstance(condition, Identity):
             _check_workers(task, sorted(missing))
@@ -152,7 +152,7 @@ def _encode(
         yield task.encoded(block, of_block)
 
 
-def _can_be_sent(encoder: Handed[Encoder]) -> bool:
+def can_be_sent(encoder: Handed[Encoder]) -> bool:
     """Tell whether workers can run an encoder: none that is on a device of this process."""
     if encoder.value.device not in (None, CPU):
         return False

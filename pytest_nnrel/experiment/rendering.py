@@ -155,6 +155,7 @@ class Rendered:
             jobs=self.question.study.jobs,
             progress=partial(progress, what=self.question.condition.name),
             ordered=False,
+            here=self.question.condition.stays_here,
         )
 
     def task(self, kind: str) -> RenderTask:

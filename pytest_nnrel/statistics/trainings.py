@@ -13,9 +13,8 @@ Which variance counts
 ---------------------
 The question is whether the recipe has another expected C_W, on these clips, than it had. The clips
 are the same before and after, so that how hard they are cancels, and their sampling has no place in
-the error of a drop. What remains is what a training's seed does: to all clips together (one
-training is better than another), to a condition, to a clip (it flips here and not there). All of it
-is in the variance of C_W between trainings, and that is what a drop is judged by.
+the error of a drop. What remains is what a training's seed does: to all clips together, to a
+condition, to a clip. All of it is in the variance of C_W between trainings, which judges a drop.
 
 Few trainings tell little of it: of three, the variance has two degrees of freedom. So it is shrunk
 (a moderated t, Smyth 2004) towards what is known of it otherwise: the variance that C_W would have
@@ -23,8 +22,7 @@ if clips, or groups of them, flipped on their own. That is seen in the same trai
 degrees of freedom. Seeds do more than that, as what is good for one clip is good for others: how
 many times more was taken from recipes that were trained many times (``data/trainings.json``).
 
-All conditions count alike. To weight them by how far each can move, sqrt(C_W (1 - C_W)), finds no
-more than chance explains (``benchmarks/README.md``), and the drop would not be that of mean C_W.
+All conditions count alike: weights find no more (``benchmarks/README.md``).
 """
 
 from __future__ import annotations
@@ -50,9 +48,7 @@ if TYPE_CHECKING:
 
 Verdict: TypeAlias = Literal["worse", "no worse", "undecided"]
 
-#: Level, after Holm, at which one condition makes a recipe worse whatever the others did: a front
-#: end that lost its logarithm rose in mean C_W and fell under every shift of pitch and tempo. At
-#: this level conditions add at most .013 to the false alarms of the recipes that were trained.
+#: Level, after Holm, at which a condition makes a recipe worse whatever the others did.
 DECISIVE = 0.01
 #: Trainings before that a verdict takes: one alone says nothing of what seeds do.
 FEWEST = 2
@@ -147,7 +143,7 @@ class ConditionComparison:
 
     @property
     def decisive(self) -> bool:
-        """Whether it is so much worse that the recipe is, whatever the other conditions did."""
+        """Whether the recipe is worse by this condition alone."""
         return self.adjusted <= DECISIVE
 
 
@@ -158,9 +154,8 @@ class TrainingComparison:
     Attributes
     ----------
     verdict : {"worse", "no worse", "undecided"}
-        "worse" by mean C_W (`p`, at 5 %), or by a condition alone (after Holm, at 1 %).
-        "undecided" where one training before is all there is, and the drop is not beyond what
-        reference recipes show between two trainings.
+        "worse" by mean C_W (5 %), or by a condition alone (1 %, after Holm). "undecided" where one
+        training before is all there is, and the drop not beyond what reference recipes show.
     p : float
         One-sided, of mean C_W over the conditions. With one training before, by the spread of the
         reference encoders in the place of what is not known of this one; so is `interval`. Neither
@@ -193,8 +188,8 @@ class TrainingComparison:
     @property
     def worse_on_average(self) -> bool:
         """Whether they are worse by mean C_W over the conditions."""
-        drops = self.drop > self.smallest_drop if self.before < FEWEST else self.p <= SIGNIFICANCE
-        return self.verdict == "worse" and drops
+        several = self.before >= FEWEST
+        return self.p <= SIGNIFICANCE if several else self.drop > self.smallest_drop
 
 
 def compare_trainings(

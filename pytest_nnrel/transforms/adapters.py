@@ -133,6 +133,11 @@ class Chain(SinglePoint):
         """What the first of its attacks is aimed at."""
         return next((step.aimed_at for step in self.steps if step.aimed_at is not None), None)
 
+    @property
+    def stays_here(self) -> bool:
+        """Whether workers in other processes cannot apply a step."""
+        return any(step.stays_here for step in self.steps)
+
     def recipe(self) -> dict[str, object] | None:
         recipes = [step.recipe() for step in self.steps]
         return None if None in recipes else {"transform": self.name, "steps": recipes}

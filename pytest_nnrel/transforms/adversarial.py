@@ -49,6 +49,10 @@ class Aim(Protocol):
     def batch_size(self) -> int:
         """Clips that are attacked at a time."""
 
+    @property
+    def stays_here(self) -> bool:
+        """Whether the encoder cannot be sent to workers in other processes."""
+
     def perturbed(
         self, attack: Adversarial, clips: Sequence[Clip], rngs: Sequence[np.random.Generator]
     ) -> list[tuple[Samples, Checks]]:
@@ -142,6 +146,11 @@ class Adversarial(Transform):
     def aimed_at(self) -> Aim | None:
         """The encoder that is attacked, among the originals of a corpus."""
         return self.aim
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether the encoder cannot be sent to workers in other processes."""
+        return self.aim is not None and self.aim.stays_here
 
     @property
     def batch(self) -> int:

@@ -113,6 +113,10 @@ class Transform(ABC):
             """What it is aimed at, where it is an attack, and is."""
 
         @property
+        def stays_here(self) -> bool:
+            """Whether workers in other processes cannot apply it."""
+
+        @property
         def batch(self) -> int:
             """Clips that it is best applied to at a time."""
     else:
@@ -120,6 +124,7 @@ class Transform(ABC):
         restores_loudness = True
         control = None
         aimed_at = None
+        stays_here = False
         batch = 1
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import joblib
 import numpy as np
@@ -19,6 +20,7 @@ from pytest_nnrel import (
     Identity,
     MagnitudeError,
     TransformError,
+    WorkerWarning,
     as_encoder,
     assert_within_consistency,
     audio_consistency,
@@ -281,6 +283,21 @@ def test_workers_find_the_same(corpus):
     here = within_consistency(Bands(), Adversarial(26, steps=7), corpus=corpus)
     with joblib.parallel_config(backend="loky", n_jobs=2):
         there = within_consistency(Bands(), Adversarial(26, steps=7, restarts=1), corpus=corpus)
+    assert there.details["margins"] == here.details["margins"]
+
+
+def test_an_encoder_that_cannot_be_sent_is_attacked_here(corpus):
+    class Held(Bands):
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+
+    here = within_consistency(Bands(), Adversarial(26, steps=3), corpus=corpus)
+    with (
+        joblib.parallel_config(backend="loky", n_jobs=2),
+        pytest.warns(WorkerWarning, match="encoder 'Held' cannot be pickled"),
+    ):
+        there = within_consistency(Held(), Adversarial(26, steps=3), corpus=corpus)
     assert there.details["margins"] == here.details["margins"]
 
 

@@ -15,10 +15,11 @@ from pytest_nnrel.encoders.gradients import traced
 from pytest_nnrel.errors import GradientError, TransformError
 from pytest_nnrel.experiment.attacks.descent import Logits, descend
 from pytest_nnrel.experiment.attacks.heard import Window, hearing
-from pytest_nnrel.experiment.embedding import embeddings_of
+from pytest_nnrel.experiment.embedding import can_be_sent, embeddings_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.study import known_as, question
 from pytest_nnrel.runtime.store import digest
+from pytest_nnrel.runtime.tasks import leaves_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,6 +158,11 @@ class Target:
     def batch_size(self) -> int:
         """Clips that are attacked at a time."""
         return self.encoder.value.batch_size
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether the encoder cannot be sent to workers in other processes."""
+        return leaves_process() and not can_be_sent(self.encoder)
 
     def perturbed(
         self, attack: Adversarial, clips: Sequence[Clip], rngs: Sequence[np.random.Generator]
