@@ -14,7 +14,7 @@ from pytest_nnrel.experiment.blocks import blocks_of
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
-from pytest_nnrel.runtime.tasks import run_tasks
+from pytest_nnrel.runtime.tasks import leaves_process, run_tasks
 from pytest_nnrel.transforms import Identity, Transform
 
 T = TypeVar("T")
@@ -149,13 +149,16 @@ class Rendered:
         self, task: RenderTask, indices: Sequence[int], missing: Container[int]
     ) -> Iterator[dict[int, Arrays]]:
         """Run a task on those clips that are missing; yield what it could not store."""
+        condition, here = self.question.condition, self.question.condition.stays_here
+        # An attack uses all processors by itself, and in the main thread Ctrl-C ends it at once.
+        alone = condition.aimed_at is not None and (here or not leaves_process())
         return run_tasks(
             task,
             blocks_of(indices, missing),
-            jobs=self.question.study.jobs,
-            progress=partial(progress, what=self.question.condition.name),
+            jobs=1 if alone else self.question.study.jobs,
+            progress=partial(progress, what=condition.name),
             ordered=False,
-            here=self.question.condition.stays_here,
+            here=here,
         )
 
     def task(self, kind: str) -> RenderTask:
