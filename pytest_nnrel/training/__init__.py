@@ -11,7 +11,11 @@ except ImportError as error:
     ) from error
 
 from pytest_nnrel.training.loss import ConsistencyLoss
+from pytest_nnrel.training.monitor import ConsistencyMonitor, EpochConsistency
 from pytest_nnrel.training.pool import TransformedPool
 from pytest_nnrel.training.views import TransformedViews
 
-__all__ = ["ConsistencyLoss", "TransformedPool", "TransformedViews"]
+__all__ = [
+    "ConsistencyLoss", "ConsistencyMonitor", "EpochConsistency", "TransformedPool",
+    "TransformedViews",
+]  # fmt: skip
