@@ -221,7 +221,7 @@ def stability(clean, transformed):
 
 
 def vicreg(clean, transformed, invariance=25.0, variance=25.0, covariance=1.0):
-    """VICReg, equations 1 to 6 of Bardes et al. 2022, number by number."""
+    """VICReg, Algorithm 1 of Bardes et al. 2022, number by number."""
     count, size = clean.shape
     total = invariance * np.mean((clean - transformed) ** 2)
     for side in (clean, transformed):

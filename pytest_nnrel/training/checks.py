@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def check_waveforms(waveforms: Any, purpose: str) -> None:  # noqa: ANN401
+def check_waveforms(waveforms: Any) -> None:  # noqa: ANN401
     """Check that waveforms are finite floats of shape [n, samples].
 
     Raises
@@ -20,7 +20,7 @@ def check_waveforms(waveforms: Any, purpose: str) -> None:  # noqa: ANN401
     TrainingError
         If they are not.
     """
-    expected = f"{purpose} takes waveforms as a float tensor of shape [n, samples]"
+    expected = "waveforms must be a float tensor of shape [n, samples]"
     if not isinstance(waveforms, torch.Tensor):
         raise TrainingError(f"{expected}, not {type(waveforms).__name__}")
     shape = list(waveforms.shape)

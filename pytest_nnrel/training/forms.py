@@ -28,8 +28,8 @@ def stability(clean: Tensor, transformed: Tensor) -> Tensor:
     """Return how far views are from their clips, against how far clips are from each other.
 
     The stability objective of Zheng et al. 2016 (Improving the Robustness of Deep Neural Networks
-    via Stability Training, eq. 3, of embeddings: their squared distance), over the mean squared
-    distance of two clips of the batch. By itself the squared distance is least where all embeddings
+    via Stability Training), of embeddings: the distance of both, here squared, over the mean
+    squared distance of two clips of the batch. By itself the distance is least where all embeddings
     shrink to a point; over the spread it does not depend on the scale of the embeddings: 1 is a
     view as far from its clip as another clip is.
 
@@ -69,7 +69,7 @@ def vicreg(
 ) -> Tensor:
     """Return the loss of variance-invariance-covariance regularisation.
 
-    Bardes et al. 2022 (VICReg, arXiv 2105.04906, eqs. 1 to 6, their weights the defaults); used
+    Bardes et al. 2022 (VICReg, arXiv 2105.04906, Algorithm 1, its weights the defaults); used
     against noise of speech encoders by HuBERT-VIC (arXiv 2508.12292). Views are brought near to
     their clips, each number of an embedding is kept at a standard deviation of 1 over the batch,
     and no two say the same.

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pytest_nnrel.errors import SettingError, TrainingError
-from pytest_nnrel.training.checks import check_embeddings, check_waveforms
+from pytest_nnrel.training.checks import check_embeddings
 from pytest_nnrel.training.forms import FORMS
 from pytest_nnrel.training.views import TransformedViews
 
@@ -130,8 +130,7 @@ class ConsistencyLoss(nn.Module):
             If the embeddings are no finite floats of that shape, do not depend on any weight, or
             are all the same.
         """
-        check_waveforms(waveforms, "the loss")
-        check_rate(encode, self.views.sample_rate)
+        _check_rate(encode, self.views.sample_rate)
         transformed = self.views(waveforms, indices)
         if self.teacher is not None:
             with torch.no_grad():
@@ -198,7 +197,7 @@ class ConsistencyLoss(nn.Module):
         )
 
 
-def check_rate(encode: object, sample_rate: int) -> None:
+def _check_rate(encode: object, sample_rate: int) -> None:
     """Check that an encoder that names a sample rate names that of the waveforms.
 
     Raises

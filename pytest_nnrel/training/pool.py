@@ -280,7 +280,7 @@ class _Rows:
     @classmethod
     def of(cls, waveforms: Any, sample_rate: int) -> _Rows:  # noqa: ANN401
         given = torch.as_tensor(waveforms)
-        check_waveforms(given, "a pool")
+        check_waveforms(given)
         return cls(given.detach().cpu().float().numpy(), sample_rate)
 
     def __len__(self) -> int:

@@ -117,38 +117,40 @@ class TransformedViews:
         TrainingError
             If the waveforms are no finite floats of that shape, or not the clips of the pool.
         """
-        check_waveforms(waveforms, "a view")
+        check_waveforms(waveforms)
         rng = np.random.default_rng([self.seed, _rank(), self.drawn])
         self.drawn += 1
-        generator = torch.Generator(waveforms.device).manual_seed(int(rng.integers(2**63)))
-        chosen = rng.integers(len(self._all), size=len(waveforms))
-        rungs: dict[type[Transform], list[tuple[int, Transform]]] = {}
-        pooled: list[tuple[int, Transform]] = []
-        for row, which in enumerate(chosen.tolist()):
-            one = self._all[which]
-            if one.is_batched:
-                rung = one.draw(rng)
-                rungs.setdefault(type(rung), []).append((row, rung))
-            else:
-                pooled.append((row, one.gravest))
+        chosen = rng.integers(len(self._all), size=len(waveforms)).tolist()
         # Outside of autocast, which would take products in half precision.
         with torch.autocast(waveforms.device.type, enabled=False):
             given = waveforms.float()
             out = torch.empty_like(given)
-            for family, of_family in rungs.items():
-                rows = [row for row, _ in of_family]
-                asked = [rung for _, rung in of_family]
-                before = given[rows]
-                after = BATCHED[family](before, asked, self.sample_rate, generator)
-                if asked[0].restores_loudness:
-                    after = restore_loudness(after, before, self.sample_rate)
-                out[rows] = after
+            self._compute(given, chosen, rng, out)
             if self.pool is not None:
                 clips = self.pool.check_clips(given, indices)
-                for row, transform in pooled:
-                    version = self.pool.version(clips[row], transform, rng)
-                    out[row] = torch.from_numpy(version).to(out.device)
+                for row, which in enumerate(chosen):
+                    if not self._all[which].is_batched:
+                        version = self.pool.version(clips[row], self._all[which].gravest, rng)
+                        out[row] = torch.from_numpy(version).to(out.device)
         return out.to(waveforms.dtype)
+
+    def _compute(
+        self, given: Tensor, chosen: Sequence[int], rng: np.random.Generator, out: Tensor
+    ) -> None:
+        """Transform those rows that torch does, family by family, into the rows of `out`."""
+        generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**63)))
+        families: dict[type[Transform], dict[int, Transform]] = {}
+        for row, which in enumerate(chosen):
+            if self._all[which].is_batched:
+                rung = self._all[which].draw(rng)
+                families.setdefault(type(rung), {})[row] = rung
+        for family, rungs in families.items():
+            rows, asked = list(rungs), list(rungs.values())
+            before = given[rows]
+            after = BATCHED[family](before, asked, self.sample_rate, generator)
+            if asked[0].restores_loudness:
+                after = restore_loudness(after, before, self.sample_rate)
+            out[rows] = after
 
 
 def _noise(sample_rate: int) -> Clip:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -255,3 +258,9 @@ def test_its_repr_says_what_it_does():
         "    LowPass(hz=1250), 6 rungs, by torch\n"
         ")"
     )
+
+
+def test_without_torch_it_says_what_to_install():
+    code = "import sys; sys.modules['torch'] = None; import pytest_nnrel.training"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "needs torch; pip install 'pytest-nnrel[torch]'" in done.stderr

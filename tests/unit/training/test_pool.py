@@ -205,7 +205,7 @@ def test_losses_name_what_the_pool_has_not(pool):
         (
             {"clips": np.zeros((2, 9), np.int16), "sample_rate": RATE},
             TrainingError,
-            r"a pool takes waveforms .* not int16\[2, 9\]",
+            r"waveforms must be .* not int16\[2, 9\]",
         ),
     ],
 )
