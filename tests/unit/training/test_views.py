@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -134,3 +136,30 @@ def test_fast_and_pooled_views_share_a_batch():
         "  Gain(db=1), 1 rung, by torch",
         "  reversed, 1 rung, from the pool",
     ]
+
+
+RANKED = """
+import sys, torch
+from pytest_nnrel import PinkNoise
+from pytest_nnrel.training import TransformedViews
+rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+torch.distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=2)
+views = TransformedViews([PinkNoise(0)], sample_rate=8_000)
+torch.save(views(torch.ones(2, 800)), out)
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_train_together_draw_apart(tmp_path):
+    outs = [tmp_path / f"{rank}.pt" for rank in range(2)]
+    both = [
+        subprocess.Popen([sys.executable, "-c", RANKED, str(rank), tmp_path / "store", outs[rank]])
+        for rank in range(2)
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    first, second = map(torch.load, outs)
+    alone = TransformedViews([PinkNoise(0)], sample_rate=RATE)(torch.ones(2, 800))
+    assert torch.equal(first, alone)
+    assert not torch.equal(first, second)
