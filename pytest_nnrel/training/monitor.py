@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Metric
+    from pytest_nnrel.encoders import Encoder
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -189,7 +190,7 @@ class ConsistencyMonitor:
             return None
         _check_evaluated(encoder)
         with _global_rngs_kept():
-            known = as_encoder(encoder)
+            known = _where_it_is(encoder)
             values = {
                 condition.name: measures.within_consistency(
                     known,
@@ -310,6 +311,14 @@ def _positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise SettingError(f"{name} takes a whole number from 1 on, not {value!r}")
     return value
+
+
+def _where_it_is(encoder: EncoderLike) -> Encoder:
+    """Return an encoder that leaves a module in training on its device, whatever the run's is."""
+    module = getattr(encoder, "__self__", encoder)
+    if not isinstance(module, nn.Module):
+        return as_encoder(encoder)
+    return as_encoder(encoder, device=next((str(p.device) for p in module.parameters()), None))
 
 
 def _check_evaluated(encoder: object) -> None:

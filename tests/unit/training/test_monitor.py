@@ -24,6 +24,7 @@ from pytest_nnrel.errors import (  # noqa: E402
     SettingError,
     TrainingError,
 )
+from pytest_nnrel.experiment import stores  # noqa: E402
 from pytest_nnrel.runtime import settings  # noqa: E402
 from pytest_nnrel.training import ConsistencyMonitor, EpochConsistency  # noqa: E402
 
@@ -105,6 +106,22 @@ def test_modes_and_gradients_are_left_as_they_were(network, short):
     monitor_of(short).measure(network, epoch=0)
     assert [part.training for part in network.modules()] == modes
     assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), gradients))
+
+
+@pytest.mark.parametrize("given", ["module", "method"])
+def test_a_module_stays_where_it_is(given, network, short, tmp_path):
+    """The run's device is another, on which nothing has a value."""
+    active = settings.Settings(cache_dir=tmp_path, jobs=1, device="meta")
+    token = settings.activate(active)
+    try:
+        encoder = network if given == "module" else network.forward
+        monitor_of(short, distance=lambda a, b: abs(a[:, None] - b).sum(2)).measure(
+            encoder, epoch=0
+        )
+    finally:
+        settings.deactivate(token)
+        stores.close_stores(active)
+    assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
 
 
 def test_only_every_so_many_epochs_are_measured(network, short):
