@@ -53,6 +53,7 @@ _HOMES = {
         "SanityCheckError",
         "SettingError",
         "TooFewClipsError",
+        "TrainingError",
         "TransformError",
         "UndefinedMeasureError",
         "WorkerWarning",
@@ -185,6 +186,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import SanityCheckError as SanityCheckError
     from pytest_nnrel.errors import SettingError as SettingError
     from pytest_nnrel.errors import TooFewClipsError as TooFewClipsError
+    from pytest_nnrel.errors import TrainingError as TrainingError
     from pytest_nnrel.errors import TransformError as TransformError
     from pytest_nnrel.errors import UndefinedMeasureError as UndefinedMeasureError
     from pytest_nnrel.errors import WorkerWarning as WorkerWarning

@@ -95,6 +95,10 @@ class SettingError(NNRelError, ValueError):
     """An option, ini key or marker argument with a value that it cannot take."""
 
 
+class TrainingError(NNRelError, ValueError):
+    """What a training hands over that nothing can be learnt from: waveforms, clips, a pool."""
+
+
 class NNRelWarning(UserWarning):
     """Base of the package's warnings."""
 

@@ -210,3 +210,43 @@ def whitened_correlation(a, b, sample_rate, *, band):
         )
         best = max(best, abs(total))
     return best
+
+
+def stability(clean, transformed):
+    """Squared distances of clips to their views, over those to each other clip (means)."""
+    count = len(clean)
+    own = [sum((z - t) ** 2) for z, t in zip(clean, transformed)]
+    others = [sum((clean[i] - clean[j]) ** 2) for i in range(count) for j in range(count) if i != j]
+    return np.mean(own) / np.mean(others)
+
+
+def vicreg(clean, transformed, invariance=25.0, variance=25.0, covariance=1.0):
+    """VICReg, Algorithm 1 of Bardes et al. 2022, number by number."""
+    count, size = clean.shape
+    total = invariance * np.mean((clean - transformed) ** 2)
+    for side in (clean, transformed):
+        columns = [side[:, j] - side[:, j].mean() for j in range(size)]
+        for j, column in enumerate(columns):
+            deviation = np.sqrt(sum(column**2) / (count - 1) + 1e-4)
+            total += variance * max(0.0, 1.0 - deviation) / size
+            for k, other in enumerate(columns):
+                if k != j:
+                    shared = sum(column * other) / (count - 1)
+                    total += covariance * shared**2 / size
+    return total
+
+
+def nt_xent(clean, transformed, temperature=0.5):
+    """SimCLR's equation 1 (Chen et al. 2020), mean over all clips and views."""
+    both = [*clean, *transformed]
+    count = len(clean)
+
+    def similar(i, j):
+        lengths = np.linalg.norm(both[i]) * np.linalg.norm(both[j])
+        return np.exp(both[i] @ both[j] / lengths / temperature)
+
+    losses = []
+    for i in range(2 * count):
+        own = similar(i, (i + count) % (2 * count))
+        losses.append(-np.log(own / sum(similar(i, k) for k in range(2 * count) if k != i)))
+    return np.mean(losses)

@@ -76,7 +76,7 @@ def rms(samples: Samples) -> float:
 
 
 @lru_cache(maxsize=32)
-def _k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
+def k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
     """Return the two filters of BS.1770 as second-order sections; below their range, none."""
     import pyloudnorm
 
@@ -115,17 +115,38 @@ def block_powers(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:
     """
     from scipy.signal import sosfilt
 
-    seconds = min(LOUDNESS_BLOCK_SECONDS, len(samples) / sample_rate)
-    weighted = sosfilt(_k_weighting(sample_rate), samples.astype(np.float64))
+    weighted = sosfilt(k_weighting(sample_rate), samples.astype(np.float64))
+    bounds, size = gating_blocks(len(samples), sample_rate)
+    squares = np.append(np.square(weighted), 0.0)  # a last one, for bounds at the end
+    sums = np.add.reduceat(squares, bounds.ravel())[::2]
+    return np.asarray(sums / size, dtype=np.float64)
+
+
+def gating_blocks(length: int, sample_rate: int) -> tuple[npt.NDArray[np.int64], float]:
+    """Return where the gating blocks of a signal begin and end, and what their sums are over.
+
+    Parameters
+    ----------
+    length : int
+        Of the signal, in samples.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    bounds : int64[blocks, 2]
+        First sample of each block, and the one after its last.
+    size : float
+        Samples of a block, which need not be whole.
+    """
+    seconds = min(LOUDNESS_BLOCK_SECONDS, length / sample_rate)
     hop = 1.0 - _LOUDNESS_OVERLAP
-    count = round((len(samples) / sample_rate - seconds) / (seconds * hop)) + 1
-    # Bounds as pyloudnorm takes them, so that both measure the same.
+    count = round((length / sample_rate - seconds) / (seconds * hop)) + 1
+    # As pyloudnorm takes them, so that both measure the same.
     bounds = np.array(
         [[int(seconds * (j * hop + end) * sample_rate) for end in (0.0, 1.0)] for j in range(count)]
     )
-    squares = np.append(np.square(weighted), 0.0)  # a last one, for bounds at the end
-    sums = np.add.reduceat(squares, np.minimum(bounds, len(samples)).ravel())[::2]
-    return np.asarray(sums / (seconds * sample_rate), dtype=np.float64)
+    return np.minimum(bounds, length), seconds * sample_rate
 
 
 def integrated_loudness(powers: npt.NDArray[np.float64]) -> float:

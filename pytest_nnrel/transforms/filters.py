@@ -20,7 +20,9 @@ _ORDER = 2
 #: Rungs of the ladders in an octave.
 _RUNGS_PER_OCTAVE = 3
 #: Most samples by which both ends are continued, so that the filter has settled at them.
-_PADDING = 1024
+PADDING = 1024
+
+Passing = Literal["lowpass", "highpass"]
 
 
 def octaves(first: float, count: int) -> tuple[float, ...]:
@@ -30,9 +32,7 @@ def octaves(first: float, count: int) -> tuple[float, ...]:
     return tuple(round(first * 2.0 ** (i * step), 1) for i in range(steps))
 
 
-def cut_off(
-    samples: Samples, hz: float, sample_rate: int, kind: Literal["lowpass", "highpass"]
-) -> Samples:
+def cut_off(samples: Samples, hz: float, sample_rate: int, kind: Passing) -> Samples:
     """Cut off what lies beyond a limit: 3 dB less there, 24 dB less with each octave beyond.
 
     By a Butterworth filter that runs forth and back.
@@ -52,17 +52,31 @@ def cut_off(
     float32[n]
     """
     import numpy as np
-    from scipy.signal import butter, sosfiltfilt
+    from scipy.signal import sosfiltfilt
+
+    padding = min(len(samples) - 1, PADDING)
+    sections = one_way(hz, sample_rate, kind)
+    out = sosfiltfilt(sections, samples.astype(np.float64), padlen=padding)
+    return np.asarray(out, dtype=np.float32)
+
+
+def one_way(hz: float, sample_rate: int, kind: Passing) -> Floats:
+    """Return the filter that, run forth and back, cuts off at a limit, as second-order sections.
+
+    Parameters
+    ----------
+    hz, sample_rate, kind
+        As in `cut_off`.
+    """
+    import numpy as np
+    from scipy.signal import butter
 
     # Forth and back are 3 dB together where each is 1.5 dB down, which is off the cutoff: by
     # (sqrt(2) - 1)^(1/2N) on the axis that the bilinear transform bends.
     away = (math.sqrt(2.0) - 1.0) ** (1.0 / (2 * _ORDER))
     bent = math.tan(math.pi * hz / sample_rate) * (1.0 / away if kind == "lowpass" else away)
     cutoff = math.atan(bent) * 2.0 / math.pi
-    sections = butter(_ORDER, cutoff, kind, output="sos")
-    padding = min(len(samples) - 1, _PADDING)
-    out = sosfiltfilt(sections, samples.astype(np.float64), padlen=padding)
-    return np.asarray(out, dtype=np.float32)
+    return np.asarray(butter(_ORDER, cutoff, kind, output="sos"), dtype=np.float64)
 
 
 def equalise(samples: Samples, sample_rate: int, gain_db: Callable[[Floats], Floats]) -> Samples:

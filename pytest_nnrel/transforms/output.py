@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_nnrel.errors import TransformError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from pytest_nnrel.corpus import Clip
     from pytest_nnrel.corpus.audio import Samples
 
@@ -80,24 +83,17 @@ def restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
     """
     import numpy as np
 
-    from pytest_nnrel.corpus.audio import block_powers, integrated_loudness
+    from pytest_nnrel.corpus.audio import block_powers
 
     target = clip.loudness
     if not math.isfinite(target):
         return samples, {"loudness_gain_db": 0.0}
-    powers = block_powers(samples, clip.sample_rate)
-    gain, deviation = 0.0, integrated_loudness(powers) - target
+    gain, deviation = loudness_gain(block_powers(samples, clip.sample_rate), target)
     if not math.isfinite(deviation):
         raise TransformError(
             "the output is silent (nothing above -70 LUFS), so that its loudness cannot be"
             " restored; use a milder magnitude, or leave the clip out"
         )
-    # Which blocks pass the absolute gate depends on the gain, so that one step may miss.
-    for _ in range(_GAIN_STEPS):
-        gain -= deviation
-        deviation = integrated_loudness(powers * 10.0 ** (gain / 10.0)) - target
-        if abs(deviation) <= _LOUDNESS_REACHED:
-            break
     if not abs(deviation) <= LOUDNESS_TOLERANCE:
         raise TransformError(
             f"loudness could not be restored: it is off by {deviation:.2f} LU, as parts of the clip"
@@ -105,3 +101,34 @@ def restore_loudness(samples: Samples, clip: Clip) -> tuple[Samples, Checks]:
         )
     restored = np.multiply(samples, 10.0 ** (gain / 20.0), dtype=np.float64).astype(np.float32)
     return restored, {"loudness_gain_db": gain, "loudness_deviation_lu": deviation}
+
+
+def loudness_gain(powers: npt.NDArray[np.float64], target: float) -> tuple[float, float]:
+    """Return the gain that brings a signal to a loudness.
+
+    Parameters
+    ----------
+    powers : float64[blocks]
+        Of its gating blocks.
+    target : float
+        In LUFS.
+
+    Returns
+    -------
+    gain : float
+        In dB; 0 where the signal is silent.
+    deviation : float
+        What is left of it, in LU; infinite where the signal is silent.
+    """
+    from pytest_nnrel.corpus.audio import integrated_loudness
+
+    gain, deviation = 0.0, integrated_loudness(powers) - target
+    if not math.isfinite(deviation):
+        return gain, deviation
+    # Which blocks pass the absolute gate depends on the gain, so that one step may miss.
+    for _ in range(_GAIN_STEPS):
+        gain -= deviation
+        deviation = integrated_loudness(powers * 10.0 ** (gain / 10.0)) - target
+        if abs(deviation) <= _LOUDNESS_REACHED:
+            break
+    return gain, deviation

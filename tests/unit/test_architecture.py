@@ -41,6 +41,7 @@ LAYERS = (
         "families",
         "profiles",
     ),
+    ("training",),
     ("report",),
     ("inspection", "verification"),
     ("commands",),

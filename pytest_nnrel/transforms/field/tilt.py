@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.transforms.filters import Floats
 
 #: Where the level stays, in Hz, and the lowest that is heard, below which it goes on no further.
 _PIVOT = 1_000.0
@@ -43,10 +44,10 @@ class Tilt(Transform):
     points: ClassVar[tuple[float, ...]] = (0.25, -1, -4)
 
     def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        return equalise(samples, sample_rate, self.gain_db)
+
+    def gain_db(self, hz: Floats) -> Floats:
+        """Return by how much the level of each frequency changes, in dB."""
         import numpy as np
 
-        return equalise(
-            samples,
-            sample_rate,
-            lambda hz: self.db_per_octave * np.log2(np.maximum(hz, _LOWEST) / _PIVOT),
-        )
+        return self.db_per_octave * np.log2(np.maximum(hz, _LOWEST) / _PIVOT)

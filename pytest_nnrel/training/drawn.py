@@ -1,0 +1,79 @@
+"""What a training draws from: of each transformation, the rungs from the mildest to itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_nnrel.corpus.audio import rate_problem
+from pytest_nnrel.errors import SettingError
+from pytest_nnrel.training.batched import BATCHED
+from pytest_nnrel.transforms import Identity, as_transform
+from pytest_nnrel.transforms.grids import ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from pytest_nnrel.transforms import Transform
+    from pytest_nnrel.transforms.protocol import TransformLike
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A transformation, and what is drawn in its place.
+
+    Attributes
+    ----------
+    gravest : Transform
+        As it was given.
+    rungs : tuple of Transform
+        Conditions of its family from rung 1 to it, options kept; itself where it has no ladder.
+    """
+
+    gravest: Transform
+    rungs: tuple[Transform, ...]
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether torch computes it of a whole batch; versions are rendered beforehand if not."""
+        return type(self.gravest) in BATCHED
+
+    def draw(self, rng: np.random.Generator) -> Transform:
+        """Return a rung; all are equally likely."""
+        return self.rungs[int(rng.integers(len(self.rungs)))]
+
+
+def drawn_of(transforms: Iterable[TransformLike], sample_rate: int) -> tuple[Drawn, ...]:
+    """Return what is drawn in the place of transformations at a sample rate.
+
+    Raises
+    ------
+    SettingError
+        If there is none, one is there twice, or one changes nothing at that rate.
+    """
+    if problem := rate_problem(sample_rate):
+        raise SettingError(problem)
+    given = [as_transform(transform) for transform in transforms]
+    if not given:
+        raise SettingError(
+            "transforms must hold what the encoder is to survive, such as [PinkNoise(12)], and is"
+            " empty"
+        )
+    for transform in given:
+        if given.count(transform) > 1:
+            raise SettingError(f"transforms holds {transform} twice; take one of them out")
+    return tuple(Drawn(transform, _rungs_of(transform, sample_rate)) for transform in given)
+
+
+def _rungs_of(transform: Transform, sample_rate: int) -> tuple[Transform, ...]:
+    if not transform.ladder:
+        return (transform,)
+    if isinstance(transform.condition(sample_rate), Identity):
+        raise SettingError(
+            f"{transform} changes nothing at {sample_rate:,} Hz, so that nothing can be learnt from"
+            " it; take a graver one"
+        )
+    (rungs,) = ladder(transform, sample_rate).values()
+    return tuple(rung for rung in rungs if not isinstance(rung, Identity))
