@@ -35,9 +35,9 @@ from pytest_nnrel import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_nnrel.training import TransformedPool
     from torch import Tensor
 
+    from pytest_nnrel.training import TransformedPool
     from reference_models.networks import TaskNetwork
 
 STORED = Path(__file__).parent / "cure.json"
@@ -85,9 +85,10 @@ def trained(
 ) -> TaskNetwork:
     """Return the shipped network, trained on in one of the ways."""
     import torch
-    from pytest_nnrel.training import ConsistencyLoss
     from torch.nn import functional
     from tqdm import tqdm
+
+    from pytest_nnrel.training import ConsistencyLoss
 
     torch.manual_seed(seed)
     network = shipped().train()
@@ -150,6 +151,7 @@ def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
 def train(data: Path) -> None:
     """Train and measure what is not stored yet."""
     import torch
+
     from pytest_nnrel.training import TransformedPool
 
     torch.set_num_threads(1)
