@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 from tables import machine, print_table
 
 from pytest_nnrel import (
@@ -33,14 +34,15 @@ from pytest_nnrel import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from pytest_nnrel.training import TransformedPool
     from reference_models.networks import TaskNetwork
 
-STORED = Path(__file__).parent / "cure.json"
+#: A file for each training.
+STORED = Path(__file__).parent / "cure"
 #: What training sees; of the quick grid's families the others are unseen.
 SEEN = (PitchShift(2), PitchShift(-2), PinkNoise(12))
 #: Clips that are trained on, windows of a batch, steps, and the rate that a cosine takes to zero.
@@ -148,40 +150,49 @@ def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
     }
 
 
-def train(data: Path) -> None:
-    """Train and measure what is not stored yet."""
+def train(data: Path, arms: Sequence[str], seeds: Sequence[int]) -> None:
+    """Train and measure what is not stored yet, and what no other process is at."""
     import torch
 
     from pytest_nnrel.training import TransformedPool
 
     torch.set_num_threads(1)
-    known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    STORED.mkdir(exist_ok=True)
     windows, tags = clips_of(data)
     pool = TransformedPool(
         windows, SEEN, sample_rate=22_050, versions=2, folder=data.parent / f"{data.name}-pool"
     )
 
     def keep(name: str, make: Callable[[], TaskNetwork]) -> None:
-        if name in known:
-            return
-        known[name] = measured(make(), data)
-        STORED.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        mean = np.mean(list(known[name]["within"].values()))
-        print(f"{name}: mean C_W {mean:.3f}, score {known[name]['score']:.3f}", flush=True)
+        path = STORED / f"{name}.json"
+        with FileLock(data.parent / f"{path.name}.lock"):
+            if path.exists():
+                return
+            found = measured(make(), data)
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        mean = np.mean(list(found["within"].values()))
+        print(f"{name}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
 
     keep("shipped", shipped)
-    for seed, arm in itertools.product(SEEDS, ARMS):
-        keep(f"{arm} {seed}", lambda arm=arm, seed=seed: trained(arm, seed, windows, tags, pool))  # type: ignore[misc]
+    for seed, arm in itertools.product(seeds, arms):
+        keep(f"{arm}-{seed}", lambda arm=arm, seed=seed: trained(arm, seed, windows, tags, pool))  # type: ignore[misc]
+
+
+def stored() -> dict[str, list[dict[str, Any]]]:
+    """Return what was found, by the way of training, of each seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(STORED.glob("*.json")):
+        found.setdefault(path.stem.partition("-")[0], []).append(json.loads(path.read_text()))
+    return found
 
 
 def tables() -> None:
     """Print the table of what is stored: means over seeds, and their standard deviation."""
-    known = json.loads(STORED.read_text(encoding="utf-8"))
-    families = {"seen": (PitchShift, PinkNoise), "unseen": None}
-    seen = {t.name for t in quick_grid() if isinstance(t, families["seen"] or ())}
+    known = stored()
+    seen = {t.name for t in quick_grid() if isinstance(t, (PitchShift, PinkNoise))}
     rows = []
     for arm in ("shipped", *ARMS):
-        of_arm = [one for name, one in known.items() if name.split()[0] == arm]
+        of_arm = known.get(arm, [])
         if not of_arm:
             continue
 
@@ -216,7 +227,7 @@ def tables() -> None:
         [
             [arm, *(f"{np.mean([one['within'][n] for one in of_arm]):.3f}" for n in names)]
             for arm in ("shipped", *ARMS)
-            if (of_arm := [one for name, one in known.items() if name.split()[0] == arm])
+            if (of_arm := known.get(arm, []))
         ],
     )
     print(f"\n{machine()}")
@@ -228,10 +239,12 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train and measure what is not stored yet")
     training.add_argument("--data", type=Path, required=True, help="an open corpus")
+    training.add_argument("--only", nargs="+", choices=ARMS, default=ARMS, metavar="WAY")
+    training.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     commands.add_parser("tables", help="print the tables of what is stored")
     chosen = parser.parse_args()
     if chosen.command == "train":
-        train(chosen.data)
+        train(chosen.data, chosen.only, chosen.seeds)
     else:
         tables()
 

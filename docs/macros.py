@@ -18,7 +18,7 @@ from unittest.mock import patch
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from docs import real_encoders
+from docs import real_encoders, studies
 from pytest_nnrel import plugin, sanity_checks
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.distances import distances as named_distances
@@ -44,7 +44,7 @@ def define_env(env: MacroEnv) -> None:
     """Name what pages may call."""
     for part in (options, keys, marker, checks, distances, adapters, commands, fields, figure):
         env.macro(part)
-    for part in real_encoders.PARTS:
+    for part in (*real_encoders.PARTS, *studies.PARTS):
         env.macro(part)
 
 

@@ -51,7 +51,7 @@ def _under(corpus: str, grid: str) -> dict[str, dict[str, Any]]:
     return dict(sorted(told.items(), key=lambda item: item[1]["score"]))
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -73,7 +73,7 @@ def real_table(corpus: str) -> str:
                 *_ranked(row["grids"].get("field")),
             ]
         )
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def real_packages(corpus: str) -> str:
@@ -131,7 +131,7 @@ def real_against_mfcc(grid: str, *corpora: str) -> str:
                     f"{sum(low > 1.0 for low, _ in intervals)} of {len(told)}",
                 ]
             )
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _mean_under(family: str, told: Mapping[str, Any]) -> float:
@@ -155,7 +155,7 @@ def real_corpora(grid: str, first: str, second: str) -> str:
                 for cell in (_ranked(of)[0], f"{of['mean_among']:.3f}")
             ]
             rows.append([name, field, *cells])
-    return _table(heads, rows) + f"\n\n*C_W among {among} clips, mean over the grid.*"
+    return table(heads, rows) + f"\n\n*C_W among {among} clips, mean over the grid.*"
 
 
 def real_families(corpus: str) -> str:
@@ -166,7 +166,7 @@ def real_families(corpus: str) -> str:
         [family, *(f"{of['relative'][family][0]:.2g}" for of in told.values())]
         for family in families
     ]
-    return _table(["family", *told], rows)
+    return table(["family", *told], rows)
 
 
 def real_costs(corpus: str) -> str:
@@ -187,7 +187,7 @@ def real_costs(corpus: str) -> str:
         ]
         for name, row in sorted(measured.items(), key=lambda item: item[1]["cpu_seconds_a_clip"])
     ]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def real_between(corpus: str) -> str:
@@ -198,7 +198,7 @@ def real_between(corpus: str) -> str:
         [name, *("{:.2f} [{:.2f}, {:.2f}]".format(*of[one]) for one in conditions)]
         for name, of in told.items()
     ]
-    return _table(["encoder", *conditions], rows)
+    return table(["encoder", *conditions], rows)
 
 
 def real_findings(corpus: str) -> str:
@@ -215,7 +215,7 @@ def real_findings(corpus: str) -> str:
     ]
     if not rows:
         return f"The sanity battery finds nothing in any of the {len(checked)} that it was run on."
-    return _table(["encoder", "check", "seen"], rows)
+    return table(["encoder", "check", "seen"], rows)
 
 
 def _number(value: float | None, how: str, times: float = 1.0) -> str:

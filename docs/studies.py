@@ -1,0 +1,138 @@
+"""What two studies of `benchmarks` found, as pages have it: the worst case, and training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from docs.real_encoders import table
+from pytest_nnrel import PinkNoise, PitchShift
+from pytest_nnrel.transforms import parse_transform
+from reference_models.paper import drawing
+from reference_models.paper.targets import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.figure import Figure
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+#: In inches, as in the other figures.
+_WIDTH, _HEIGHT = 2.5, 2.1
+#: What training saw of the quick grid.
+_SEEN = (PitchShift, PinkNoise)
+
+
+def _stored(name: str) -> dict[str, Any]:
+    known: dict[str, Any] = json.loads((BENCHMARKS / name).read_text(encoding="utf-8"))
+    return known
+
+
+def _worst_case() -> dict[str, Any]:
+    """Return what was measured of encoders at all ratios."""
+    encoders = _stored("worst_case.json")["encoders"]
+    most = max(map(len, encoders.values()))
+    return {name: of for name, of in encoders.items() if len(of) == most}
+
+
+def worst_case_clips() -> str:
+    """Return of how many clips the worst case is."""
+    return str(_stored("worst_case.json")["clips"])
+
+
+def worst_case_table() -> str:
+    """Return C_W under attacks, and in brackets under random noise of the same energy."""
+    encoders = _worst_case()
+    ratios = list(next(iter(encoders.values())))
+    rows = [
+        [NAMES[name], *(f"{of[r]['attacked'][0]:.2f} ({of[r]['noise'][0]:.2f})" for r in ratios)]
+        for name, of in encoders.items()
+    ]
+    return table(["", *(f"{ratio} dB" for ratio in ratios)], rows)
+
+
+def worst_case_curves() -> str:
+    """Return C_W over the ratio as HTML: a panel an encoder, attacks solid and noise dotted."""
+    panels = []
+    with drawing.style():
+        for name, of in _worst_case().items():
+            panel = _panel(NAMES[name], name, of)
+            panels.append(drawing.to_svg(panel, f"C_W of {NAMES[name]} under attacks and noise"))
+    return f'<div class="panels" data-search-exclude>{"".join(panels)}</div>'
+
+
+def _panel(title: str, name: str, found: dict[str, Any]) -> Figure:
+    figure, grid = drawing.panels(1, 1, height=_HEIGHT)
+    figure.set_size_inches(_WIDTH, _HEIGHT)
+    axes = grid[0, 0]
+    ratios = list(found)
+    axes.set_xticks(range(len(ratios)), ratios)
+    axes.set_xlabel(f"{title}: dB SNR")
+    for kind, style in (("noise", ":"), ("attacked", "-")):
+        points = [drawing.Point(i, *found[ratio][kind]) for i, ratio in enumerate(ratios)]
+        colour = drawing.COLOURS.get(name, drawing.INK)
+        drawing.curve(axes, {0: points}, colour=colour, marker="o", style=style)
+    axes.set_ylabel("C_W")
+    axes.set_ylim(-0.03, 1.03)
+    return figure
+
+
+def _arms() -> dict[str, list[dict[str, Any]]]:
+    """Return what was found of each way to train on, of each seed."""
+    found: dict[str, list[dict[str, Any]]] = {"shipped": []}
+    for path in sorted((BENCHMARKS / "cure").glob("*.json")):
+        found.setdefault(path.stem.partition("-")[0], []).append(_stored(f"cure/{path.name}"))
+    return found
+
+
+def cure_table() -> str:
+    """Return what training on gained and cost, means over seeds and their standard deviation."""
+    arms = _arms()
+    conditions = arms["shipped"][0]["within"]
+    seen = [name for name in conditions if isinstance(parse_transform(name), _SEEN)]
+    unseen = [name for name in conditions if name not in seen]
+    heads = ["trained on", "seeds", "mean C_W", "seen: pitch, pink noise", "unseen", "C_rho"]
+    heads += ["C_W under attack", "pitch told, R2", "AUC_C"]
+    rows = [
+        [
+            arm,
+            str(len(of)) if arm != "shipped" else "",
+            _told(fmean(one["within"].values()) for one in of),
+            _told(fmean(one["within"][n] for n in seen) for one in of),
+            _told(fmean(one["within"][n] for n in unseen) for one in of),
+            _told(fmean(one["rho"].values()) for one in of),
+            _told(one["attacked"] for one in of),
+            _told(one["pitch told (R2)"] for one in of),
+            _told(one["score"] for one in of),
+        ]
+        for arm, of in arms.items()
+    ]
+    return table(heads, rows)
+
+
+def cure_conditions() -> str:
+    """Return C_W by condition, means over seeds."""
+    arms = _arms()
+    rows = []
+    for condition in arms["shipped"][0]["within"]:
+        values = [[one["within"][condition] for one in of] for of in arms.values()]
+        told = "seen" if isinstance(parse_transform(condition), _SEEN) else ""
+        rows.append([f"`{condition}`", told, *(f"{fmean(of):.3f}" for of in values)])
+    return table(["", "", *arms], rows)
+
+
+def _told(values: Iterable[float]) -> str:
+    each = list(values)
+    return f"{fmean(each):.3f}" + (f" ± {stdev(each):.3f}" if len(each) > 1 else "")
+
+
+#: What pages may call.
+PARTS = (
+    worst_case_clips,
+    worst_case_table,
+    worst_case_curves,
+    cure_table,
+    cure_conditions,
+)
