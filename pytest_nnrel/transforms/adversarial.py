@@ -110,6 +110,7 @@ class Adversarial(Transform):
     unit: ClassVar[str] = "dB SNR"
     identity: ClassVar[float] = float("inf")
     ladder: ClassVar[tuple[float, ...]] = even_steps(FAINTEST_SNR_DB, 0.0, -DB_PER_RUNG)
+    points: ClassVar[tuple[float, ...]] = (70.0, 50.0, 30.0)
     of_encoder: ClassVar[bool] = True
     #: It is what it is by its samples: a gain of a hundredth of a decibel moves some encoders more.
     restores_loudness: ClassVar[bool] = False

@@ -73,18 +73,26 @@ class Logits:
         if self._normalised:
             originals = originals / np.linalg.norm(originals, axis=1, keepdims=True)
         # Distances are the same around any centre, and rounding is least around this one.
-        self._centre = originals.mean(0) if distance == "euclidean" else np.zeros(1)
-        rows = originals - self._centre
+        centre = originals.mean(0) if distance == "euclidean" else np.zeros(1)
+        rows = originals - centre
         squares = np.square(rows).sum(1) if distance == "euclidean" else np.zeros(len(rows))
         self._scale = 2.0 if distance == "euclidean" else 1.0
-        self._rows, self._squares, self._middle = map(
-            torch.from_numpy, (rows, squares, self._centre)
-        )
-        self._own = torch.as_tensor(list(own))
-        self._competing = torch.from_numpy(competing)
-        apart = np.square(originals[list(own)][:, None] - originals[None]).sum(2)
-        self._nearest = torch.from_numpy(np.where(competing, apart, np.inf).argmin(1))
-        self._apart = torch.from_numpy(apart)
+        norms = np.square(rows).sum(1)
+        apart = norms[list(own)][:, None] + norms - 2.0 * rows[list(own)] @ rows.T
+        nearest = np.where(competing, apart, np.inf).argmin(1)
+        #: Tensors, on the device of the embeddings once these came.
+        self._known = {
+            name: torch.from_numpy(np.asarray(array))
+            for name, array in {
+                "rows": rows,
+                "squares": squares,
+                "centre": centre,
+                "own": np.array(own),
+                "competing": competing,
+                "nearest": nearest,
+                "apart": apart,
+            }.items()
+        }
 
     def margins(self, z: Tensor, *, targeted: bool = False) -> tuple[Tensor, Tensor]:
         """Return how much nearer embeddings are to another original than to their own.
@@ -106,15 +114,15 @@ class Logits:
         z = z.double()
         if self._normalised:
             z = z / z.norm(dim=1, keepdim=True)
-        logits = self._scale * (z - self._middle.to(z)) @ self._rows.to(z).T - self._squares.to(z)
-        own = logits.gather(1, self._own.to(z.device)[:, None])[:, 0]
+        known = self._known = {name: one.to(z.device) for name, one in self._known.items()}
+        logits = self._scale * (z - known["centre"]) @ known["rows"].T - known["squares"]
         if targeted:
-            other = self._nearest.to(z.device)
+            other = known["nearest"]
         else:
-            other = logits.masked_fill(~self._competing.to(z.device), -math.inf).argmax(1)
-        margins = logits.gather(1, other[:, None])[:, 0] - own
-        apart = self._apart.to(z).gather(1, other[:, None])[:, 0]
-        return margins, margins.detach() > _LOST * apart
+            other = logits.masked_fill(~known["competing"], -math.inf).argmax(1)
+        own, others = (logits.gather(1, at[:, None])[:, 0] for at in (known["own"], other))
+        apart = known["apart"].gather(1, other[:, None])[:, 0]
+        return others - own, (others - own).detach() > _LOST * apart
 
 
 def descend(
