@@ -114,7 +114,7 @@ class ConsistencyLoss(nn.Module):
         waveforms : float[n, samples]
             At least two clips, full scale at ±1, on the encoder's device.
         indices : int[n], optional
-            Which clips of the pool they are; needed where there is one.
+            Which clips of the pool they are; needed where a transformation comes from it.
 
         Returns
         -------

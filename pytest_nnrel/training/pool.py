@@ -6,7 +6,6 @@ import io
 import json
 from dataclasses import dataclass
 from functools import partial
-from operator import index as as_index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,11 +210,12 @@ class TransformedPool:
                 "with a pool, indices= must say which of its clips the waveforms are; a DataLoader"
                 " over the pool itself gives both"
             )
-        clips = [as_index(i) for i in torch.as_tensor(indices).flatten().tolist()]
-        if len(clips) != len(waveforms) or not all(0 <= i < self._count for i in clips):
+        clips = torch.as_tensor(indices).flatten().tolist()
+        whole = len(clips) == len(waveforms) and all(type(i) is int for i in clips)
+        if not whole or not all(0 <= i < self._count for i in clips):
             raise TrainingError(
-                f"indices must be one for each of the {len(waveforms)} waveforms, from 0 to"
-                f" {self._count - 1}, not {clips}"
+                f"indices must be whole numbers, one for each of the {len(waveforms)} waveforms,"
+                f" from 0 to {self._count - 1}, not {clips}"
             )
         if waveforms.shape[1] != self.samples:
             raise TrainingError(

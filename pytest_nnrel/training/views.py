@@ -47,6 +47,8 @@ class TransformedViews:
 
     Attributes
     ----------
+    pool : TransformedPool or None
+        None where no transformation comes from it.
     drawn : int
         Batches that have been drawn so far. What is drawn follows from the seed, this number and,
         where torch.distributed is in use, the rank; never from global random states.
@@ -71,7 +73,6 @@ class TransformedViews:
     ) -> None:
         self._all = drawn_of(transforms, sample_rate)
         self.sample_rate = sample_rate
-        self.pool = pool
         self.seed = _whole(seed)
         self.drawn = 0
         slow = [one.gravest for one in self._all if not one.is_batched]
@@ -81,8 +82,9 @@ class TransformedViews:
                 " beforehand, pool = TransformedPool(clips, transforms), and pass pool=pool, with"
                 " indices= of the clips of each batch"
             )
-        if slow and pool is not None:
-            pool.check_holds(slow, sample_rate)
+        self.pool = pool if slow else None
+        if self.pool is not None:
+            self.pool.check_holds(slow, sample_rate)
         for one in self._all:
             if one.is_batched:
                 one.gravest.apply(_noise(sample_rate), seed=0)  # says what does not work
@@ -104,7 +106,7 @@ class TransformedViews:
         waveforms : float[n, samples]
             Full scale at ±1, on any device. Silent ones stay as they are under noise.
         indices : int[n], optional
-            Which clips of the pool they are; needed where there is one.
+            Which clips of the pool they are; needed where a transformation comes from it.
 
         Returns
         -------

@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from small_network import Network  # noqa: E402
+
 from pytest_nnrel import (  # noqa: E402
     Clipping,
     Corpus,
@@ -28,7 +30,7 @@ from pytest_nnrel.experiment import stores  # noqa: E402
 from pytest_nnrel.runtime import settings  # noqa: E402
 from pytest_nnrel.training import ConsistencyMonitor, EpochConsistency  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("stored_here")
+pytestmark = pytest.mark.usefixtures("stored")
 
 GRID = [PinkNoise(0), PinkNoise(20), Clipping(30)]
 
@@ -89,8 +91,6 @@ def losses(network, short, monitor=None):
 
 
 def test_a_training_does_not_notice_it(short):
-    from conftest import Network
-
     with_it, without = Network(), Network()
     assert losses(with_it, short, monitor_of(short)) == losses(without, short)
     states = zip(with_it.state_dict().items(), without.state_dict().values())

@@ -175,6 +175,8 @@ def test_clips_that_are_not_the_pools_are_refused(pool, corpus):
         (waveforms * 0.9, [0, 1, 2, 3], r"augment nothing before"),
         (waveforms, [0, 1], "one for each of the 4 waveforms"),
         (waveforms, [0, 1, 2, 4], "from 0 to 3"),
+        (waveforms, [0.0, 1.0, 2.0, 3.0], "whole numbers"),
+        (waveforms, [True] * 4, "whole numbers"),
         (waveforms, [0, 1, 2, -1], "from 0 to 3"),
         (waveforms[:, 1:], [0, 1, 2, 3], "have 22049 samples, and clips of the pool 22050"),
     ):
@@ -193,6 +195,12 @@ def test_losses_name_what_the_pool_has_not(pool):
         ConsistencyLoss([*SLOW, TURNED], sample_rate=RATE, pool=pool)
     with pytest.raises(TrainingError, match=r"of 22,050 Hz and the waveforms of 16,000 Hz"):
         ConsistencyLoss(SLOW, sample_rate=16_000, pool=pool)
+
+
+def test_a_pool_that_is_not_needed_asks_for_no_indices(pool, corpus):
+    loss = ConsistencyLoss([Gain(3)], sample_rate=RATE, pool=pool)
+    assert loss.views.pool is None
+    assert loss.views(torch.from_numpy(corpus.windows())).shape == (4, RATE)
 
 
 @pytest.mark.parametrize(
