@@ -14,7 +14,7 @@ import argparse
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -45,13 +45,39 @@ if TYPE_CHECKING:
 STORED = Path(__file__).parent / "cure"
 #: What training sees; of the quick grid's families the others are unseen.
 SEEN = (PitchShift(2), PitchShift(-2), PinkNoise(12))
-#: Clips that are trained on, windows of a batch, steps, and the rate that a cosine takes to zero.
-CLIPS, BATCH, STEPS, RATE = 1_200, 24, 150, 3e-4
+#: Clips that are trained on, windows of a batch, and the rate that a cosine takes to zero.
+CLIPS, BATCH, RATE = 1_200, 24, 3e-4
 SEEDS = (1, 2, 3)
-#: Ways to train: what is added to the task's loss on the clips.
-ARMS = ("plain", "augmentation", "stability", "contrastive", "vicreg")
-#: What each form is weighted by: chosen so that it is about as large as the task's loss.
-WEIGHTS = {"stability": 0.5, "contrastive": 0.1, "vicreg": 0.02}
+
+
+class Way(NamedTuple):
+    """How the encoder is trained on.
+
+    Attributes
+    ----------
+    views : bool
+        Whether the task is learnt from views of the clips, too.
+    form : str or None
+        Of the consistency loss, where there is one, and its weight: chosen so that it is about as
+        large as the task's loss.
+    weight : float
+    steps : int
+    """
+
+    views: bool
+    form: str | None = None
+    weight: float = 0.0
+    steps: int = 150
+
+
+WAYS = {
+    "plain": Way(views=False),
+    "augmentation": Way(views=True),
+    "stability": Way(True, "stability", 0.5),
+    "contrastive": Way(True, "contrastive", 0.1),
+    "longer": Way(True, "contrastive", 0.3, steps=300),
+    "vicreg": Way(True, "vicreg", 0.02),
+}
 #: Under which C_rho is told, the attack, and how far severities of pitch are to be told.
 AGREED = (PitchShift(2), PinkNoise(12), MP3(16))
 ATTACK = Adversarial(60)
@@ -83,7 +109,7 @@ def clips_of(data: Path) -> tuple[Tensor, Tensor]:
 
 
 def trained(
-    arm: str, seed: int, windows: Tensor, tags: Tensor, pool: TransformedPool
+    name: str, seed: int, windows: Tensor, tags: Tensor, pool: TransformedPool
 ) -> TaskNetwork:
     """Return the shipped network, trained on in one of the ways."""
     import torch
@@ -93,10 +119,14 @@ def trained(
     from pytest_nnrel.training import ConsistencyLoss
 
     torch.manual_seed(seed)
-    network = shipped().train()
-    form = arm if arm in WEIGHTS else "stability"
+    network, way = shipped().train(), WAYS[name]
     loss = ConsistencyLoss(
-        SEEN, sample_rate=22_050, form=form, weight=WEIGHTS.get(arm, 0.0), pool=pool, seed=seed
+        SEEN,
+        sample_rate=22_050,
+        form=way.form or "stability",
+        weight=way.weight,
+        pool=pool,
+        seed=seed,
     )
     kept: list[Tensor] = []
     # z is what is left of this after dropout, which would make views differ from clips by itself.
@@ -104,21 +134,21 @@ def trained(
         lambda module, given, out: kept.append(out)
     )
     optimiser = torch.optim.Adam(network.parameters(), RATE, amsgrad=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, way.steps)
     rng = np.random.default_rng(seed)
     order = itertools.chain.from_iterable(rng.permutation(len(windows)) for _ in itertools.count())
-    for _ in tqdm(range(STEPS), desc=f"{arm} {seed}"):
+    for _ in tqdm(range(way.steps), desc=f"{name} {seed}"):
         chosen = list(itertools.islice(order, BATCH))
         clean, target = windows[chosen], tags[chosen]
         audio = clean
-        if arm != "plain":
+        if way.views:
             audio = torch.cat([clean, loss.views(clean, chosen)])
             target = torch.cat([target, target])
         kept.clear()
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(audio)
         total = functional.binary_cross_entropy_with_logits(logits.float(), target)
-        if arm in WEIGHTS:
+        if way.form:
             total = total + loss.compare(*kept[0].float().chunk(2))
         optimiser.zero_grad()
         total.backward()
@@ -150,7 +180,7 @@ def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
     }
 
 
-def train(data: Path, arms: Sequence[str], seeds: Sequence[int]) -> None:
+def train(data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
     """Train and measure what is not stored yet, and what no other process is at."""
     import torch
 
@@ -174,8 +204,8 @@ def train(data: Path, arms: Sequence[str], seeds: Sequence[int]) -> None:
         print(f"{name}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
 
     keep("shipped", shipped)
-    for seed, arm in itertools.product(seeds, arms):
-        keep(f"{arm}-{seed}", lambda arm=arm, seed=seed: trained(arm, seed, windows, tags, pool))  # type: ignore[misc]
+    for seed, way in itertools.product(seeds, ways):
+        keep(f"{way}-{seed}", lambda way=way, seed=seed: trained(way, seed, windows, tags, pool))  # type: ignore[misc]
 
 
 def stored() -> dict[str, list[dict[str, Any]]]:
@@ -191,27 +221,27 @@ def tables() -> None:
     known = stored()
     seen = {t.name for t in quick_grid() if isinstance(t, (PitchShift, PinkNoise))}
     rows = []
-    for arm in ("shipped", *ARMS):
-        of_arm = known.get(arm, [])
-        if not of_arm:
+    for way in ("shipped", *WAYS):
+        of_way = known.get(way, [])
+        if not of_way:
             continue
 
         def told(values: list[float]) -> str:
             spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
             return f"{np.mean(values):.3f}{spread}"
 
-        within = [one["within"] for one in of_arm]
+        within = [one["within"] for one in of_way]
         rows.append(
             [
-                arm,
-                len(of_arm),
+                way,
+                len(of_way),
                 told([float(np.mean(list(w.values()))) for w in within]),
                 told([float(np.mean([v for n, v in w.items() if n in seen])) for w in within]),
                 told([float(np.mean([v for n, v in w.items() if n not in seen])) for w in within]),
-                told([float(np.mean(list(one["rho"].values()))) for one in of_arm]),
-                told([one["attacked"] for one in of_arm]),
-                told([one["pitch told (R2)"] for one in of_arm]),
-                told([one["score"] for one in of_arm]),
+                told([float(np.mean(list(one["rho"].values()))) for one in of_way]),
+                told([one["attacked"] for one in of_way]),
+                told([one["pitch told (R2)"] for one in of_way]),
+                told([one["score"] for one in of_way]),
             ]
         )
     print_table(
@@ -225,9 +255,9 @@ def tables() -> None:
         "C_W by condition, means over seeds",
         ["trained", *names],
         [
-            [arm, *(f"{np.mean([one['within'][n] for one in of_arm]):.3f}" for n in names)]
-            for arm in ("shipped", *ARMS)
-            if (of_arm := known.get(arm, []))
+            [way, *(f"{np.mean([one['within'][n] for one in of_way]):.3f}" for n in names)]
+            for way in ("shipped", *WAYS)
+            if (of_way := known.get(way, []))
         ],
     )
     print(f"\n{machine()}")
@@ -239,7 +269,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train and measure what is not stored yet")
     training.add_argument("--data", type=Path, required=True, help="an open corpus")
-    training.add_argument("--only", nargs="+", choices=ARMS, default=ARMS, metavar="WAY")
+    training.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
     training.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     commands.add_parser("tables", help="print the tables of what is stored")
     chosen = parser.parse_args()

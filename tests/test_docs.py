@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -94,3 +95,22 @@ def test_files_that_the_site_loads_are_there():
     for page in DOCS.rglob("*.md"):
         shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
         assert [image for image in shown if not (page.parent / image).is_file()] == []
+
+
+def test_studies_are_told_as_they_are_stored():
+    from docs import studies
+
+    stored = json.loads((studies.BENCHMARKS / "worst_case.json").read_text(encoding="utf-8"))
+    heads, _, *rows = studies.worst_case_table().splitlines()
+    assert len(rows) == len(stored["encoders"])
+    for row, of in zip(rows, stored["encoders"].values()):
+        for head, cell in zip(heads.split("|")[2:-1], row.split("|")[2:-1]):
+            found = of[head.strip().removesuffix(" dB")]
+            told = [f"{found[kind][0]:.2f}" for kind in ("attacked", "noise")]
+            assert cell.strip() == "{} ({})".format(*told)
+    assert studies.worst_case_curves().count("<svg") == len(rows)
+    arms = [path.stem.partition("-")[0] for path in (studies.BENCHMARKS / "cure").glob("*.json")]
+    for row in studies.cure_table().splitlines()[2:]:
+        arm, seeds, *_ = (cell.strip() for cell in row.split("|")[1:-1])
+        assert seeds == (str(arms.count(arm)) if arm != "shipped" else "")
+    assert {row.split("|")[1].strip() for row in studies.cure_table().splitlines()[2:]} == {*arms}

@@ -122,7 +122,7 @@ def test_a_linear_encoder_loses_a_clip_where_the_closed_form_says(corpus, target
 def test_the_breaking_magnitude_of_each_clip_is_that_of_the_closed_form(corpus):
     module = Linear(seed=1)
     expected = limits(module, corpus)
-    found = breaking_magnitude(module, Adversarial, min=1.0, corpus=corpus, steps=200)
+    found = breaking_magnitude(module, Adversarial, min=1.0, corpus=corpus, steps=40)
     (along,) = found.directions.values()
     for clip, limit in zip(along.clips, expected):
         assert clip.fails_at.magnitude <= limit <= clip.holds_at.magnitude, clip
