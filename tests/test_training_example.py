@@ -38,7 +38,7 @@ def run(tmp_path):
     return python
 
 
-def tested(run, *arguments):
+def failures_of(run, *arguments):
     """Run the tests of the repository; return the outcomes of those that failed."""
     code, printed = run("-m", "pytest", "-pno:cacheprovider", "--rootdir=.", "-rf", *arguments)
     assert code in (0, 1), printed
@@ -51,17 +51,17 @@ def test_a_fragile_encoder_is_cured(run):
     code, printed = run("train.py")
     assert code == 0, printed
     release = "test_not_worse_than_last_release"
-    failed = tested(run)
+    failed = failures_of(run)
     assert failed.count(release) == 1  # the baseline is written, to be looked at
     assert failed.count("test_clips_are_found_again") >= 2
-    assert release not in tested(run)
+    assert release not in failures_of(run)
 
     code, printed = run("train.py", "--consistency", "10")
     assert code == 0, printed
-    assert tested(run) == []
-    assert tested(run, "--nnrel-update-baseline") == []
-    assert tested(run) == []
+    assert failures_of(run) == []
+    assert failures_of(run, "--nnrel-update-baseline") == []
+    assert failures_of(run) == []
 
     code, printed = run("train.py")  # and back: the release is worse than the last
     assert code == 0, printed
-    assert release in tested(run)
+    assert release in failures_of(run)
