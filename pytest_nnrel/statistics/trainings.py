@@ -21,7 +21,6 @@ Few trainings tell little of it: of three, the variance has two degrees of freed
 if clips, or groups of them, flipped on their own. That is seen in the same trainings, at many more
 degrees of freedom. Seeds do more than that, as what is good for one clip is good for others: how
 many times more was taken from recipes that were trained many times (``data/trainings.json``).
-
 All conditions count alike: weights find no more (``benchmarks/README.md``).
 """
 
@@ -153,13 +152,9 @@ class TrainingComparison:
 
     Attributes
     ----------
-    verdict : {"worse", "no worse", "undecided"}
-        "worse" by mean C_W (5 %), or by a condition alone (1 %, after Holm). "undecided" where one
-        training before is all there is, and the drop not beyond what reference recipes show.
     p : float
         One-sided, of mean C_W over the conditions. With one training before, by the spread of the
-        reference encoders in the place of what is not known of this one; so is `interval`. Neither
-        decides then.
+        reference encoders, as `interval` is; neither decides then.
     drop : float
         Of mean C_W.
     interval : (float, float)
@@ -175,7 +170,6 @@ class TrainingComparison:
         In the order of the outcomes.
     """
 
-    verdict: Verdict
     p: float
     drop: float
     interval: tuple[float, float]
@@ -186,10 +180,20 @@ class TrainingComparison:
     conditions: tuple[ConditionComparison, ...]
 
     @property
+    def verdict(self) -> Verdict:
+        """``"worse"`` by mean C_W (5 %), or by a condition alone (1 %, after Holm).
+
+        ``"undecided"`` where one training before is all there is, and there is no such drop.
+        """
+        several = self.before >= FEWEST
+        if self.worse_on_average or (several and any(one.decisive for one in self.conditions)):
+            return "worse"
+        return "no worse" if several else "undecided"
+
+    @property
     def worse_on_average(self) -> bool:
         """Whether they are worse by mean C_W over the conditions."""
-        several = self.before >= FEWEST
-        return self.p <= SIGNIFICANCE if several else self.drop > self.smallest_drop
+        return self.drop > self.smallest_drop if self.before < FEWEST else self.p <= SIGNIFICANCE
 
 
 def compare_trainings(
@@ -221,18 +225,14 @@ def compare_trainings(
     member = _members(groups, was.shape[2])
     known = reference()
     conditions = Drops.of(was, now, member, known.condition).conditions()
-    alone = len(was) < FEWEST
-    if alone:
+    if len(was) < FEWEST:
         overall = Drops.of_reference(was.mean(axis=(1, 2)), now.mean(axis=(1, 2)), known)
         smallest = known.largest_drop
-        worse = bool(overall.drop > smallest)
     else:
         overall = Drops.of_mean(was, now, member, known.mean)
         smallest = float(overall.smallest)
-        worse = bool(overall.p <= SIGNIFICANCE) or any(one.decisive for one in conditions)
     low, high = overall.interval
     return TrainingComparison(
-        verdict="worse" if worse else "undecided" if alone else "no worse",
         p=float(overall.p),
         drop=float(overall.drop),
         interval=(float(low), float(high)),
