@@ -94,9 +94,10 @@ class ReadoutEncoder(DerivedEncoder):
         named = self._named(out)
         if self._pool is None or not hasattr(named, "requires_grad"):
             return named
-        pooled = self.read(out, audio.detach().cpu().numpy(), sample_rate)  # which finds the axis
-        if self._axis is None:
-            return pooled
+        if self._axis is None:  # which this finds, once
+            pooled = self.read(out, audio.detach().cpu().numpy(), sample_rate)
+            if self._axis is None:
+                return pooled
         frames = named.float() if named.itemsize < np.dtype(np.float32).itemsize else named
         return frames.mean(self._axis) if self._pool == "mean" else frames.amax(self._axis)
 
