@@ -23,7 +23,7 @@ from tables import machine, print_table
 import reference_models
 from pytest_nnrel import Adversarial, Corpus, within_consistency
 from pytest_nnrel.encoders.gradients import traced
-from pytest_nnrel.experiment.attacks.descent import Logits, descend
+from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,20 +162,18 @@ def _limits(
     starts: int,
 ) -> Any:
     """Return the faintest ratio at which each clip is lost, by bisection from 0 to 100 dB."""
-    rng = np.random.default_rng(0)
+    rngs, room = [np.random.default_rng(0)] * len(windows), np.ones(windows.shape, dtype=bool)
     lost, holds = np.zeros(len(windows)), np.full(len(windows), 100.0)
     for _ in range(9):
         middle = (lost + holds) / 2
         radii = norms * 10.0 ** (-middle / 20.0)
-        noises = [rng.standard_normal(windows.shape) for _ in range(starts - 1)]
-        begun = [n / np.linalg.norm(n, axis=1, keepdims=True) * radii[:, None] for n in noises]
-        found, _ = descend(
-            lambda delta: traced(encoder, windows + delta, 22_050),
+        found = descend(
+            lambda delta: traced(encoder, windows + delta, encoder.sample_rate),
             logits,
-            np.ones(windows.shape, dtype=bool),
+            room,
             radii,
             steps=steps,
-            starts=[None, *(start.astype(np.float32) for start in begun)],
+            starts=[None, *(noises(rngs, room, radii) for _ in range(starts - 1))],
             targeted=False,
         )
         broken = found.margins > 0

@@ -47,14 +47,15 @@ def facts_of(
         # What a name does not pin down is told apart by what was measured: see `measurement_key`.
         "named_only": (
             condition.recipe() is None
+            or not all(aim.lasting for aim in condition.aims)
             or any(d is not None and d.recipe() is None for d in (audio, latent))
             or (embedded is not None and embedded.listener.fingerprint is None)
             or (index is not None and index.fingerprint is None)
         ),
     }
-    if condition.aimed_at is not None:
-        identity["attacked"] = condition.aimed_at.name
-        identity["attacked_as"] = condition.aimed_at.told
+    if aims := condition.aims:
+        identity["attacked"] = aims[0].name
+        identity["attacked_as"] = " ".join(dict.fromkeys(aim.told for aim in aims))
     details: Details = {
         "identity": identity,
         "corpus": corpus.describe(),

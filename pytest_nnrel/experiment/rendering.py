@@ -149,9 +149,10 @@ class Rendered:
         self, task: RenderTask, indices: Sequence[int], missing: Container[int]
     ) -> Iterator[dict[int, Arrays]]:
         """Run a task on those clips that are missing; yield what it could not store."""
-        condition, here = self.question.condition, self.question.condition.stays_here
+        condition = self.question.condition
+        here = any(aim.stays_here for aim in condition.aims)
         # An attack uses all processors by itself, and in the main thread Ctrl-C ends it at once.
-        alone = condition.aimed_at is not None and (here or not leaves_process())
+        alone = bool(condition.aims) and (here or not leaves_process())
         return run_tasks(
             task,
             blocks_of(indices, missing),

@@ -228,7 +228,12 @@ def question(study: Study, transform: Transform) -> Question:
 
 def known_as(condition: Transform) -> Known:
     """Return how keys tell a condition, as it is now."""
-    return Known.by(condition.name, condition.recipe(), condition.behaviour())
+    known = Known.by(condition.name, condition.recipe(), condition.behaviour())
+    aims = condition.aims
+    if not aims:
+        return known
+    told = digest(known.told, [aim.told for aim in aims])
+    return Known(told, known.lasting and all(aim.lasting for aim in aims))
 
 
 @dataclass(frozen=True)

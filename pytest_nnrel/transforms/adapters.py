@@ -129,14 +129,9 @@ class Chain(SinglePoint):
         return Chain(*(step.control or step for step in self.steps))
 
     @property
-    def aimed_at(self) -> Aim | None:
-        """What the first of its attacks is aimed at."""
-        return next((step.aimed_at for step in self.steps if step.aimed_at is not None), None)
-
-    @property
-    def stays_here(self) -> bool:
-        """Whether workers in other processes cannot apply a step."""
-        return any(step.stays_here for step in self.steps)
+    def aims(self) -> tuple[Aim, ...]:
+        """What its attacks are aimed at."""
+        return tuple(aim for step in self.steps for aim in step.aims)
 
     def recipe(self) -> dict[str, object] | None:
         recipes = [step.recipe() for step in self.steps]

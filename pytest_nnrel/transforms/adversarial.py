@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
 from pytest_nnrel.transforms.ladders import even_steps
+from pytest_nnrel.transforms.noise import DB_PER_RUNG
 from pytest_nnrel.transforms.protocol import Transform, Transformed
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 #: The ladder goes down from here, half a decibel a rung: encoders break at 70 dB and more.
 FAINTEST_SNR_DB = 100.0
-DB_PER_RUNG = 0.5
 
 
 class Aim(Protocol):
@@ -144,14 +144,9 @@ class Adversarial(Transform):
         return self._with_aim(self.aim, steps=0, restarts=1, targeted=False) if self.steps else None
 
     @property
-    def aimed_at(self) -> Aim | None:
+    def aims(self) -> tuple[Aim, ...]:
         """The encoder that is attacked, among the originals of a corpus."""
-        return self.aim
-
-    @property
-    def stays_here(self) -> bool:
-        """Whether the encoder cannot be sent to workers in other processes."""
-        return self.aim is not None and self.aim.stays_here
+        return () if self.aim is None else (self.aim,)
 
     @property
     def batch(self) -> int:
@@ -166,16 +161,12 @@ class Adversarial(Transform):
         object.__setattr__(attack, "aim", aim)
         return attack
 
-    def recipe(self) -> dict[str, object] | None:
-        if self.aim is None:
-            return super().recipe()
-        return {"transform": self.name, "aim": self.aim.told} if self.aim.lasting else None
-
     def behaviour(self) -> Behaviour:
         from pytest_nnrel.identity import Behaviour
         from pytest_nnrel.runtime.store import digest
 
-        return Behaviour(digest(self.name, None if self.aim is None else self.aim.told), ())
+        # Of the attack alone, which recipes tell as well: what it is aimed at is known by itself.
+        return Behaviour(digest(self.name), ())
 
     def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
         (transformed,) = self.apply_all([clip], seed=seed)

@@ -109,12 +109,8 @@ class Transform(ABC):
             """What is measured beside it, to tell its effect from that of any change as large."""
 
         @property
-        def aimed_at(self) -> Aim | None:
-            """What it is aimed at, where it is an attack, and is."""
-
-        @property
-        def stays_here(self) -> bool:
-            """Whether workers in other processes cannot apply it."""
+        def aims(self) -> tuple[Aim, ...]:
+            """What it is aimed at, where it is an attack, and is; of a chain, of all steps."""
 
         @property
         def batch(self) -> int:
@@ -123,8 +119,7 @@ class Transform(ABC):
         version = None
         restores_loudness = True
         control = None
-        aimed_at = None
-        stays_here = False
+        aims = ()
         batch = 1
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401

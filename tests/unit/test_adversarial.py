@@ -399,3 +399,21 @@ def test_what_is_heard_of_attacks_on_two_encoders_is_told_apart(corpus):
     told = [one["details"]["identity"] for one in kept.measurements.values()]
     assert [identity["attacked"] for identity in told] == ["Linear", "Bands"]
     assert len({identity["attacked_as"] for identity in told}) == 2
+
+
+def test_attacks_on_two_encoders_are_one_condition_of_a_baseline(corpus):
+    """Made anew for an encoder that was trained again, they are no other transformation."""
+    old, new = (
+        within_consistency(Linear(seed=seed), Adversarial(10), corpus=corpus).details
+        for seed in (0, 1)
+    )
+    assert old["transform"] == {**new["transform"], "checks": old["transform"]["checks"]}
+    assert old["identity"]["attacked_as"] != new["identity"]["attacked_as"]
+
+
+def test_a_chain_is_told_by_all_that_it_is_aimed_at(corpus):
+    def told(second):
+        chain = Chain(Adversarial(20, encoder=Bands()), Adversarial(20, encoder=second))
+        return audio_consistency(chain, corpus=corpus).details["identity"]["attacked_as"]
+
+    assert told(Linear(seed=0)) != told(Linear(seed=1))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -40,11 +40,14 @@ class Found:
         As of `Logits.margins`, with gradients; above 0 another original is nearer.
     steps : int64[n]
         Gradient steps until then.
+    flat : bool[n]
+        Whether a clip was not lost, and its gradient zero, or not finite, wherever it was taken.
     """
 
     perturbations: Samples
     margins: Rows
     steps: npt.NDArray[np.int64]
+    flat: npt.NDArray[np.bool_]
 
 
 class Logits:
@@ -134,7 +137,7 @@ def descend(
     steps: int,
     starts: Sequence[Samples | None],
     targeted: bool,
-) -> tuple[Found, npt.NDArray[np.bool_]]:
+) -> Found:
     """Look for the perturbations in a ball under which embeddings leave their originals farthest.
 
     A clip that is lost is left there, so that as little is added as need be; all others go on.
@@ -155,9 +158,7 @@ def descend(
 
     Returns
     -------
-    found : Found
-    flat : bool[n]
-        Whether the gradient of a clip was zero, or not finite, wherever it was taken.
+    Found
     """
     import torch
 
@@ -192,8 +193,19 @@ def descend(
             delta = _projected(delta.detach() + moved, radius)
         if bool(lost.all()):
             break
-    found = Found(best.numpy(), best_margins.numpy(), taken.numpy())
-    return found, ~sloping.numpy() & ~lost.numpy() & (steps > 0)
+    flat = ~(sloping | lost)
+    return Found(best.numpy(), best_margins.numpy(), taken.numpy(), flat.numpy())
+
+
+def noises(
+    rngs: Iterable[np.random.Generator],
+    room: npt.NDArray[np.bool_],
+    radii: Rows,
+) -> Samples:
+    """Return white noise of given norms where there is room for it, float32[n, samples]."""
+    drawn = np.stack([rng.standard_normal(room.shape[1]) for rng in rngs]) * room
+    norms = np.linalg.norm(drawn, axis=1, keepdims=True)
+    return np.asarray(drawn / norms * radii[:, None], dtype=np.float32)
 
 
 def _projected(delta: Tensor, radius: Tensor) -> Tensor:

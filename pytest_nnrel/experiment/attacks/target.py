@@ -13,18 +13,17 @@ from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.encoders.gradients import traced
 from pytest_nnrel.errors import GradientError, TransformError
-from pytest_nnrel.experiment.attacks.descent import Logits, descend
+from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
 from pytest_nnrel.experiment.attacks.heard import Window, hearing
 from pytest_nnrel.experiment.embedding import can_be_sent, embeddings_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.study import known_as, question
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import leaves_process
+from pytest_nnrel.transforms.noise import SNR_TOLERANCE_DB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy.typing as npt
 
     from pytest_nnrel.corpus import Clip, Corpus
     from pytest_nnrel.corpus.audio import Samples
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 #: Distances whose margins have gradients here.
 DISTANCES = ("euclidean", "cosine", "angular", "dot")
-#: Deviation of the reached from the asked signal-to-noise ratio that rounding explains.
-SNR_TOLERANCE_DB = 0.01
 #: Torch uses all processors for one attack, and modules keep their mode in themselves.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -62,9 +59,9 @@ def aimed(asked: Question, listener: Listener | None, distance: Distance) -> Que
     TransformError
         If there is no encoder to attack, or nothing is known of the distance's gradients.
     """
-    condition = asked.condition.aimed(lambda encoder: _target(asked, encoder, listener, distance))
-    if condition is asked.condition or condition == asked.condition:
+    if not asked.condition.of_encoder:
         return asked
+    condition = asked.condition.aimed(lambda encoder: _target(asked, encoder, listener, distance))
     return replace(asked, condition=condition, known=known_as(condition))
 
 
@@ -182,13 +179,13 @@ class Target:
         if not attack.steps:
             return [
                 self._checked(attack, clip, noise, {})
-                for clip, noise in zip(clips, _noises(rngs, room, radii))
+                for clip, noise in zip(clips, noises(rngs, room, radii))
             ]
-        starts = [None, *(_noises(rngs, room, radii) for _ in range(attack.restarts - 1))]
+        starts = [None, *(noises(rngs, room, radii) for _ in range(attack.restarts - 1))]
         encoder = self.encoder.value
         heard = hearing(self.window, clips)
         with _ONE_AT_A_TIME:
-            found, flat = descend(
+            found = descend(
                 lambda delta: traced(encoder, heard(delta), self.window.rate),
                 self._logits(clips),
                 room,
@@ -197,7 +194,8 @@ class Target:
                 starts=starts,
                 targeted=attack.targeted,
             )
-        if (flat & (energies > 0.0)).any():
+        flat = found.flat & (energies > 0.0)
+        if flat.any():
             at_fault = ", ".join(clip.id for clip, none in zip(clips, flat) if none)
             raise GradientError(
                 f"the gradients of encoder {encoder.name!r} are zero or not finite on clips"
@@ -238,14 +236,3 @@ class Target:
                 " cannot hold any finer; ask for more energy"
             )
         return samples, {**checks, "snr_db": reached}
-
-
-def _noises(
-    rngs: Sequence[np.random.Generator],
-    room: npt.NDArray[np.bool_],
-    radii: npt.NDArray[np.float64],
-) -> Samples:
-    """Return white noise of given norms where there is room for it, float32[n, samples]."""
-    drawn = np.stack([rng.standard_normal(room.shape[1]) for rng in rngs]) * room
-    norms = np.linalg.norm(drawn, axis=1, keepdims=True)
-    return np.asarray(drawn / norms * radii[:, None], dtype=np.float32)
