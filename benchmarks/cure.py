@@ -1,10 +1,10 @@
 """Training for consistency, shown on the auto-tagger: what it gains, what it costs.
 
-python benchmarks/cure.py train --data OPEN     # an hour and more; goes on where it was
-python benchmarks/cure.py tables
+python benchmarks/cure.py --data OPEN     # hours; goes on where it was
 
 The shipped encoder is trained on for a while, on rendered music, in several ways with the same
-batches, and measured on recorded music that none of them heard. OPEN is an open corpus, see
+batches, and measured on recorded music that none of them heard; the documentation's page makes
+tables of what is stored. OPEN is an open corpus, see
 ``reference_models/README.md``. Needs ``reference_models[train]``.
 """
 
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
-from tables import machine, print_table
 
 from pytest_nnrel import (
     MP3,
@@ -180,7 +179,7 @@ def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
     }
 
 
-def train(data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
+def run(data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
     """Train and measure what is not stored yet, and what no other process is at."""
     import torch
 
@@ -208,75 +207,14 @@ def train(data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
         keep(f"{way}-{seed}", lambda way=way, seed=seed: trained(way, seed, windows, tags, pool))  # type: ignore[misc]
 
 
-def stored() -> dict[str, list[dict[str, Any]]]:
-    """Return what was found, by the way of training, of each seed."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(STORED.glob("*.json")):
-        found.setdefault(path.stem.partition("-")[0], []).append(json.loads(path.read_text()))
-    return found
-
-
-def tables() -> None:
-    """Print the table of what is stored: means over seeds, and their standard deviation."""
-    known = stored()
-    seen = {t.name for t in quick_grid() if isinstance(t, (PitchShift, PinkNoise))}
-    rows = []
-    for way in ("shipped", *WAYS):
-        of_way = known.get(way, [])
-        if not of_way:
-            continue
-
-        def told(values: list[float]) -> str:
-            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-            return f"{np.mean(values):.3f}{spread}"
-
-        within = [one["within"] for one in of_way]
-        rows.append(
-            [
-                way,
-                len(of_way),
-                told([float(np.mean(list(w.values()))) for w in within]),
-                told([float(np.mean([v for n, v in w.items() if n in seen])) for w in within]),
-                told([float(np.mean([v for n, v in w.items() if n not in seen])) for w in within]),
-                told([float(np.mean(list(one["rho"].values()))) for one in of_way]),
-                told([one["attacked"] for one in of_way]),
-                told([one["pitch told (R2)"] for one in of_way]),
-                told([one["score"] for one in of_way]),
-            ]
-        )
-    print_table(
-        "The auto-tagger, trained on in several ways; bundled clips, quick grid",
-        ["trained", "seeds", "mean C_W", "pitch, pink noise (seen)", "others (unseen)", "C_rho",
-         f"C_W under {ATTACK.name}", "severity of pitch, R2", "AUC_C"],
-        rows,
-    )  # fmt: skip
-    names = [t.name for t in quick_grid()]
-    print_table(
-        "C_W by condition, means over seeds",
-        ["trained", *names],
-        [
-            [way, *(f"{np.mean([one['within'][n] for one in of_way]):.3f}" for n in names)]
-            for way in ("shipped", *WAYS)
-            if (of_way := known.get(way, []))
-        ],
-    )
-    print(f"\n{machine()}")
-
-
 def main() -> None:
-    """Train, or print the tables."""
+    """Train, and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train and measure what is not stored yet")
-    training.add_argument("--data", type=Path, required=True, help="an open corpus")
-    training.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
-    training.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-    commands.add_parser("tables", help="print the tables of what is stored")
+    parser.add_argument("--data", type=Path, required=True, help="an open corpus")
+    parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     chosen = parser.parse_args()
-    if chosen.command == "train":
-        train(chosen.data, chosen.only, chosen.seeds)
-    else:
-        tables()
+    run(chosen.data, chosen.only, chosen.seeds)
 
 
 if __name__ == "__main__":

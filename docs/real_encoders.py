@@ -18,6 +18,8 @@ from reference_models.paper import drawing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from matplotlib.axes import Axes
+
     from pytest_nnrel.transforms import Transform
 
 RESULTS = Path(__file__).parents[1] / "examples" / "real_encoders" / "results"
@@ -250,11 +252,10 @@ def _heard(name: str, row: Mapping[str, Any]) -> str:
 
 def _panel(conditions: Sequence[Transform], encoders: Mapping[str, Any]) -> Figure:
     """Draw the curves of a family over its conditions; few clips, so that bands would cover all."""
-    figure, grid = drawing.panels(1, 1, height=_HEIGHT)
-    figure.set_size_inches(_WIDTH, _HEIGHT)
-    axes = grid[0, 0]
-    axes.set_xticks(range(len(conditions)), [f"{one.magnitude:g}" for one in conditions])
-    axes.set_xlabel(f"{type(conditions[0]).__name__} ({conditions[0].unit or 'rate'})")
+    figure, axes = panel_of(
+        [f"{one.magnitude:g}" for one in conditions],
+        f"{type(conditions[0]).__name__} ({conditions[0].unit or 'rate'})",
+    )
     for name, row in encoders.items():
         if "quick" not in row["grids"]:
             continue
@@ -263,9 +264,19 @@ def _panel(conditions: Sequence[Transform], encoders: Mapping[str, Any]) -> Figu
         heard = _heard(name, row)
         marker = "s" if heard == "MFCC" else "o"
         drawing.curve(axes, {0: points}, colour=COLOURS[heard], marker=marker)
+    return figure
+
+
+def panel_of(labels: Sequence[str], axis: str) -> tuple[Figure, Axes]:
+    """Return an empty panel of C_W over so many places, and its axes."""
+    figure, grid = drawing.panels(1, 1, height=_HEIGHT)
+    figure.set_size_inches(_WIDTH, _HEIGHT)
+    axes = grid[0, 0]
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlabel(axis)
     axes.set_ylabel("C_W")
     axes.set_ylim(-0.03, 1.03)
-    return figure
+    return figure, axes
 
 
 def _legend() -> Figure:

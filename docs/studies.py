@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from docs.real_encoders import table
+from docs.real_encoders import panel_of, table
 from pytest_nnrel import PinkNoise, PitchShift
 from pytest_nnrel.transforms import parse_transform
 from reference_models.paper import drawing
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-#: In inches, as in the other figures.
-_WIDTH, _HEIGHT = 2.5, 2.1
 #: Ways to train on, in the order of the tables; others come after them.
 _WAYS = ("shipped", "plain", "augmentation", "stability", "contrastive", "longer")
 #: What training saw of the quick grid.
@@ -66,22 +64,16 @@ def worst_case_curves() -> str:
 
 
 def _panel(title: str, name: str, found: dict[str, Any]) -> Figure:
-    figure, grid = drawing.panels(1, 1, height=_HEIGHT)
-    figure.set_size_inches(_WIDTH, _HEIGHT)
-    axes = grid[0, 0]
     ratios = list(found)
-    axes.set_xticks(range(len(ratios)), ratios)
-    axes.set_xlabel(f"{title}: dB SNR")
+    figure, axes = panel_of(ratios, f"{title}: dB SNR")
     for kind, style in (("noise", ":"), ("attacked", "-")):
         points = [drawing.Point(i, *found[ratio][kind]) for i, ratio in enumerate(ratios)]
         colour = drawing.COLOURS.get(name, drawing.INK)
         drawing.curve(axes, {0: points}, colour=colour, marker="o", style=style)
-    axes.set_ylabel("C_W")
-    axes.set_ylim(-0.03, 1.03)
     return figure
 
 
-def _arms() -> dict[str, list[dict[str, Any]]]:
+def _ways() -> dict[str, list[dict[str, Any]]]:
     """Return what was found of each way to train on, of each seed."""
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in _WAYS}
     for path in sorted((BENCHMARKS / "cure").glob("*.json")):
@@ -91,16 +83,16 @@ def _arms() -> dict[str, list[dict[str, Any]]]:
 
 def cure_table() -> str:
     """Return what training on gained and cost, means over seeds and their standard deviation."""
-    arms = _arms()
-    conditions = arms["shipped"][0]["within"]
+    ways = _ways()
+    conditions = ways["shipped"][0]["within"]
     seen = [name for name in conditions if isinstance(parse_transform(name), _SEEN)]
     unseen = [name for name in conditions if name not in seen]
     heads = ["trained on", "seeds", "mean C_W", "seen: pitch, pink noise", "unseen", "C_rho"]
     heads += ["C_W under attack", "pitch told, R2", "AUC_C"]
     rows = [
         [
-            arm,
-            str(len(of)) if arm != "shipped" else "",
+            way,
+            str(len(of)) if way != "shipped" else "",
             _told(fmean(one["within"].values()) for one in of),
             _told(fmean(one["within"][n] for n in seen) for one in of),
             _told(fmean(one["within"][n] for n in unseen) for one in of),
@@ -109,20 +101,20 @@ def cure_table() -> str:
             _told(one["pitch told (R2)"] for one in of),
             _told(one["score"] for one in of),
         ]
-        for arm, of in arms.items()
+        for way, of in ways.items()
     ]
     return table(heads, rows)
 
 
 def cure_conditions() -> str:
     """Return C_W by condition, means over seeds."""
-    arms = _arms()
+    ways = _ways()
     rows = []
-    for condition in arms["shipped"][0]["within"]:
-        values = [[one["within"][condition] for one in of] for of in arms.values()]
+    for condition in ways["shipped"][0]["within"]:
+        values = [[one["within"][condition] for one in of] for of in ways.values()]
         told = "seen" if isinstance(parse_transform(condition), _SEEN) else ""
         rows.append([f"`{condition}`", told, *(f"{fmean(of):.3f}" for of in values)])
-    return table(["", "", *arms], rows)
+    return table(["", "", *ways], rows)
 
 
 def _told(values: Iterable[float]) -> str:
