@@ -80,7 +80,9 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--fraction", type=float, help="of the clips that each trial gets (0.7)")
     train.add_argument("--batch-size", type=int, help="clips in a batch (24)")
     train.add_argument("--learning-rate", type=float, help="of Adam (0.001)")
-    train.add_argument("--schedule", help="of the learning rate: constant (default) or cosine")
+    train.add_argument(
+        "--schedule", help="of the learning rate: constant (default), cosine or plateau"
+    )
     train.add_argument(
         "--patience", type=int, help="epochs without improvement before it ends (20)"
     )

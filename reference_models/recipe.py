@@ -10,7 +10,11 @@ import numpy as np
 from pytest_nnrel.runtime.store import digest
 from reference_models.errors import TrainingError
 
-_SCHEDULES = ("constant", "cosine")
+_SCHEDULES = ("constant", "cosine", "plateau")
+
+#: What "plateau" multiplies the learning rate by, and how many times before training ends.
+PLATEAU_FACTOR = 0.3
+PLATEAU_CUTS = 3
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ class Recipe:
     batch_size : int
     learning_rate, weight_decay : float
         Of Adam with amsgrad, as in the authors' code.
-    schedule : {"constant", "cosine"}
-        Of the learning rate over `epochs`: the paper's, or down to zero.
+    schedule : {"constant", "cosine", "plateau"}
+        Of the learning rate: the paper's; down to zero over `epochs`; or cut each time that a
+        quarter of `patience` brings no better validation loss, so that training that ends by
+        `patience` has been tried at four rates.
     patience : int
         Epochs without a better validation loss after which training stops.
     precision : str
@@ -67,7 +73,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.schedule not in _SCHEDULES:
-            raise TrainingError(f"the schedule is {' or '.join(_SCHEDULES)}, not {self.schedule!r}")
+            known = " or ".join(_SCHEDULES)
+            raise TrainingError(f"the schedule is {known}, not {self.schedule!r}")
         if not 0 < self.fraction <= 1:
             raise TrainingError(
                 f"a trial gets a fraction above 0 and up to 1 of the clips, not {self.fraction}"

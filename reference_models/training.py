@@ -30,6 +30,7 @@ from reference_models import checkpoint, evaluation
 from reference_models.clips import Clips
 from reference_models.datasets import open_data, opencorpus
 from reference_models.errors import TrainingError
+from reference_models.recipe import PLATEAU_CUTS, PLATEAU_FACTOR
 from reference_models.task import build, task_named
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class TaskTraining(lightning.LightningModule):
                 f"{self.recipe.name}: {broken[0]} of epoch {self.current_epoch} is not finite;"
                 " lower --learning-rate"
             )
-        self.curves.append({"epoch": self.current_epoch, **values})
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.curves.append({"epoch": self.current_epoch, "learning_rate": rate, **values})
 
     def on_save_checkpoint(self, state: dict[str, Any]) -> None:
         """Keep the curves with the weights."""
@@ -99,6 +101,14 @@ class TaskTraining(lightning.LightningModule):
         )
         if recipe.schedule == "constant":
             return optimiser
+        if recipe.schedule == "plateau":
+            # It cuts when more epochs than its patience were no better.
+            borne = max(1, recipe.patience // (PLATEAU_CUTS + 1)) - 1
+            cut = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimiser, factor=PLATEAU_FACTOR, patience=borne, eps=0.0
+            )
+            told = {"scheduler": cut, "interval": "epoch", "monitor": "validation_loss"}
+            return {"optimizer": optimiser, "lr_scheduler": told}
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         return {

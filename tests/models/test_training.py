@@ -232,10 +232,20 @@ def test_too_few_clips_for_a_batch_are_refused(small_corpus, tmp_path):
         run(replace(RECIPE, batch_size=1000), small_corpus, tmp_path)
 
 
+def test_on_a_plateau_the_rate_is_cut_and_training_ends(small_corpus, tmp_path):
+    # What learns nothing, the head of MFCCs at such a rate, is on one from its first epoch.
+    still = replace(
+        RECIPE, encoder="mfcc", epochs=20, schedule="plateau", patience=8, learning_rate=1e-30
+    )
+    _, card = checkpoint.load_network(run(still, small_corpus, tmp_path))
+    rates = [epoch["learning_rate"] / 1e-30 for epoch in card["curves"]]
+    assert rates == pytest.approx([1, 1, 1, 0.3, 0.3, 0.09, 0.09, 0.027, 0.027])
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"schedule": "linear"}, "the schedule is constant or cosine, not 'linear'"),
+        ({"schedule": "linear"}, "the schedule is constant or cosine or plateau, not 'linear'"),
         ({"fraction": 0.0}, "a fraction above 0 and up to 1"),
         ({"fraction": 1.5}, "a fraction above 0 and up to 1"),
         ({"epochs": 0}, "epochs must be 1 or more, not 0"),
