@@ -144,7 +144,7 @@ def _build(chosen: argparse.Namespace) -> None:
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    from reference_models.allocation import keep_freed_memory
+    from pytest_nnrel.runtime.allocation import keep_freed_memory
     from reference_models.recipe import Recipe
     from reference_models.training import train
 
@@ -167,7 +167,7 @@ def _train(chosen: argparse.Namespace) -> None:
 
 
 def _reproduce(chosen: argparse.Namespace) -> None:
-    from reference_models.allocation import keep_freed_memory
+    from pytest_nnrel.runtime.allocation import keep_freed_memory
     from reference_models.paper import page, reproduction
 
     keep_freed_memory()

@@ -18,6 +18,7 @@ from pytest_nnrel.encoders.lines import Written
 from pytest_nnrel.encoders.output import OneVectorError, embedding_matrix
 from pytest_nnrel.errors import EncoderError, GradientError
 from pytest_nnrel.identity import Behaviour, behaviour_of
+from pytest_nnrel.runtime.allocation import keep_freed_memory
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ class Encoder(ABC):
                 f"encoder {self.name!r} takes windows of shape (n, samples), not empty, not"
                 f" {list(windows.shape)}"
             )
+        keep_freed_memory()
         rate = sample_rate if self.sample_rate is None else self.sample_rate
         batches: list[Embeddings] = []
         precise: list[Floats] = []
