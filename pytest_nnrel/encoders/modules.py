@@ -36,7 +36,7 @@ class ModuleEncoder(Adapter):
     def _rate_teller(self, call: Callable[..., Any], *, asked: bool) -> RateTeller:
         """Return how a call is told the rate, which parts of the module may contradict."""
         parts = rates_of_parts(self._module) if self.sample_rate is None else {}
-        return RateTeller(call, self.name, asked=asked, parts=parts)
+        return RateTeller(call, asked=asked, parts=parts)
 
     def _passes_over(self, owner: object, attribute: str) -> bool:
         return is_mode(owner, attribute)

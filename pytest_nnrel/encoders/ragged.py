@@ -36,7 +36,8 @@ class RaggedCall:
                 f"encoder {name!r}: ragged must be a function of a list of waveforms, not {fn!r}"
             )
         self._fn = fn
-        self._rate = RateTeller(fn, name, asked=asked)
+        self._rate = RateTeller(fn, asked=asked)
+        self._name = name
 
     def __call__(self, waveforms: list[Samples], sample_rate: int) -> Any:  # noqa: ANN401
-        return self._fn(waveforms, **self._rate.told(sample_rate))
+        return self._fn(waveforms, **self._rate.told(sample_rate, self._name))

@@ -172,8 +172,6 @@ class RateTeller:
     Parameters
     ----------
     call : callable
-    name : str
-        Of the encoder, for the error.
     asked : bool
         Whether the user named the rate: then that is what a parameter gets, whatever its default.
     parts : dict of str to int
@@ -183,12 +181,10 @@ class RateTeller:
     def __init__(
         self,
         call: Callable[..., Any],
-        name: str,
         *,
         asked: bool,
         parts: Mapping[str, int] | None = None,
     ) -> None:
-        self._name = name
         self._parameters = rate_parameters(call)
         self._claims = {
             f"the default of its parameter {parameter.name}": parameter.speaks_of
@@ -198,8 +194,16 @@ class RateTeller:
         if not asked:
             self._claims |= {f"its part {where}": rate for where, rate in (parts or {}).items()}
 
-    def told(self, sample_rate: int) -> dict[str, int]:
+    def told(self, sample_rate: int, name: str) -> dict[str, int]:
         """Return the keywords of a call on audio at a sample rate.
+
+        Parameters
+        ----------
+        sample_rate : int
+            In Hz.
+        name : str
+            Of the encoder, for the error. What is kept here is part of what tells encoders apart,
+            and its name is not.
 
         Raises
         ------
@@ -209,7 +213,7 @@ class RateTeller:
         for who, rate in self._claims.items():
             if rate != sample_rate:
                 raise EncoderError(
-                    f"encoder {self._name!r} would be given audio at {sample_rate:,} Hz, and"
+                    f"encoder {name!r} would be given audio at {sample_rate:,} Hz, and"
                     f" {who} says {rate:,} Hz; say which it is to be given:"
                     f" as_encoder(..., sample_rate={rate}) resamples to that,"
                     f" sample_rate={sample_rate} keeps the audio's"

@@ -1038,6 +1038,12 @@ def test_the_fingerprint_does_not_depend_on_mode_or_use(net, windows):
     assert encoder.fingerprint == first
 
 
+def test_what_it_is_known_by_does_not_depend_on_its_name(net):
+    for obj in (net.Net(), lambda windows: windows[:, :4]):
+        one, other = (as_encoder(obj, name=name).identify() for name in ("one", "other"))
+        assert one == other
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_the_fingerprint_is_the_same_in_every_process(net, tmp_path, seed):
     code = (

@@ -116,7 +116,7 @@ class FrontEndEncoder(ModuleEncoder):
             mask = features.mask
             args, named = _accepted(self._call, features.inputs, features.main)
         else:
-            prepared = self._front_end(batch, **self._rate.told(sample_rate))
+            prepared = self._front_end(batch, **self._rate.told(sample_rate, self.name))
             if isinstance(prepared, Mapping):
                 named = prepared
             else:

@@ -39,7 +39,7 @@ class CallableEncoder(Adapter):
     def __init__(self, obj: Any, *, call: Call, rate_asked: bool, **options: Any) -> None:  # noqa: ANN401
         super().__init__(obj, **options)
         self._fn = call.fn
-        self._rate = RateTeller(call.fn, self.name, asked=rate_asked)
+        self._rate = RateTeller(call.fn, asked=rate_asked)
 
     @classmethod
     def adapts(cls, obj: Any, method: str | None) -> bool:  # noqa: ANN401
@@ -48,7 +48,7 @@ class CallableEncoder(Adapter):
         return method is not None or call_of(obj) is not None
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
-        return self._fn(batch, **self._rate.told(sample_rate))
+        return self._fn(batch, **self._rate.told(sample_rate, self.name))
 
     @property
     def written(self) -> Written:

@@ -41,7 +41,7 @@ class JAXEncoder(CallableEncoder):
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         import jax.numpy as jnp
 
-        return _evaluated(self._fn)(jnp.asarray(batch), **self._rate.told(sample_rate))
+        return _evaluated(self._fn)(jnp.asarray(batch), **self._rate.told(sample_rate, self.name))
 
 
 def _owner_of(obj: Any) -> Any:  # noqa: ANN401

@@ -30,7 +30,7 @@ class KerasEncoder(DeclaringEncoder):
         self._runs_itself = is_of(call.fn, "keras", "Layer")
         self._call = call.fn
         asks = obj.call if self._runs_itself else call.fn
-        self._rate = RateTeller(asks, options["name"], asked=rate_asked)
+        self._rate = RateTeller(asks, asked=rate_asked)
         declared = getattr(obj, "inputs", None) if self._runs_itself else None
         inputs = [  # by place, as Keras counts names up within a process
             Declared(f"input {place}", shape_of(given.shape), given.dtype)
@@ -47,7 +47,7 @@ class KerasEncoder(DeclaringEncoder):
     def run(self, inputs: dict[str, Any], sample_rate: int) -> Any:  # noqa: ANN401
         import keras
 
-        told: dict[str, Any] = dict(self._rate.told(sample_rate))
+        told: dict[str, Any] = dict(self._rate.told(sample_rate, self.name))
         if self._runs_itself:
             told["training"] = False
         given = [keras.ops.convert_to_tensor(inputs[name]) for name in self._names or inputs]

@@ -109,7 +109,7 @@ class TorchEncoder(ModuleEncoder):
 
     def _keywords(self, batch: Samples, sample_rate: int) -> dict[str, Any]:
         """Return what it is told of a batch by keyword."""
-        return dict(self._rate.told(sample_rate))
+        return dict(self._rate.told(sample_rate, self.name))
 
     def _checked(self, out: Any, expected: int, first: int) -> Floats:  # noqa: ANN401
         try:
