@@ -76,10 +76,9 @@ def sampled_rho(
 
     def measured() -> dict[str, npt.NDArray[np.float64]]:
         heard = rendered.features, render(rendered.question.of_originals).features
-        spaces = [
-            _ranked(study, sample, *heard, audio[1]),
-            _ranked(study, sample, embedded.queries, embedded.originals, latent[1]),
-        ]
+        in_audio = _ranked(study, sample, *heard, audio[1])
+        in_latent = _ranked(study, sample, embedded.queries, embedded.originals, latent[1])
+        spaces = in_audio, in_latent
         drawn = bootstrap_samples(study)
         resampled = [
             ranks.resample(
@@ -87,7 +86,7 @@ def sampled_rho(
             )
             for space in spaces
         ]
-        value, error = ranks.rank_agreement(*spaces), sampling_error(*spaces)
+        value, error = ranks.rank_agreement(*spaces), sampling_error(in_audio, in_latent, sample)
         return {
             "value": np.array([value, error]),
             "replicates": ranks.rank_agreement_replicates(*resampled, jobs=study.jobs),
@@ -108,17 +107,19 @@ def _ranked(
 ) -> ranks.Ranks:
     distances = np.empty((sample.n, sample.columns.shape[1]))
     blocks = progress(sample.blocks(), len(sample.columns), f"{distance.name} distances")
-    for rows, columns in blocks:
-        some = _taken(originals, columns.tolist())
-        distances[rows] = pairwise_distances(
-            queries[rows], some, distance, jobs=study.jobs, device=study.device
+    for part, clips, columns in blocks:
+        left, right = (
+            _taken(of, at.tolist()) for of, at in ((queries, clips), (originals, columns))
+        )
+        distances[part] = pairwise_distances(
+            left, right, distance, jobs=study.jobs, device=study.device
         )
     return ranks.rank_sample(sample, distances, space=distance.space)
 
 
 def _taken(
-    originals: Features | npt.NDArray[np.float32], columns: Sequence[int]
+    of: Features | npt.NDArray[np.float32], places: Sequence[int]
 ) -> Features | npt.NDArray[np.float32]:
-    if isinstance(originals, np.ndarray):
-        return originals[columns]
-    return [originals[column] for column in columns]
+    if isinstance(of, np.ndarray):
+        return of[places]
+    return [of[place] for place in places]

@@ -156,7 +156,7 @@ def rank_sample(sample: Sample, distances: Matrix, *, space: str = "") -> Ranks:
     ----------
     sample : Sample
     distances : float64[n, m]
-        Of each clip to the originals of its block.
+        Of each of its rows to the originals of the row's block.
     space : str
         For messages.
 
@@ -334,8 +334,8 @@ def rank_agreement_replicates(
 def _weighted_blocks(weights: Float32, ranked: Ranks) -> Iterator[tuple[slice, Float32, Float32]]:
     """Yield blocks of rows, with the weights of their rows and of their columns."""
     if ranked.sample is not None:
-        for part, columns in ranked.sample.blocks():
-            yield part, weights[part].ravel(), weights[columns].ravel()
+        for part, clips, columns in ranked.sample.blocks():
+            yield part, weights[clips].ravel(), weights[columns].ravel()
         return
     rows = np.ones_like(weights[:1]) if ranked.pairs == "own" else weights
     of_columns = weights.ravel()

@@ -182,7 +182,7 @@ def space(n, seed=0, noise=0.5):
 
 def drawn_from(distances, sample):
     """Return the distances of a sample, float64[n, m]."""
-    rows = [distances[part][:, columns] for part, columns in sample.blocks()]
+    rows = [distances[np.ix_(clips, columns)] for _, clips, columns in sample.blocks()]
     return np.concatenate(rows)
 
 
@@ -193,17 +193,19 @@ def ranked(spaces, sample):
 @pytest.fixture
 def sample(monkeypatch):
     """Draw pairs of 150 clips: 16 originals to each block of 10."""
-    monkeypatch.setattr(sample_, "SAMPLED", 2_000)
+    monkeypatch.setattr(sample_, "SAMPLED", 150 * 16)
     monkeypatch.setattr(sample_, "_ROWS", 10)
+    monkeypatch.setattr(sample_, "_COLUMNS", 10)
     return sample_.sampled(150, np.random.default_rng(1))
 
 
 def test_each_clip_and_each_original_is_in_as_many_pairs(sample):
     assert sample.pairs == 150 * 16
-    assert all(len(set(columns)) == len(columns) for _, columns in sample.blocks())
+    assert all(len(set(columns)) == len(columns) for columns in sample.columns)
     assert set(np.bincount(sample.columns.ravel(), minlength=150)) <= {1, 2}
-    rows = [row for part, _ in sample.blocks() for row in range(150)[part]]
-    assert rows == list(range(150))
+    assert sorted(row for _, clips, _ in sample.blocks() for row in clips) == list(range(150))
+    for part, clips, _ in sample.blocks():
+        assert np.array_equal(sample.rows[part], clips)
 
 
 def test_few_pairs_are_all_taken():
@@ -225,7 +227,7 @@ def test_rho_of_a_sample_is_spearmans_of_its_pairs(sample, decimals):
 def test_a_sample_of_all_pairs_is_all_pairs(monkeypatch):
     monkeypatch.setattr(sample_, "_ROWS", 10)
     order = np.random.default_rng(2).permutation(60)
-    whole = sample_.Sample(60, np.tile(order, (6, 1)))
+    whole = sample_.Sample(np.arange(60), np.tile(order, (6, 1)))
     spaces = space(60)
     of_sample, of_all = ranked(spaces, whole), [ranks.rank_pairs(one) for one in spaces]
     assert ranks.rank_agreement(*of_sample) == pytest.approx(
@@ -254,16 +256,48 @@ def test_a_sample_is_resampled_by_clips_or_groups(sample, size):
         assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_error_of_a_sample_is_what_samples_differ_by(sample):
+@pytest.mark.parametrize(
+    ("pairs", "least", "most"),
+    [
+        pytest.param(150 * 40, 0.7, 1.4, id="originals in four blocks"),
+        pytest.param(150 * 16, 0.9, 2.0, id="originals in one or two: what is theirs counts"),
+    ],
+)
+def test_the_error_of_a_sample_is_what_samples_differ_by(monkeypatch, pairs, least, most):
+    monkeypatch.setattr(sample_, "_ROWS", 10)
+    monkeypatch.setattr(sample_, "_COLUMNS", 10)
+    monkeypatch.setattr(sample_, "SAMPLED", pairs)
     spaces = space(150)
     exact = rho(*spaces)
     values, errors = [], []
     for seed in range(40):
-        pair = ranked(spaces, sample_.sampled(150, np.random.default_rng(seed)))
+        sample = sample_.sampled(150, np.random.default_rng(seed))
+        pair = ranked(spaces, sample)
         values.append(ranks.rank_agreement(*pair))
-        errors.append(sample_.sampling_error(*pair))
+        errors.append(sample_.sampling_error(*pair, sample))
     off = np.sqrt(np.mean((np.array(values) - exact) ** 2))
-    assert 0.7 * off < np.mean(errors) < 1.6 * off
+    assert least * off < np.mean(errors) < most * off
+
+
+def test_what_a_pair_moves_rho_by_is_what_rho_is_without_it(sample):
+    from scipy.stats import spearmanr
+
+    pair = ranked(space(150), sample)
+    found = sample_._influences(*pair).ravel()
+    flat = [one.doubled.ravel() for one in pair]
+    whole, m = spearmanr(*flat).statistic, len(found)
+    some = np.linspace(0, m - 1, 50).astype(int)
+    without = [spearmanr(*(np.delete(x, i) for x in flat)).statistic for i in some]
+    # To the order of a pair's share: its own ranks, and those of others that it moves.
+    expected = (whole - np.array(without)) * (m - 1) + 3.0 * whole
+    np.testing.assert_allclose(found[some], expected, atol=0.01)
+    assert found.mean() == pytest.approx(3.0 * whole, abs=0.01)
+
+
+def test_a_sample_of_all_pairs_has_no_error():
+    rng = np.random.default_rng(2)
+    whole = sample_.Sample(rng.permutation(60), np.tile(rng.permutation(60), (4, 1)))
+    assert sample_.sampling_error(*ranked(space(60), whole), whole) == 0.0
 
 
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (1.0, "are equal")])

@@ -181,7 +181,7 @@ def test_rho_of_a_sample_is_near_that_of_all_pairs_and_says_so(stored, monkeypat
     every = measured("all")
     assert measured("sampled").value == every.value  # few enough to be taken as a whole
     monkeypatch.setattr(sample, "SAMPLED", 32 * len(corpus))
-    monkeypatch.setattr(sample, "_ROWS", 32)
+    monkeypatch.setattr(sample, "_COLUMNS", 32)
     found = measured("sampled")
     told = found.details["sampled"]
     assert (told["pairs"], told["of"]) == (32 * len(corpus), len(corpus) ** 2)
