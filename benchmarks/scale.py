@@ -107,18 +107,18 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def measure(call: str, clips: int, dimensions: int, kind: str) -> dict[str, float]:
+def measure(call: str, clips: int, dimensions: int, kind: str, repeats: int) -> dict[str, float]:
     """Return seconds and MiB of a call; for a process of its own."""
     CALLS[call](*embeddings(64, dimensions, kind))  # imports, and what is compiled
     originals, queries = embeddings(clips, dimensions, kind)
     before = peak()
-    took = seconds(partial(CALLS[call], originals, queries), repeats=3)
+    took = seconds(partial(CALLS[call], originals, queries), repeats=repeats, warm_up=repeats > 1)
     return {"seconds": took, "mib": peak() - before}
 
 
-def in_a_process(call: str, clips: int, dimensions: int, kind: str) -> dict[str, float]:
+def in_a_process(*asked_for: object) -> dict[str, float]:
     """Return what `measure` does there."""
-    asked = json.dumps([call, clips, dimensions, kind])
+    asked = json.dumps(asked_for)
     command = [sys.executable, __file__, "--one", asked]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(run.stdout))
@@ -129,6 +129,8 @@ def main() -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=[1000, 5000, 20_000])
     parser.add_argument("--dimensions", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--kinds", nargs="+", default=["random", "clustered"])
+    parser.add_argument("--calls", nargs="+", default=list(CALLS))
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -139,10 +141,10 @@ def main() -> None:
         for clips in asked.clips:
             for d in asked.dimensions:
                 first = 0.0
-                for call in CALLS:
+                for call in asked.calls:
                     if call == "all distances" and clips > MOST_OF_ALL:
                         continue
-                    found = in_a_process(call, clips, d, kind)
+                    found = in_a_process(call, clips, d, kind, asked.repeats)
                     first = found["seconds"] if call == "ours" else first
                     rows.append(
                         (kind, f"{clips:,}", d, call, found["seconds"], first / found["seconds"],
