@@ -100,7 +100,7 @@ def within_consistency(
     if reported:
         measurement.details["map"] = map_of(embedded)
     record_measurement(measurement)
-    if reported:
+    if reported and len(study.corpus) <= settings.ALL_PAIRS_UNASKED:
         rendered = render(asked.timed_apart)
         record_measurement(audio(rendered, resolve_distance("dtw", "audio")))
         record_audit(study.corpus.fingerprint, audit(study).as_dict())

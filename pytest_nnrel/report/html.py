@@ -18,6 +18,7 @@ from pytest_nnrel.report import (
     references,
 )
 from pytest_nnrel.report.results import conditions_of, told_apart
+from pytest_nnrel.runtime.settings import ALL_PAIRS_UNASKED
 from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
         "map_size": projection.SIZE,
         "rows": Shown.first(rows, MAX_ROWS),
         "corpora": _corpora(conditions),
-        "audits": [Audit.from_dict(audit).lines() for audit in results.get("audits", {}).values()],
+        "audits": _audits(results),
         "aliases": sorted(set().union(*(of_corpus.aliases for of_corpus in conditions))),
         "unchanged": sorted(set().union(*(of_corpus.unchanged for of_corpus in conditions))),
         "engines": _engines(measurements.values()),
@@ -171,6 +172,24 @@ def _corpora(conditions: Iterable[Conditions]) -> list[dict[str, Any]]:
                      "chance": of.chance}
         for of in conditions
     ]  # fmt: skip
+
+
+def _audits(results: Results) -> list[list[str]]:
+    """Return the lines on what is odd in each corpus, or why that is not known."""
+    audits = results.get("audits", {})
+    found = [Audit.from_dict(audit).lines() for audit in audits.values()]
+    for fingerprint, corpus in results.get("corpora", {}).items():
+        clips = len(corpus["clips"])
+        if fingerprint not in audits and clips > ALL_PAIRS_UNASKED:
+            found.append(
+                [
+                    f"corpus {corpus['name']}, {clips:,} clips: not looked at. Of more than"
+                    f" {ALL_PAIRS_UNASKED:,} clips all pairs are compared only where it is asked for:",
+                    "  python -m pytest_nnrel audit CORPUS    what is odd in it",
+                    "  audio_consistency(transform)           C_W of the audio itself",
+                ]
+            )
+    return found
 
 
 def _flips(comparison: dict[str, Any]) -> list[dict[str, Any]]:

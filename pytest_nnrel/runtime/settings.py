@@ -26,6 +26,9 @@ Scale = Literal["audio", "perceived"]
 DEFAULT_SEED = 0
 #: Upper bound of the cache on disk; the least recently used entries leave first.
 DEFAULT_CACHE_GIB = 10.0
+#: Clips up to which a report has, unasked, what takes distances of all pairs in audio space: C_W of
+#: the audio beside that of an encoder, and what is odd in the corpus.
+ALL_PAIRS_UNASKED = 2048
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Settings:
         Terminal that progress bars are drawn on; None leaves the choice to tqdm, which draws on
         standard error where that is a terminal.
     audio_bound : bool
-        Whether within-space measurements bring the audio space's along (the report draws it).
+        Whether within-space measurements bring the audio space's along (the report draws it), of
+        corpora of up to `ALL_PAIRS_UNASKED` clips.
     damage : {"audio", "perceived"}
         Scale on which measurements tell how much a transformation changed the audio.
     run : str

@@ -524,6 +524,20 @@ def test_the_audio_bound_comes_along_where_it_is_asked_for(corpus, run):
     assert [m["measure"] for m in opened.measurements.values()] == ["within", "audio"]
 
 
+def test_of_many_clips_all_pairs_are_compared_only_where_it_is_asked_for(corpus, run, monkeypatch):
+    monkeypatch.setattr(settings, "ALL_PAIRS_UNASKED", len(corpus) - 1)
+    token = settings.activate(replace(run, audio_bound=True))
+    try:
+        with sink() as opened:
+            within_consistency(bands, NOISE, corpus=corpus)
+            audio_consistency(NOISE, corpus=corpus)
+    finally:
+        settings.deactivate(token)
+    assert [m["measure"] for m in opened.measurements.values()] == ["within", "audio"]
+    assert "map" in next(iter(opened.measurements.values()))["details"]
+    assert opened.audits == {}
+
+
 def test_the_audio_bound_is_of_the_same_transformed_clips(corpus, run):
     calls = []
 

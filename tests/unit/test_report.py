@@ -631,6 +631,18 @@ def test_what_is_odd_in_a_corpus_stands_on_the_page_to_the_letter(results):
         assert line in shown.text
 
 
+def test_a_large_corpus_that_was_not_looked_at_is_told(results):
+    ids = [str(i) for i in range(2049)]
+    corpora = {"cafe": {"name": "<large>", "clips": ids}}
+    page = Page(render_page({**results, "audits": {}, "corpora": corpora}))
+    (shown,) = page.find("pre", role="group", **{"aria-label": "Audit"})
+    assert "corpus <large>, 2,049 clips: not looked at." in shown.text
+    assert "python -m pytest_nnrel audit CORPUS" in shown.text
+    ids.pop()
+    page = Page(render_page({**results, "audits": {}, "corpora": corpora}))
+    assert not page.find("h2", id="audit")
+
+
 def test_a_page_without_an_audit_has_no_place_for_it(results):
     page = Page(render_page({**results, "audits": {}}))
     assert not page.find("h2", id="audit")
