@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pytest_nnrel import quick_grid
+from pytest_nnrel.transforms import families
 from pytest_nnrel.transforms import grid as grid_named
 from reference_models.paper import drawing
 
@@ -35,6 +36,8 @@ COLOURS = {
 }
 #: The encoder that errors are relative to, and what stands for its field.
 REFERENCE, REFERENCE_FIELD = "mfcc", "baseline"
+#: Directions that a ladder goes in.
+SIGNS = {"-1": " down", "1": " up"}
 #: In inches, as in the other figures.
 _WIDTH, _HEIGHT = 2.5, 2.1
 
@@ -203,6 +206,30 @@ def real_between(corpus: str) -> str:
     return table(["encoder", *conditions], rows)
 
 
+def real_breaks(corpus: str) -> str:
+    """Return the magnitudes at which encoders break as a table, with their intervals."""
+    told = {name: row["breaks"] for name, row in load(corpus)["encoders"].items() if "breaks" in row}
+    kinds = families()
+    heads = [
+        f"{family}{SIGNS[direction] if len(of) > 1 else ''}, {kinds[family].unit}"
+        for family, of in next(iter(told.values())).items()
+        for direction in of
+    ]
+    rows = [
+        [name, *(_broken(one) for of_family in of.values() for one in of_family.values())]
+        for name, of in told.items()
+    ]
+    return table(["encoder", *heads], rows)
+
+
+def _broken(found: Mapping[str, Any]) -> str:
+    """Return a magnitude and its interval, whose ends are None where none breaks it."""
+    magnitude, *ends = (
+        "none" if one is None else f"{one:g}" for one in (found["magnitude"], *found["ci"])
+    )
+    return f"{magnitude} [{', '.join(ends)}]"
+
+
 def real_findings(corpus: str) -> str:
     """Return what the sanity battery found: a table, or that it is nothing."""
     checked = {
@@ -300,6 +327,7 @@ PARTS = (
     real_corpora,
     real_families,
     real_between,
+    real_breaks,
     real_findings,
     real_costs,
     real_curves,
