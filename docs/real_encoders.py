@@ -208,7 +208,8 @@ def real_between(corpus: str) -> str:
 
 def real_breaks(corpus: str) -> str:
     """Return the magnitudes at which encoders break as a table, with their intervals."""
-    told = {name: row["breaks"] for name, row in load(corpus)["encoders"].items() if "breaks" in row}
+    rows_of = load(corpus)["encoders"].items()
+    told = {name: row["breaks"] for name, row in rows_of if "breaks" in row}
     kinds = families()
     heads = [
         f"{family}{SIGNS[direction] if len(of) > 1 else ''}, {kinds[family].unit}"

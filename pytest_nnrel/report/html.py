@@ -184,7 +184,7 @@ def _audits(results: Results) -> list[list[str]]:
             found.append(
                 [
                     f"corpus {corpus['name']}, {clips:,} clips: not looked at. Of more than"
-                    f" {ALL_PAIRS_UNASKED:,} clips all pairs are compared only where it is asked for:",
+                    f" {ALL_PAIRS_UNASKED:,} all pairs are compared only where that is asked for:",
                     "  python -m pytest_nnrel audit CORPUS    what is odd in it",
                     "  audio_consistency(transform)           C_W of the audio itself",
                 ]
