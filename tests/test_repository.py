@@ -111,7 +111,7 @@ def benchmark(script, *arguments):
     return run.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_papers_experiment_can_be_timed_and_taken_up(tmp_path):
     out = tmp_path / "out.json"
     arguments = ("--clips=8", "--conditions=2", f"--cache={tmp_path / 'cache'}", f"--out={out}")

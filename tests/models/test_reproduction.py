@@ -209,6 +209,7 @@ def test_a_card_without_a_trial_is_told(tmp_path):
         reproduce("ci", checkpoints=tmp_path)
 
 
+@pytest.mark.exhaustive
 def test_the_page_of_stored_parts_is_the_page_of_the_whole(results, tmp_path, capsys):
     results = replace(results, encoders={})  # whose cards here have no scores to show
     results.save(tmp_path / "whole.json")

@@ -161,6 +161,7 @@ def test_a_finished_run_is_not_run_again(trained, small_corpus):
     assert trained.stat().st_mtime_ns == before
 
 
+@pytest.mark.exhaustive
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(trained, small_corpus, tmp_path):
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace;"
@@ -188,6 +189,7 @@ def send_after_an_epoch(number, process, folder):
     process.send_signal(number)
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_ends_a_run_that_the_same_command_goes_on_with(small_corpus, tmp_path, capsys):
     arguments = (
         f"train at --encoder mfcc --data {small_corpus} --out {tmp_path} --epochs 20 --batch-size 4"

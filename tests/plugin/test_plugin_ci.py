@@ -182,6 +182,7 @@ def _step(inner, step, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_the_workflow_passes_a_sound_encoder_and_stops_a_worse_one(inner, clips, steps):
     inner.write(test_project=_PROJECT)

@@ -101,6 +101,7 @@ def test_one_training_is_undecided_and_none_says_how_to_add_one(project):
     assert one.verdict_of("test_recipe")["outcome"] == "undecided"
 
 
+@pytest.mark.exhaustive
 def test_reports_are_compared_offline_as_trainings(project):
     reports = []
     for lost in ([0], [1], [2], [3], [0, 1, 2, 3, 4, 5]):

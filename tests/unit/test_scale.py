@@ -117,7 +117,7 @@ def test_windows_too_short_for_simple_name_a_clip():
     assert audio_consistency(MP3(16), corpus=short).n == 3
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_cluster_gives_the_same(corpus, expected, tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
@@ -144,7 +144,7 @@ _MEASURE = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
     here = Path(__file__).parent
     code = textwrap.dedent(_MEASURE).format(paths=[str(here), str(here.parent)])
