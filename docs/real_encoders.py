@@ -207,7 +207,7 @@ def real_between(corpus: str) -> str:
 
 
 def real_breaks(corpus: str) -> str:
-    """Return the magnitudes at which encoders break as a table, with their intervals."""
+    """Return the magnitudes at which encoders break as a table."""
     rows_of = load(corpus)["encoders"].items()
     told = {name: row["breaks"] for name, row in rows_of if "breaks" in row}
     kinds = families()
@@ -217,18 +217,17 @@ def real_breaks(corpus: str) -> str:
         for direction in of
     ]
     rows = [
-        [name, *(_broken(one) for of_family in of.values() for one in of_family.values())]
+        [
+            name,
+            *(
+                "none" if (magnitude := one["magnitude"]) is None else f"{magnitude:g}"
+                for of_family in of.values()
+                for one in of_family.values()
+            ),
+        ]
         for name, of in told.items()
     ]
     return table(["encoder", *heads], rows)
-
-
-def _broken(found: Mapping[str, Any]) -> str:
-    """Return a magnitude and its interval, whose ends are None where none breaks it."""
-    magnitude, *ends = (
-        "none" if one is None else f"{one:g}" for one in (found["magnitude"], *found["ci"])
-    )
-    return f"{magnitude} [{', '.join(ends)}]"
 
 
 def real_findings(corpus: str) -> str:
