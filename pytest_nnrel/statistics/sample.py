@@ -90,7 +90,7 @@ def sampling_error(audio: Ranks, latent: Ranks, sample: Sample) -> float:
     C_rho moves with a pair as by its influence. What in that is a clip's, or an original's, adds no
     error: all clips are in the sample with as many pairs, and all originals in as many blocks.
     What is left belongs to both, and is independent from one original of a block to the next. Where
-    an original is in one block only, what is its own cannot be told, and counts as error.
+    originals are in one or two blocks, what is their own cannot be told, and counts as error.
     """
     width = sample.columns.shape[1]
     found = _influences(audio, latent)
