@@ -41,7 +41,7 @@ def draw(spaces: tuple[Matrix, Matrix], rng: np.random.Generator) -> tuple[float
         )
         for of_all in spaces
     ]
-    error = sampling.sampling_error(audio, latent, sample)
+    error = sampling.sampling_error(audio, latent)
     return ranks.rank_agreement(audio, latent), error
 
 

@@ -86,7 +86,7 @@ def sampled_rho(
             )
             for space in spaces
         ]
-        value, error = ranks.rank_agreement(*spaces), sampling_error(in_audio, in_latent, sample)
+        value, error = ranks.rank_agreement(*spaces), sampling_error(in_audio, in_latent)
         return {
             "value": np.array([value, error]),
             "replicates": ranks.rank_agreement_replicates(*resampled, jobs=study.jobs),

@@ -76,14 +76,13 @@ def sampled(n: int, rng: np.random.Generator) -> Sample | None:
     return Sample(rows, order[places].reshape(blocks, width))
 
 
-def sampling_error(audio: Ranks, latent: Ranks, sample: Sample) -> float:
+def sampling_error(audio: Ranks, latent: Ranks) -> float:
     """Return the standard error that drawing pairs, not clips, adds to C_rho.
 
     Parameters
     ----------
     audio, latent : Ranks
-        Of the pairs of the sample.
-    sample : Sample
+        Of the pairs of one sample.
 
     Notes
     -----
@@ -92,6 +91,8 @@ def sampling_error(audio: Ranks, latent: Ranks, sample: Sample) -> float:
     What is left belongs to both, and is independent from one original of a block to the next. Where
     originals are in one or two blocks, what is their own cannot be told, and counts as error.
     """
+    sample = audio.sample
+    assert sample is not None
     width = sample.columns.shape[1]
     found = _influences(audio, latent)
     starts = [part.start for part, _, _ in sample.blocks()]
