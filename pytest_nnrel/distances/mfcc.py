@@ -24,6 +24,9 @@ MEL_BANDS = 128
 #: Floor of a band's power, and range below the loudest band that counts (librosa's defaults).
 _LEAST_POWER = 1e-10
 _DYNAMIC_RANGE_DB = 80.0
+#: Slaney's mel scale: Hz of a mel below 1 kHz, and the logarithm of a mel's factor above.
+_HZ_PER_MEL = 200.0 / 3
+_LOG_STEP = np.log(6.4) / 27
 #: 25 coefficients, of which the first (level) is dropped.
 COEFFICIENTS = 25
 
@@ -61,19 +64,46 @@ def mfcc_frames(samples: audio.Samples, sample_rate: float, *, n_fft: int, hop: 
 
 @cache
 def _window(n_fft: int) -> npt.NDArray[np.float32]:
-    import librosa
-
-    return np.asarray(librosa.filters.get_window("hann", n_fft, fftbins=True), dtype=np.float32)
+    """Return a Hann window that is periodic, as a spectrum's should be."""
+    return np.asarray(np.hanning(n_fft + 1)[:-1], dtype=np.float32)
 
 
 @cache
 def _mel_filters(sample_rate: float, n_fft: int) -> Any:  # noqa: ANN401  (scipy is untyped)
     """Return the mel filters as a sparse matrix: nearly all of it is zero."""
-    import librosa
     from scipy.sparse import csr_array
 
-    filters = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=MEL_BANDS, dtype=np.float64)
-    return csr_array(filters)
+    return csr_array(mel_filters(sample_rate, n_fft, MEL_BANDS))
+
+
+def mel_filters(sample_rate: float, n_fft: int, bands: int) -> npt.NDArray[np.float64]:
+    """Return triangular filters, evenly spaced on Slaney's mel scale from 0 Hz to half the rate.
+
+    The scale is linear below 1 kHz and logarithmic above; a filter's area is the same for all
+    (Slaney, Auditory Toolbox, 1998). These are the defaults of ``librosa.filters.mel``, without the
+    second that its import takes.
+
+    Parameters
+    ----------
+    sample_rate : float
+        In Hz.
+    n_fft, bands : int
+
+    Returns
+    -------
+    float64[bands, 1 + n_fft // 2]
+    """
+    top = sample_rate / 2
+    knee = 1000.0 / _HZ_PER_MEL
+    highest = knee + np.log(top / 1000.0) / _LOG_STEP if top >= 1000.0 else top / _HZ_PER_MEL
+    mels = np.linspace(0.0, highest, bands + 2)
+    above = 1000.0 * np.exp(_LOG_STEP * np.maximum(mels - knee, 0.0))
+    edges = np.where(mels < knee, _HZ_PER_MEL * mels, above)
+    distance = edges[:, None] - np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
+    width = np.diff(edges)[:, None]
+    rising, falling = -distance[:-2] / width[:-1], distance[2:] / width[1:]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return np.asarray(triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None])
 
 
 def mfcc_tensor(

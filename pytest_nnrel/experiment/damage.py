@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nnrel.distances import exact, pairwise_distances, resolve_distance
+from pytest_nnrel.distances import pairwise_distances, resolve_distance
 from pytest_nnrel.experiment import perception
 from pytest_nnrel.experiment.blocks import blocks_of, spread
 from pytest_nnrel.experiment.keys import key_of
@@ -96,6 +96,8 @@ def _audio(rendered: Rendered) -> Vector:
 
 
 def _apart(query: npt.NDArray[np.float32], original: npt.NDArray[np.float32]) -> float:
+    from pytest_nnrel.distances import exact
+
     # One pair at a time: laying out all originals for each would take longer than comparing.
     candidate = np.ascontiguousarray(original.T, dtype=np.float64)
     return float(exact.warping_cost(query.astype(np.float64), candidate))

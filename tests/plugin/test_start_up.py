@@ -75,6 +75,24 @@ def test_collecting_tests_that_import_it_needs_no_numpy(inner):
     assert not (_loaded(inner, "--collect-only", with_us=True) - without) & _HEAVY
 
 
+def test_a_run_that_finds_all_in_the_cache_loads_no_compiler_and_no_filters(inner):
+    """The second run of a test is what its author waits for, again and again."""
+    inner.write(
+        conftest=_CONFTEST,
+        test_measuring="""
+            from pytest_nnrel import MFCCEncoder, PinkNoise, assert_within_consistency
+
+            def test_noise(nnrel_corpus):
+                assert_within_consistency(MFCCEncoder(), PinkNoise(40), min=0.1)
+        """,
+    )
+    assert "librosa" not in _loaded(inner, "--nnrel-clips=5", with_us=True)
+    inner.write(conftest=_CONFTEST.replace('name.partition(".")[0]', "name"))
+    again = _loaded(inner, "--nnrel-clips=5", with_us=True)
+    assert "scipy.fft" in again  # which MFCCs are of
+    assert again & {"librosa", "numba", "scipy.signal", "scipy.stats"} == set()
+
+
 def test_it_can_be_loaded_by_name_where_plugins_are_not_found(inner):
     """The hooks and fixtures lie in modules of their own, and are those of one plugin."""
     inner.write(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_nnrel import Corpus, pairwise_distances, register_distance
 from pytest_nnrel.distances import resolve_distance
+from pytest_nnrel.distances.mfcc import mel_filters
 from pytest_nnrel.errors import DistanceError
 
 
@@ -22,6 +23,16 @@ def test_features_are_librosas_mfccs_without_the_first(frames):
     assert frames[0].dtype == np.float32
     # Coefficients reach some hundred; librosa's own in float32 are up to 5e-5 from these.
     np.testing.assert_allclose(frames[0], expected, rtol=1e-6, atol=1.5e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Empty filters detected:UserWarning")  # librosa's
+@given(st.integers(900, 96_000), st.sampled_from([256, 1024, 2048]), st.integers(2, 140))
+def test_mel_filters_are_librosas(sample_rate, n_fft, bands):
+    """Rates below 2 kHz, whose mels are all linear, and filters too narrow for any bin, too."""
+    expected = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=bands, dtype=np.float64)
+    np.testing.assert_allclose(
+        mel_filters(sample_rate, n_fft, bands), expected, rtol=1e-9, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("metric", ["dtw", "simple"])
