@@ -1,10 +1,11 @@
-"""Training for consistency, shown on the auto-tagger: what it gains, what it costs.
+"""Training for consistency, shown on the paper's encoders: what it gains, what it costs.
 
-python benchmarks/cure.py --data OPEN     # hours; goes on where it was
+python benchmarks/cure.py at --data OPEN     # hours; goes on where it was
+python benchmarks/cure.py ae --data OPEN
 
-The shipped encoder is trained on for a while, on rendered music, in several ways with the same
-batches, and measured on recorded music that none of them heard; the documentation's page makes
-tables of what is stored. OPEN is an open corpus, see
+The shipped encoder of a task is trained on for a while, on clips of its task, in several ways with
+the same batches, and measured on recorded music that none of them heard; the documentation's page
+makes tables of what is stored. OPEN is an open corpus, see
 ``reference_models/README.md``. Needs ``reference_models[train]``.
 """
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.training import TransformedPool
     from reference_models.networks import TaskNetwork
 
-#: A file for each training.
+#: A file for each training, named by task, way and seed.
 STORED = Path(__file__).parent / "cure"
 #: What training sees; of the quick grid's families the others are unseen.
 SEEN = (PitchShift(2), PitchShift(-2), PinkNoise(12))
@@ -84,41 +85,40 @@ ATTACK = Adversarial(60)
 FEW = 30
 
 
-def shipped() -> TaskNetwork:
-    """Return the network of the shipped auto-tagger."""
-    import reference_models
-    from reference_models.checkpoint import load_network
+def shipped(task: str) -> TaskNetwork:
+    """Return the network that is shipped."""
+    from reference_models import checkpoint
 
-    network, _ = load_network(Path(reference_models.__file__).parent / "checkpoints/at.safetensors")
+    network, _ = checkpoint.load_network(checkpoint.SHIPPED / task)
     return network
 
 
-def clips_of(data: Path) -> tuple[Tensor, Tensor]:
-    """Return windows of clips to learn from, float32[n, 44100], and their tags."""
+def clips_of(task: str, data: Path) -> tuple[Tensor, Tensor]:
+    """Return windows of clips to learn from, float32[n, 44100], and what is true of them."""
     import torch
 
     from reference_models.clips import Crops
     from reference_models.datasets import open_data
 
-    train = open_data("open", data, "at", "train")
+    train = open_data("open", data, task, "train")
     chosen = np.random.default_rng(0).permutation(len(train))[:CLIPS]
     crops = Crops(train, chosen.tolist())
-    windows, tags = zip(*(crops[i] for i in range(len(crops))))
-    return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(tags))
+    windows, targets = zip(*(crops[i] for i in range(len(crops))))
+    return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(targets))
 
 
 def trained(
-    name: str, seed: int, windows: Tensor, tags: Tensor, pool: TransformedPool
+    task: str, name: str, seed: int, windows: Tensor, targets: Tensor, pool: TransformedPool
 ) -> TaskNetwork:
     """Return the shipped network, trained on in one of the ways."""
     import torch
-    from torch.nn import functional
     from tqdm import tqdm
 
     from pytest_nnrel.training import ConsistencyLoss
+    from reference_models.task import task_named
 
     torch.manual_seed(seed)
-    network, way = shipped().train(), WAYS[name]
+    network, way, of_task = shipped(task).train(), WAYS[name], task_named(task)
     loss = ConsistencyLoss(
         SEEN,
         sample_rate=22_050,
@@ -136,17 +136,16 @@ def trained(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, way.steps)
     rng = np.random.default_rng(seed)
     order = itertools.chain.from_iterable(rng.permutation(len(windows)) for _ in itertools.count())
-    for _ in tqdm(range(way.steps), desc=f"{name} {seed}"):
+    for _ in tqdm(range(way.steps), desc=f"{task}, {name} {seed}"):
         chosen = list(itertools.islice(order, BATCH))
-        clean, target = windows[chosen], tags[chosen]
+        clean, target = windows[chosen], targets[chosen]
         audio = clean
         if way.views:
             audio = torch.cat([clean, loss.views(clean, chosen)])
             target = torch.cat([target, target])
         kept.clear()
         with torch.autocast("cpu", torch.bfloat16):
-            logits = network(audio)
-        total = functional.binary_cross_entropy_with_logits(logits.float(), target)
+            total = of_task.loss(network, audio, target)
         if way.form:
             total = total + loss.compare(*kept[0].float().chunk(2))
         optimiser.zero_grad()
@@ -157,19 +156,19 @@ def trained(
     return network.eval()
 
 
-def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
+def measured(task: str, network: TaskNetwork, data: Path) -> dict[str, Any]:
     """Return what became of a network, on recorded music and on its task."""
     from reference_models import evaluation
     from reference_models.datasets import open_data
 
     corpus = Corpus.bundled()
     few = corpus.subset(FEW)
-    encoder = as_encoder(network.embedding, name="at")
+    encoder = as_encoder(network.embedding, name=task)
     within = {t.name: within_consistency(encoder, t, corpus=corpus).value for t in quick_grid()}
     rho = {t.name: between_consistency(encoder, t, corpus=corpus).value for t in AGREED}
     attacked = within_consistency(encoder, ATTACK, corpus=few)
     told = sensitivity(encoder, (PitchShift(-2), PitchShift(2)), corpus=few, steps=4)
-    scores = evaluation.scores_on(network, "at", open_data("open", data, "at", "test"))
+    scores = evaluation.scores_on(network, task, open_data("open", data, task, "test"))
     return {
         "within": within,
         "rho": rho,
@@ -179,7 +178,7 @@ def measured(network: TaskNetwork, data: Path) -> dict[str, Any]:
     }
 
 
-def run(data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
+def run(task: str, data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
     """Train and measure what is not stored yet, and what no other process is at."""
     import torch
 
@@ -187,34 +186,38 @@ def run(data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
 
     torch.set_num_threads(1)
     STORED.mkdir(exist_ok=True)
-    windows, tags = clips_of(data)
-    pool = TransformedPool(
-        windows, SEEN, sample_rate=22_050, versions=2, folder=data.parent / f"{data.name}-pool"
-    )
+    windows, targets = clips_of(task, data)
+    folder = data.parent / f"{data.name}-pool-{task}"
+    pool = TransformedPool(windows, SEEN, sample_rate=22_050, versions=2, folder=folder)
 
     def keep(name: str, make: Callable[[], TaskNetwork]) -> None:
-        path = STORED / f"{name}.json"
+        path = STORED / f"{task}-{name}.json"
         with FileLock(data.parent / f"{path.name}.lock"):
             if path.exists():
                 return
-            found = measured(make(), data)
+            found = measured(task, make(), data)
             path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         mean = np.mean(list(found["within"].values()))
-        print(f"{name}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
+        print(f"{path.stem}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
 
-    keep("shipped", shipped)
+    keep("shipped", lambda: shipped(task))
     for seed, way in itertools.product(seeds, ways):
-        keep(f"{way}-{seed}", lambda way=way, seed=seed: trained(way, seed, windows, tags, pool))  # type: ignore[misc]
+
+        def train(way: str = way, seed: int = seed) -> TaskNetwork:
+            return trained(task, way, seed, windows, targets, pool)
+
+        keep(f"{way}-{seed}", train)
 
 
 def main() -> None:
     """Train, and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("task", choices=("at", "ae"))
     parser.add_argument("--data", type=Path, required=True, help="an open corpus")
     parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     chosen = parser.parse_args()
-    run(chosen.data, chosen.only, chosen.seeds)
+    run(chosen.task, chosen.data, chosen.only, chosen.seeds)
 
 
 if __name__ == "__main__":

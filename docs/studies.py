@@ -12,6 +12,7 @@ from pytest_nnrel import PinkNoise, PitchShift
 from pytest_nnrel.transforms import parse_transform
 from reference_models.paper import drawing
 from reference_models.paper.targets import NAMES
+from reference_models.task import task_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,22 +74,22 @@ def _panel(title: str, name: str, found: dict[str, Any]) -> Figure:
     return figure
 
 
-def _ways() -> dict[str, list[dict[str, Any]]]:
-    """Return what was found of each way to train on, of each seed."""
+def _ways(task: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what was found of each way to train an encoder on, of each seed."""
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in _WAYS}
-    for path in sorted((BENCHMARKS / "cure").glob("*.json")):
-        found.setdefault(path.stem.partition("-")[0], []).append(_stored(f"cure/{path.name}"))
+    for path in sorted((BENCHMARKS / "cure").glob(f"{task}-*.json")):
+        found.setdefault(path.stem.split("-")[1], []).append(_stored(f"cure/{path.name}"))
     return {way: of for way, of in found.items() if of}
 
 
-def cure_table() -> str:
+def cure_table(task: str) -> str:
     """Return what training on gained and cost, means over seeds and their standard deviation."""
-    ways = _ways()
+    ways = _ways(task)
     conditions = ways["shipped"][0]["within"]
     seen = [name for name in conditions if isinstance(parse_transform(name), _SEEN)]
     unseen = [name for name in conditions if name not in seen]
     heads = ["trained on", "seeds", "mean C_W", "seen: pitch, pink noise", "unseen", "C_rho"]
-    heads += ["C_W under attack", "pitch told, R2", "AUC_C"]
+    heads += ["C_W under attack", "pitch told, R2", task_named(task).measure]
     rows = [
         [
             way,
@@ -106,9 +107,9 @@ def cure_table() -> str:
     return table(heads, rows)
 
 
-def cure_conditions() -> str:
+def cure_conditions(task: str) -> str:
     """Return C_W by condition, means over seeds."""
-    ways = _ways()
+    ways = _ways(task)
     rows = []
     for condition in ways["shipped"][0]["within"]:
         values = [[one["within"][condition] for one in of] for of in ways.values()]

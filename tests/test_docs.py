@@ -110,8 +110,13 @@ def test_studies_are_told_as_they_are_stored(monkeypatch):
             told = [f"{found[kind][0]:.2f}" for kind in ("attacked", "noise")]
             assert cell.strip() == "{} ({})".format(*told)
     assert studies.worst_case_curves().count("<svg") == len(rows)
-    arms = [path.stem.partition("-")[0] for path in (studies.BENCHMARKS / "cure").glob("*.json")]
-    for row in studies.cure_table().splitlines()[2:]:
-        arm, seeds, *_ = (cell.strip() for cell in row.split("|")[1:-1])
-        assert seeds == (str(arms.count(arm)) if arm != "shipped" else "")
-    assert {row.split("|")[1].strip() for row in studies.cure_table().splitlines()[2:]} == {*arms}
+    trained = [path.stem.split("-") for path in (studies.BENCHMARKS / "cure").glob("*.json")]
+    page = (DOCS / "explanation" / "worst_case.md").read_text(encoding="utf-8")
+    for task in {task for task, *_ in trained}:
+        arms = [arm for of, arm, *_ in trained if of == task]
+        rows = studies.cure_table(task).splitlines()[2:]
+        for row in rows:
+            arm, seeds, *_ = (cell.strip() for cell in row.split("|")[1:-1])
+            assert seeds == (str(arms.count(arm)) if arm != "shipped" else "")
+        assert {row.split("|")[1].strip() for row in rows} == {*arms}
+        assert f'cure_table("{task}")' in page
