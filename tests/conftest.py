@@ -98,17 +98,6 @@ def clips(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """Keep what is transformed for the whole module, in a folder of its own."""
-    from pytest_nnrel.runtime import settings
-
-    folder = tmp_path_factory.mktemp("cache")
-    token = settings.activate(settings.Settings(cache_dir=folder, jobs=2))
-    yield
-    settings.deactivate(token)
-
-
 @dataclass(frozen=True)
 class InnerRun:
     """An inner session that has ended."""

@@ -89,7 +89,7 @@ def test_the_first_tests_of_the_readme_run_as_they_stand(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_readme_shows_what_a_failure_says(stored):
+def test_the_readme_shows_what_a_failure_says():
     (shown,) = re.findall(r"^```\nAssertionError: (.*?)^listen:", README, re.MULTILINE | re.DOTALL)
     with pytest.raises(AssertionError) as raised:
         assert_within_consistency(

@@ -7,13 +7,15 @@ are equal sample by sample; here are those that are nearly so.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_nnrel.audit.defects import LOWEST_EDGE_HZ, clipping, cut_off, offset, silence
 from pytest_nnrel.audit.twins import COST, SAME, NearTwins, near_twins
+from pytest_nnrel.experiment.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,10 +116,26 @@ class Audit:
 
 def audit(study: Study) -> Audit:
     """Look for recordings that are in a corpus twice, and for clips that are not what they seem."""
-    corpus = study.corpus
-    return study.stores.recently(
-        ("audit", corpus.fingerprint, study.seed), lambda: _audit(study), lambda _: 1
+    fingerprint = study.corpus.fingerprint
+    found = study.stores.recently(
+        ("audit", fingerprint, study.seed), lambda: _fetched(study), lambda _: 1
     )
+    return replace(found, corpus=study.corpus.name)  # of which the fingerprint does not depend
+
+
+def _fetched(study: Study) -> Audit:
+    """Return the audit that is stored, or make it.
+
+    No lock is held meanwhile, since the distances take theirs: two runs may do it twice at worst.
+    """
+    store = study.stores.lasting
+    key = key_of("audit", corpus=study.corpus.fingerprint, seed=study.seed)
+    stored = store.get("audit", key)
+    if stored is not None:
+        return Audit.from_dict(json.loads(bytes(np.asarray(stored["json"]))))
+    made = _audit(study)
+    store.put("audit", key, {"json": np.frombuffer(json.dumps(made.as_dict()).encode(), np.uint8)})
+    return made
 
 
 def _audit(study: Study) -> Audit:

@@ -18,6 +18,8 @@ KEYS: dict[str, frozenset[str]] = {
         # Embeddings, by clip. An encoder is told by fingerprint, behaviour, rate, window and batch;
         # the generation grows where stored embeddings were found not to hold.
         "embeddings": "window seed transform encoder generation",
+        # What is odd in a corpus: recordings that are there twice, clips that are cut off.
+        "audit": "corpus seed",
         # A block of rows of distances in audio space.
         "distances": "corpus window seed transform distance rows",
         # Each clip's own original and its nearest other, where they are many. A space is told by

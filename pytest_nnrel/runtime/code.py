@@ -19,7 +19,6 @@ NOT_IN_KEYS = (
     "__main__.py",
     "commands/*.py",
     "assertions.py",
-    "audit/*.py",
     "baselines/*.py",
     "breaks.py",
     "directions.py",

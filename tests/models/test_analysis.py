@@ -356,7 +356,7 @@ def test_results_of_nothing_still_show_the_papers_numbers():
 # Real encoders ----------------------------------------------------------------------------------
 
 
-def test_measurements_of_real_encoders_flow_through(stored):
+def test_measurements_of_real_encoders_flow_through():
     """The paper's baseline and a network of its kind, untrained, on recorded music."""
     corpus = Corpus.bundled().subset(8)
     torch.manual_seed(0)

@@ -53,7 +53,7 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(checkpoints, stored):
+def results(checkpoints):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(reproduction.SCALES, "tiny", Scale("imperceptible", CLIPS, 4, 2))
         return reproduce("tiny", checkpoints=checkpoints)

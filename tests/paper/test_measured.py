@@ -75,7 +75,7 @@ def test_there_are_curves_of_three_trials(measured):
 
 @pytest.mark.parametrize("transform", AGAIN, ids=str)
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_consistency_is_what_was_stored(encoder, transform, measured, corpus, stored):
+def test_consistency_is_what_was_stored(encoder, transform, measured, corpus):
     again = checkpoint.load(encoder)
     trial = 0 if encoder == "mfcc" else 1
     for distance in ("euclidean", "cosine"):
@@ -95,7 +95,7 @@ def test_consistency_is_what_was_stored(encoder, transform, measured, corpus, st
 
 @pytest.mark.parametrize("transform", AGAIN, ids=str)
 @pytest.mark.parametrize("distance", ["dtw", "simple"])
-def test_the_audio_space_is_what_was_stored(distance, transform, measured, corpus, stored):
+def test_the_audio_space_is_what_was_stored(distance, transform, measured, corpus):
     row = stored_row(measured, transform, encoder="", measure="within", audio_distance=distance)
     found = audio_consistency(transform, corpus=corpus, distance=distance)
     assert abs(found.value - row.value) * found.n <= TIPPED + 1e-6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import naive
 import numpy as np
@@ -24,9 +25,10 @@ from pytest_nnrel.__main__ import main
 from pytest_nnrel.audit import Audit
 from pytest_nnrel.audit.defects import cut_off
 from pytest_nnrel.audit.twins import Alike, NearTwins
+from pytest_nnrel.experiment.stores import close_stores
+from pytest_nnrel.runtime import settings
 
 RATE = 22_050
-pytestmark = pytest.mark.usefixtures("stored")
 
 
 def later(samples, by):
@@ -199,6 +201,26 @@ def test_it_is_the_same_of_json(audited):
     again = Audit.from_dict(json.loads(json.dumps(audited.as_dict())))
     assert again == audited
     assert again.lines() == audited.lines()
+
+
+def test_it_is_made_once_for_all_runs(folder, audited, monkeypatch):
+    """Of the same clips under another name, too; of other groups it is made anew."""
+    close_stores(settings.active())  # and with them what they keep in memory
+    of_files = Corpus.from_directory(folder)
+    arrays = np.stack([clip.samples for clip in of_files])
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_nnrel.audit.near_twins", None)
+        again = audit_corpus(Corpus.from_directory(folder))
+    assert again == audited
+    named = [
+        Corpus.from_arrays(arrays, sample_rate=RATE, ids=of_files.ids, groups=groups, name=name)
+        for name, groups in (("one", None), ("other", None), ("one", ["all"] * len(of_files)))
+    ]
+    first, second, grouped = map(audit_corpus, named)
+    assert (first.corpus, second.corpus) == ("one", "other")
+    assert replace(second, corpus="one") == first
+    assert first.near_twins
+    assert not grouped.near_twins
 
 
 def test_the_command_says_it(folder, audited, capsys):

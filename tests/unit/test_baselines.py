@@ -47,9 +47,6 @@ from pytest_nnrel.statistics.intervals import correlation_interval
 NOISES = (PinkNoise(40), PinkNoise(20), PinkNoise(0))
 
 
-pytestmark = pytest.mark.usefixtures("stored")
-
-
 def clips(n, per_group=1):
     ids = tuple(f"clip-{i:03}" for i in range(n))
     return Clips("made", ids, tuple(f"track-{i // per_group:03}" for i in range(n)))

@@ -149,7 +149,7 @@ def test_what_is_no_shard_is_told(tmp_path):
         Corpus.from_webdataset(packed, **OWN)
 
 
-def test_what_is_known_of_a_shard_is_kept_until_it_changes(tmp_path, stored, monkeypatch):
+def test_what_is_known_of_a_shard_is_kept_until_it_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(remembered, "LEAST_REMEMBERED", 2)
     monkeypatch.setattr(remembered, "_SETTLED_SECONDS", 0.0)
     path = shard(tmp_path / "0.tar", sample(0, "a") | sample(1, "b"))

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 import pytest_nnrel
-from pytest_nnrel import Corpus, MFCCEncoder, PinkNoise, audio_consistency, between_consistency
+from pytest_nnrel import (
+    Corpus,
+    MFCCEncoder,
+    PinkNoise,
+    audio_consistency,
+    audit_corpus,
+    between_consistency,
+)
 from pytest_nnrel.experiment.keys import KEYS, key_of
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.recording import sink
@@ -93,6 +100,7 @@ def test_the_table_lists_every_kind_that_is_stored(tmp_path):
         with sink():
             between_consistency(MFCCEncoder(), PinkNoise(snr_db=0), corpus=corpus)
             audio_consistency(PinkNoise(snr_db=0), corpus=corpus)
+            audit_corpus(corpus)
     finally:
         settings.deactivate(token)
         close_stores(active)

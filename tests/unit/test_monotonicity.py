@@ -28,8 +28,6 @@ from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import progress, settings
 from pytest_nnrel.statistics import consistency
 
-pytestmark = pytest.mark.usefixtures("stored")
-
 
 def spectrum(batch):
     return np.abs(np.fft.rfft(batch, axis=1))[:, :3000].astype(np.float32)

@@ -52,8 +52,6 @@ from pytest_nnrel.report.results import Collector, load_results, told_apart
 from pytest_nnrel.report.terminal import summary_lines
 from pytest_nnrel.requirement import Requirement
 
-pytestmark = pytest.mark.usefixtures("stored")
-
 _ABOUT = {
     "settings": {"corpus": "bundled", "clips": 8, "grid": "quick", "seed": 0},
     "run": {
@@ -92,7 +90,7 @@ def corpus():
 
 
 @pytest.fixture(scope="module")
-def results(corpus, stored):
+def results(corpus):
     def measure():
         encoder = MFCCEncoder()
         for condition in _CONDITIONS:

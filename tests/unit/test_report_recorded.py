@@ -16,8 +16,6 @@ from pytest_nnrel.report.results import schema
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.statistics.consistency import principal_plane
 
-pytestmark = pytest.mark.usefixtures("stored")
-
 
 def _encode(batch):
     return np.abs(np.fft.rfft(batch[:, :2048]))[:, :40].astype(np.float32)

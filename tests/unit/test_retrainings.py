@@ -33,8 +33,6 @@ from pytest_nnrel.baselines.retrainings import (
 from pytest_nnrel.recording import sink
 from pytest_nnrel.statistics.trainings import compare_trainings, reference
 
-pytestmark = pytest.mark.usefixtures("stored")
-
 N = 12
 CLIPS = Clips("made", tuple(f"clip-{i:02}" for i in range(N)), tuple(map(str, range(N))))
 NOISES = ("PinkNoise(snr_db=30)", "PinkNoise(snr_db=12)")
@@ -455,7 +453,7 @@ def test_of_conditions_that_are_as_sure_those_that_fell_most_come_first():
 
 
 @pytest.fixture(scope="module")
-def rungs(stored):
+def rungs():
     corpus = short_corpus()
     return Rungs(corpus, [[Identity(), PinkNoise(30), MP3(64)]])
 

@@ -172,7 +172,7 @@ def test_a_killed_run_goes_on_where_it_was(expected, tmp_path):
 
 
 @pytest.mark.slow
-def test_rho_of_a_sample_is_near_that_of_all_pairs_and_says_so(stored, monkeypatch):
+def test_rho_of_a_sample_is_near_that_of_all_pairs_and_says_so(monkeypatch):
     corpus, encoder = Corpus.bundled(), MFCCEncoder()
 
     def measured(pairs):

@@ -60,9 +60,6 @@ FAMILIES_AND_NUMBERS = [
 ]
 
 
-pytestmark = pytest.mark.usefixtures("stored")
-
-
 @cache
 def rungs_of(family):
     corpus = short_corpus()

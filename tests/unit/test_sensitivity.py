@@ -47,7 +47,7 @@ def corpus():
 
 
 @pytest.fixture(scope="module")
-def rungs(corpus, stored):
+def rungs(corpus):
     return Rungs(corpus, [[Identity(), *_rungs(ENDS, corpus.sample_rate, 2)]])
 
 

@@ -13,7 +13,6 @@ from pytest_nnrel.recording import sink
 from pytest_nnrel.report.results import Collector
 
 NOISE = PinkNoise(snr_db=12)
-pytestmark = pytest.mark.usefixtures("stored")
 
 
 def results_of(corpus, **options):

@@ -22,8 +22,6 @@ from pytest_nnrel.recording import sink
 from pytest_nnrel.requirement import Requirement, check_bound, check_steps
 from pytest_nnrel.statistics import intervals
 
-pytestmark = pytest.mark.usefixtures("stored")
-
 
 def measurement(value, ci, n=100, *, outcomes=True, **details):
     return Measurement("within", value, ci, n, (True,) * n if outcomes else (), (), details)

@@ -52,7 +52,7 @@ def folder(clips, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(folder, stored):
+def results(folder):
     corpus = Corpus.from_directory(folder, groups=None)
     bands, other = Bands(), Bands("other", 1.1)
     with sink() as opened:
@@ -71,7 +71,7 @@ def results(folder, stored):
     return collector.results({"settings": about, "run": {}})
 
 
-def test_directions_of_a_profile_are_measured_again(folder, stored):
+def test_directions_of_a_profile_are_measured_again(folder):
     corpus = Corpus.from_directory(folder, groups=None)
     with sink() as opened:
         profile(Bands(), (PinkNoise(40), NOISE, PinkNoise(5)), corpus=corpus)

@@ -17,7 +17,6 @@ from pytest_nnrel import (
     within_consistency,
 )
 
-pytestmark = pytest.mark.usefixtures("stored")
 FEW = Corpus.bundled().subset(6)
 
 

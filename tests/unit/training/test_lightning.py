@@ -12,7 +12,6 @@ from pytest_nnrel import Clipping, PinkNoise  # noqa: E402
 from pytest_nnrel.training import ConsistencyMonitor  # noqa: E402
 
 pytestmark = [
-    pytest.mark.usefixtures("stored"),
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # Lightning's advice, and what it uses that is deprecated
 ]

@@ -30,8 +30,6 @@ from pytest_nnrel.experiment import stores  # noqa: E402
 from pytest_nnrel.runtime import settings  # noqa: E402
 from pytest_nnrel.training import ConsistencyMonitor, EpochConsistency  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("stored")
-
 GRID = [PinkNoise(0), PinkNoise(20), Clipping(30)]
 
 
