@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 STORED = Path(__file__).parent / "cure"
 #: What training sees; of the quick grid's families the others are unseen.
 SEEN = (PitchShift(2), PitchShift(-2), PinkNoise(12))
+#: What it sees of attacks, where it does.
+ATTACKS = Adversarial(60, steps=3)
 #: Clips that are trained on, windows of a batch, and the rate that a cosine takes to zero.
 CLIPS, BATCH, RATE = 1_200, 24, 3e-4
 SEEDS = (1, 2, 3)
@@ -62,12 +64,15 @@ class Way(NamedTuple):
         large as the task's loss.
     weight : float
     steps : int
+    attacks : bool
+        Whether a view may be an attack.
     """
 
     views: bool
     form: str | None = None
     weight: float = 0.0
     steps: int = 150
+    attacks: bool = False
 
 
 WAYS = {
@@ -77,6 +82,7 @@ WAYS = {
     "contrastive": Way(True, "contrastive", 0.1),
     "longer": Way(True, "contrastive", 0.3, steps=300),
     "vicreg": Way(True, "vicreg", 0.02),
+    "attacks": Way(True, "contrastive", 0.1, attacks=True),
 }
 #: Under which C_rho is told, the attack, and how far severities of pitch are to be told.
 AGREED = (PitchShift(2), PinkNoise(12), MP3(16))
@@ -120,7 +126,7 @@ def trained(
     torch.manual_seed(seed)
     network, way, of_task = shipped(task).train(), WAYS[name], task_named(task)
     loss = ConsistencyLoss(
-        SEEN,
+        (*SEEN, ATTACKS) if way.attacks else SEEN,
         sample_rate=22_050,
         form=way.form or "stability",
         weight=way.weight,
@@ -141,7 +147,7 @@ def trained(
         clean, target = windows[chosen], targets[chosen]
         audio = clean
         if way.views:
-            audio = torch.cat([clean, loss.views(clean, chosen)])
+            audio = torch.cat([clean, loss.views(clean, chosen, encode=network.embedding)])
             target = torch.cat([target, target])
         kept.clear()
         with torch.autocast("cpu", torch.bfloat16):

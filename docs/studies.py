@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 #: Ways to train on, in the order of the tables; others come after them.
-_WAYS = ("shipped", "plain", "augmentation", "stability", "contrastive", "longer")
+_WAYS = (
+    "shipped",
+    "plain",
+    "augmentation",
+    "stability",
+    "contrastive",
+    "longer",
+    "vicreg",
+    "attacks",
+)
 #: What training saw of the quick grid.
 _SEEN = (PitchShift, PinkNoise)
 

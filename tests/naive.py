@@ -250,3 +250,22 @@ def nt_xent(clean, transformed, temperature=0.5):
         own = similar(i, (i + count) % (2 * count))
         losses.append(-np.log(own / sum(similar(i, k) for k in range(2 * count) if k != i)))
     return np.mean(losses)
+
+
+def linear_limits(windows, weight, competing=None):
+    """Return the ratios in dB at which windows are lost by ``windows @ weight``, at the worst.
+
+    A perturbation of norm r moves an embedding along a direction v by r |W v| at most, and another
+    original is as near as the own one halfway to it.
+    """
+    windows = np.asarray(windows, dtype=np.float64)
+    originals = windows @ weight
+    found = []
+    for i, own in enumerate(originals):
+        radii = [
+            np.square(other - own).sum() / 2 / np.linalg.norm(weight @ (other - own))
+            for j, other in enumerate(originals)
+            if j != i and (competing is None or competing[i, j])
+        ]
+        found.append(20 * math.log10(np.linalg.norm(windows[i]) / min(radii)))
+    return np.array(found)

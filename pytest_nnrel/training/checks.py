@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,6 +70,27 @@ def check_embeddings(embeddings: Any, rows: int, *, learning: bool) -> None:  # 
             " through them; look for detach(), no_grad() or numpy in the encoder, and for weights"
             " that are frozen"
         )
+
+
+def check_evaluated(encoder: object) -> None:
+    """Refuse a function that runs a module in training mode, which nobody could evaluate.
+
+    Raises
+    ------
+    TrainingError
+        If it holds or names such a module.
+    """
+    function = encoder.func if isinstance(encoder, partial) else encoder
+    if not inspect.isfunction(function):
+        return
+    named = inspect.getclosurevars(function)
+    for name, value in {**named.globals, **named.nonlocals}.items():
+        if isinstance(value, torch.nn.Module) and value.training:
+            raise TrainingError(
+                f"the encoder is a function that runs {name}, a module in training mode: its"
+                " dropout would be measured, and its batch normalisation would learn from what is"
+                f" measured on; pass the module or a method of it, such as {name}.embed"
+            )
 
 
 def _not_finite(rows: Tensor) -> list[int]:

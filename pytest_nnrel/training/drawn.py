@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_nnrel.corpus.audio import rate_problem
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.training.batched import BATCHED
-from pytest_nnrel.transforms import Identity, as_transform
+from pytest_nnrel.transforms import Adversarial, Identity, as_transform
 from pytest_nnrel.transforms.grids import ladder
 
 if TYPE_CHECKING:
@@ -37,8 +37,25 @@ class Drawn:
 
     @property
     def is_batched(self) -> bool:
-        """Whether torch computes it of a whole batch; versions are rendered beforehand if not."""
+        """Whether torch computes it of a whole batch, whoever is trained."""
         return type(self.gravest) in BATCHED
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether it is made for the encoder in training, as that is by now."""
+        return isinstance(self.gravest, Adversarial)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether versions are rendered beforehand."""
+        return not (self.is_batched or self.is_attack)
+
+    @property
+    def made(self) -> str:
+        """How it is made, in a few words."""
+        if self.is_attack:
+            return "on the encoder"
+        return "by torch" if self.is_batched else "from the pool"
 
     def draw(self, rng: np.random.Generator) -> Transform:
         """Return a rung; all are equally likely."""
@@ -51,7 +68,8 @@ def drawn_of(transforms: Iterable[TransformLike], sample_rate: int) -> tuple[Dra
     Raises
     ------
     SettingError
-        If there is none, one is there twice, or one changes nothing at that rate.
+        If there is none, one is there twice, changes nothing at that rate, or attacks what is not
+        in training.
     """
     if problem := rate_problem(sample_rate):
         raise SettingError(problem)
@@ -64,6 +82,12 @@ def drawn_of(transforms: Iterable[TransformLike], sample_rate: int) -> tuple[Dra
     for transform in given:
         if given.count(transform) > 1:
             raise SettingError(f"transforms holds {transform} twice; take one of them out")
+        of_another = isinstance(transform, Adversarial) and transform.encoder is not None
+        if of_another or (transform.of_encoder and not isinstance(transform, Adversarial)):
+            raise SettingError(
+                f"{transform} is made for an encoder that is not the one in training, or of several"
+                " steps; give Adversarial(snr_db), which attacks the encoder as it is by then"
+            )
     return tuple(Drawn(transform, _rungs_of(transform, sample_rate)) for transform in given)
 
 

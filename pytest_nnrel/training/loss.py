@@ -131,7 +131,7 @@ class ConsistencyLoss(nn.Module):
             are all the same.
         """
         _check_rate(encode, self.views.sample_rate)
-        transformed = self.views(waveforms, indices)
+        transformed = self.views(waveforms, indices, encode=encode)
         if self.teacher is not None:
             with torch.no_grad():
                 clean = self.teacher(waveforms)

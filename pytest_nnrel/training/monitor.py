@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.training.checks import check_evaluated
 from pytest_nnrel.transforms import as_transform, conditions
 from pytest_nnrel.transforms import grid as grid_named
 
@@ -188,7 +187,7 @@ class ConsistencyMonitor:
             raise SettingError(f"epoch takes a whole number from 0 on, not {epoch!r}")
         if epoch % self._every:
             return None
-        _check_evaluated(encoder)
+        check_evaluated(encoder)
         with _global_rngs_kept():
             known = _where_it_is(encoder)
             values = {
@@ -319,27 +318,6 @@ def _where_it_is(encoder: EncoderLike) -> Encoder:
     if not isinstance(module, nn.Module):
         return as_encoder(encoder)
     return as_encoder(encoder, device=next((str(p.device) for p in module.parameters()), None))
-
-
-def _check_evaluated(encoder: object) -> None:
-    """Refuse a function that runs a module in training mode, which nobody could evaluate.
-
-    Raises
-    ------
-    TrainingError
-        If it holds or names such a module.
-    """
-    function = encoder.func if isinstance(encoder, partial) else encoder
-    if not inspect.isfunction(function):
-        return
-    named = inspect.getclosurevars(function)
-    for name, value in {**named.globals, **named.nonlocals}.items():
-        if isinstance(value, nn.Module) and value.training:
-            raise TrainingError(
-                f"the encoder is a function that runs {name}, a module in training mode: its"
-                " dropout would be measured, and its batch normalisation would learn from what is"
-                f" measured on; pass the module or a method of it, such as {name}.embed"
-            )
 
 
 @contextmanager

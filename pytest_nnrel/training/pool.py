@@ -112,7 +112,7 @@ class TransformedPool:
                 raise SettingError("a pool of an array needs its sample_rate, in Hz")
             originals, self.sample_rate = _Rows.of(clips, sample_rate), sample_rate
             self.samples = originals.waveforms.shape[1]
-        pooled = [d for d in drawn_of(transforms, self.sample_rate) if not d.is_batched]
+        pooled = [d for d in drawn_of(transforms, self.sample_rate) if d.is_pooled]
         if not pooled:
             raise TrainingError(
                 "all of these transformations are computed batch by batch: no pool is needed"

@@ -9,13 +9,14 @@ import torch
 
 from pytest_nnrel.corpus import Clip
 from pytest_nnrel.errors import SettingError, TrainingError
+from pytest_nnrel.training.attacked import attacked
 from pytest_nnrel.training.batched import BATCHED
 from pytest_nnrel.training.checks import check_waveforms
 from pytest_nnrel.training.drawn import drawn_of
 from pytest_nnrel.training.loudness import restore_loudness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
@@ -32,7 +33,8 @@ class TransformedViews:
 
     For each waveform one of the transformations is drawn, all equally likely, and then a severity:
     a rung of its family's ladder from 1 to the given one, all equally likely. Families that are
-    quick are computed by torch on the waveforms' device; of others a pool has versions.
+    quick are computed by torch on the waveforms' device; attacks are made for the encoder as it is
+    by then; of others a pool has versions.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ class TransformedViews:
         self.sample_rate = sample_rate
         self.seed = _whole(seed)
         self.drawn = 0
-        slow = [one.gravest for one in self._all if not one.is_batched]
+        slow = [one.gravest for one in self._all if one.is_pooled]
         if slow and pool is None:
             raise TrainingError(
                 f"{_listed(slow)} cannot be computed batch by batch: render versions of the clips"
@@ -92,13 +94,19 @@ class TransformedViews:
     def __repr__(self) -> str:
         lines = [
             f"  {one.gravest}, {len(one.rungs)} {'rung' if len(one.rungs) == 1 else 'rungs'},"
-            f" {'by torch' if one.is_batched else 'from the pool'}"
+            f" {one.made}"
             for one in self._all
         ]
         return "\n".join([f"TransformedViews at {self.sample_rate:,} Hz of", *lines])
 
     @torch.no_grad()
-    def __call__(self, waveforms: Tensor, indices: Tensor | Sequence[int] | None = None) -> Tensor:
+    def __call__(
+        self,
+        waveforms: Tensor,
+        indices: Tensor | Sequence[int] | None = None,
+        *,
+        encode: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Return a view of each waveform.
 
         Parameters
@@ -107,6 +115,8 @@ class TransformedViews:
             Full scale at ±1, on any device. Silent ones stay as they are under noise.
         indices : int[n], optional
             Which clips of the pool they are; needed where a transformation comes from it.
+        encode : torch.nn.Module or callable, optional
+            What is trained; needed where it is attacked.
 
         Returns
         -------
@@ -117,9 +127,17 @@ class TransformedViews:
         Raises
         ------
         TrainingError
-            If the waveforms are no finite floats of that shape, or not the clips of the pool.
+            If the waveforms are no finite floats of that shape, not the clips of the pool, or
+            nothing is there to be attacked.
+        EncoderError, GradientError
+            Of what is attacked.
         """
         check_waveforms(waveforms)
+        if encode is None and any(one.is_attack for one in self._all):
+            raise TrainingError(
+                "an attack is made for the encoder in training, which must be given:"
+                " views(waveforms, encode=encoder)"
+            )
         rng = np.random.default_rng([self.seed, _rank(), self.drawn])
         self.drawn += 1
         chosen = rng.integers(len(self._all), size=len(waveforms)).tolist()
@@ -131,10 +149,18 @@ class TransformedViews:
             if self.pool is not None:
                 clips = self.pool.check_clips(given, indices)
                 for row, which in enumerate(chosen):
-                    if not self._all[which].is_batched:
+                    if self._all[which].is_pooled:
                         version = self.pool.version(clips[row], self._all[which].gravest, rng)
                         out[row] = torch.from_numpy(version).to(out.device)
-        return out.to(waveforms.dtype)
+        out = out.to(waveforms.dtype)
+        attacks = {
+            row: self._all[which].draw(rng)
+            for row, which in enumerate(chosen)
+            if self._all[which].is_attack
+        }
+        if attacks and encode is not None:
+            out[list(attacks)] = attacked(encode, waveforms, attacks, rng)
+        return out
 
     def _compute(
         self, given: Tensor, chosen: Sequence[int], rng: np.random.Generator, out: Tensor

@@ -6,6 +6,7 @@ import math
 import threading
 
 import joblib
+import naive
 import numpy as np
 import pytest
 
@@ -85,23 +86,9 @@ class Bands(torch.nn.Module):
 
 
 def limits(module, corpus, competing=None):
-    """Return the ratio at which each clip of a linear encoder is lost, by the bisecting planes.
-
-    A perturbation of norm r moves an embedding along a direction v by r |W v| at most, and another
-    original is as near as the own one halfway to it.
-    """
-    windows = corpus.windows().astype(np.float64)
+    """Return the ratio at which each clip of a linear encoder is lost."""
     weight = module.weight.detach().double().numpy()
-    originals = windows @ weight
-    found = []
-    for i, own in enumerate(originals):
-        radii = [
-            np.square(other - own).sum() / 2 / np.linalg.norm(weight @ (other - own))
-            for j, other in enumerate(originals)
-            if j != i and (competing is None or competing[i, j])
-        ]
-        found.append(20 * math.log10(np.linalg.norm(windows[i]) / min(radii)))
-    return np.array(found)
+    return naive.linear_limits(corpus.windows(), weight, competing)
 
 
 # ---------------------------------------------------------------------------------------------
