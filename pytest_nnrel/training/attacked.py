@@ -65,7 +65,7 @@ def attacked(
         )
     with _evaluated(encode):
         with torch.no_grad():
-            clean = encode(waveforms)
+            clean = encode(waveforms.clone())  # which may be worked on in place
         check_embeddings(clean, len(waveforms), learning=False)
         originals = clean.double().cpu().numpy()
         out = waveforms[list(attacks)]
@@ -127,8 +127,8 @@ def _perturbations(
     if norms.any() and found.flat[norms > 0.0].all():
         raise GradientError(
             "the gradients of the embeddings are zero or not finite on all waveforms of a batch, so"
-            " that no attack can be found; look for roots and logarithms at 0 (add an epsilon), and"
-            " for half precision"
+            " that no attack can be found; look for detach() and rounding, for roots and logarithms"
+            " at 0 (add an epsilon), and for half precision"
         )
     return added(torch.from_numpy(found.perturbations))
 

@@ -325,6 +325,13 @@ class Rounded(Linear):
         return super().forward(audio).round() + 0.0 * super().forward(audio)
 
 
+class DetachedInside(Linear):
+    """Whose weights have gradients, and whose audio has none."""
+
+    def forward(self, audio):
+        return super().forward(audio.detach())
+
+
 class Rooted(Linear):
     """Whose gradients are infinite times zero."""
 
@@ -337,10 +344,11 @@ class Rooted(Linear):
     [
         (as_encoder(lambda x: x[:, :5], sample_rate=RATE), "no gradients flow through encoder"),
         (Detached(), "do not depend on its audio by what gradients flow through"),
+        (DetachedInside(), r"are zero or not finite on clips.*look for detach\(\)"),
         (Rounded(), "are zero or not finite on clips clip-000, clip-001"),
         (Rooted(), "are zero or not finite on clips"),
     ],
-    ids=["function", "detached", "rounded", "rooted"],
+    ids=["function", "detached", "detached inside", "rounded", "rooted"],
 )  # fmt: skip
 def test_encoders_without_gradients_are_refused(corpus, encoder, said):
     with pytest.raises(GradientError, match=said):

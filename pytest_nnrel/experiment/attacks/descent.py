@@ -183,7 +183,10 @@ def descend(
             lost |= beyond.cpu()
             if step == steps or bool(lost.all()):
                 break
-            (gradient,) = torch.autograd.grad(margins.sum(), delta)
+            # Weights alone may have gradients: then nothing flows to the audio, and it is zero.
+            (gradient,) = torch.autograd.grad(
+                margins.sum(), delta, allow_unused=True, materialize_grads=True
+            )
             gradient = torch.where(inside, gradient, 0.0)
             size = gradient.norm(dim=1, keepdim=True)
             usable = torch.isfinite(size) & (size > 0.0)

@@ -199,9 +199,9 @@ class Target:
             at_fault = ", ".join(clip.id for clip, none in zip(clips, flat) if none)
             raise GradientError(
                 f"the gradients of encoder {encoder.name!r} are zero or not finite on clips"
-                f" {at_fault}, so that nothing can be said of the worst case; look for roots and"
-                " logarithms at 0 (add an epsilon), for clipping, and for weights that do not fit"
-                " half precision"
+                f" {at_fault}, so that nothing can be said of the worst case; look for detach() and"
+                " rounding, for roots and logarithms at 0 (add an epsilon), for clipping, and for"
+                " weights that do not fit half precision"
             )
         return [
             self._checked(attack, clip, perturbation, {"steps": float(steps)})

@@ -160,6 +160,18 @@ def test_silence_stays_silence(network):
     assert not torch.equal(out[1], given[2])
 
 
+def test_an_encoder_that_works_in_place_leaves_the_batch_as_it_is():
+    module, given = linear().eval(), waveforms()
+    expected = under(module, given.clone(), {0: Adversarial(20)})
+    out = under(
+        lambda batch: torch.nn.functional.linear(batch.mul_(2.0), module.weight),
+        given,
+        {0: Adversarial(20)},
+    )
+    assert torch.equal(given, waveforms())
+    assert torch.equal(out, expected)
+
+
 def test_a_batch_of_one_clip_has_nothing_to_be_taken_for(network):
     with pytest.raises(TrainingError, match=r"two clips or more.*drop_last=True"):
         views_of([Adversarial(60)])(waveforms(1), encode=network)
@@ -200,6 +212,9 @@ def test_encoders_without_gradients(network):
         under(lambda batch: batch.detach()[:, :4], waveforms(), {0: Adversarial(60)})
     with pytest.raises(GradientError, match="zero or not finite on all waveforms"):
         under(lambda batch: batch[:, :4].round(), waveforms(), {0: Adversarial(60)})
+    of_weights = linear().eval()
+    with pytest.raises(GradientError, match=r"zero or not finite.*look for detach\(\)"):
+        under(lambda batch: of_weights(batch.detach()), waveforms(), {0: Adversarial(60)})
     with pytest.raises(EncoderError, match=r"shape \[6, d\]"):
         under(lambda batch: batch[:, :4].sum(), waveforms(), {0: Adversarial(60)})
     with pytest.raises(EncoderError, match="NaN"):
