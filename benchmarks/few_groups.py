@@ -56,13 +56,13 @@ def rho_intervals(music: Music, draws: int) -> None:
                 clips = np.concatenate([music.clips[t] for t in tracks])
                 weights = intervals.drawn(music.member[clips], rng, REPLICATES)  # type: ignore[arg-type]
                 grid = np.ix_(clips, clips)
-                found.append(rho(audio[grid], latent[grid], weights))
-            truth = float(np.mean([value for value, _ in found]))
+                found.append((*rho(audio[grid], latent[grid], weights), len(clips) ** 2))
+            truth = float(np.mean([value for value, *_ in found]))
             for kind in hits:
                 ends = [
                     intervals.percentile_interval(r) if kind == "percentile"
-                    else intervals.correlation_interval(v, r, groups)
-                    for v, r in found
+                    else intervals.correlation_interval(v, r, groups, pairs)
+                    for v, r, pairs in found
                 ]  # fmt: skip
                 hits[kind].append([low <= truth <= high for low, high in ends])
         for kind, of_cases in hits.items():

@@ -342,11 +342,12 @@ def between(
     details["identity"]["pairs"] = pairs
     details["chance"] = 0.0
     with watch("ranks"):
-        value = ranks.rank_agreement(ranks_of(in_audio, pairs), ranks_of(latent, pairs))
+        ranked = ranks_of(in_audio, pairs), ranks_of(latent, pairs)
+        value = ranks.rank_agreement(*ranked)
     with watch("bootstrap"):
         replicates = rho_replicates(in_audio, latent, pairs)
         groups = len(set(rendered.question.study.corpus.groups))
-        ci = intervals.correlation_interval(value, replicates, groups)
+        ci = intervals.correlation_interval(value, replicates, groups, ranked[0].count)
     details["undefined_replicates"] = int(np.isnan(replicates).sum())
     n = len(rendered.question.study.corpus)
     worst = worst_of(latent, rows[1])
@@ -368,7 +369,8 @@ def _sampled(
     details["chance"] = 0.0
     details["sampled"] = {"pairs": found.pairs, "of": len(corpus) ** 2, "error": found.error}
     details["undefined_replicates"] = int(np.isnan(found.replicates).sum())
-    ci = intervals.correlation_interval(found.value, found.replicates, len(set(corpus.groups)))
+    groups = len(set(corpus.groups))
+    ci = intervals.correlation_interval(found.value, found.replicates, groups, found.pairs)
     worst = worst_of(latent[0], exemplars_of(latent[0]))
     return Measurement("rho", found.value, ci, len(corpus), (), worst, details, watch.seconds)
 

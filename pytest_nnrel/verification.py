@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from pytest_nnrel.corpus import Corpus, reopen
 from pytest_nnrel.directions import directions
 from pytest_nnrel.encoders import MFCCEncoder, as_encoder
@@ -46,6 +48,10 @@ _IDENTITY = {
     "encoder_sample_rate": "another sample rate",
     "encoder_window_seconds": "another window",
 }
+
+
+#: What scores among fewer clips are made of.
+_RANKED: tuple[Literal["ranks"], Literal["others"]] = ("ranks", "others")
 
 
 class NotCheckableError(NNRelError):
@@ -137,8 +143,18 @@ class Verifier:
         then, now = stated["details"]["identity"], found["details"]["identity"]
         others = [what for key, what in _IDENTITY.items() if then.get(key) != now.get(key)]
         differs = []
-        if abs(found["value"] - stated["value"]) > self.tolerance:
+        if not abs(found["value"] - stated["value"]) <= self.tolerance:  # NaN neither
             differs.append(f"measured {found['value']:.3f}")
+        if found["n"] != stated["n"]:
+            differs.append(f"of {found['n']} clips")
+        if not np.allclose(found["ci"], stated["ci"], rtol=0.0, atol=self.tolerance):
+            differs.append("with the interval [{:.3f}, {:.3f}]".format(*found["ci"]))
+        differs += [
+            f"with other {told}"
+            for told in _RANKED
+            if told in stated["details"]
+            and stated["details"].get(told) != found["details"].get(told)
+        ]
         if found["outcomes"] != stated["outcomes"]:
             differs.append(self._flipped(stated, found))
         return Checked(stated, "differs" if differs else "same", ", ".join([*differs, *others]))

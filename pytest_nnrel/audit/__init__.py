@@ -7,6 +7,7 @@ are equal sample by sample; here are those that are nearly so.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,8 @@ def audit(study: Study) -> Audit:
     found = study.stores.recently(
         ("audit", fingerprint, study.seed), lambda: _fetched(study), lambda _: 1
     )
-    return replace(found, corpus=study.corpus.name)  # of which the fingerprint does not depend
+    # The fingerprint does not depend on the name; and what is kept is not the caller's to change.
+    return copy.deepcopy(replace(found, corpus=study.corpus.name))
 
 
 def _fetched(study: Study) -> Audit:

@@ -243,11 +243,9 @@ class Baseline:
     ) -> Comparison | None:
         __tracebackhide__ = True
         measured, covers = measurements.entries, measurements.covers
-        fresh = [e for e in measured if e.key in records.entries
-                 and records.entries[e.key].recipe == e.recipe]  # fmt: skip
-        others = [e for e in measured if e not in fresh]
-        stale = {e.key: why for e in others if (why := _why_stale(e, records)) is not None}
-        missing = [e for e in others if e.key not in stale]
+        stale = {e.key: why for e in measured if (why := _why_stale(e, records)) is not None}
+        fresh = [e for e in measured if e.key in records.entries and e.key not in stale]
+        missing = [e for e in measured if e not in fresh and e.key not in stale]
         found = None
         if fresh:
             found = compare((records.entries[e.key] for e in fresh), fresh, clips, allowed=allowed)
@@ -428,8 +426,11 @@ def _of_conditions(
 def _why_stale(entry: Entry, records: Records) -> str | None:
     """Say why a baseline that is there is of no use; None where there is none."""
     same = records.entries.get(entry.key)
-    if same is not None:
+    if same is not None and same.recipe != entry.recipe:
         return other_recipe(same.recipe, entry.recipe)
+    if same is not None:
+        kept, drawn = len(same.replicates), len(entry.replicates)
+        return None if kept == drawn else f"it has {kept} replicates, and {drawn} are drawn by now"
     key = entry.key
     alike = [
         other

@@ -130,6 +130,10 @@ class Entry:
         """Return the entry that `as_dict` gave."""
         if not isinstance(plain["value"], float | int) or not math.isfinite(plain["value"]):
             raise ValueError(f"value {plain['value']!r}")
+        if isinstance(plain["seed"], bool) or not isinstance(plain["seed"], int):
+            raise ValueError(f"seed {plain['seed']!r}")
+        if plain["measure"] != "rho" and "lost" not in plain:
+            raise ValueError("it does not say which clips are lost")
         lost = set(plain.get("lost", ()))
         unknown = lost - set(clips)
         if unknown:
@@ -139,6 +143,9 @@ class Entry:
             raise ValueError(f"{len(margins)} margins of {len(clips)} clips")
         if not all(map(math.isfinite, margins)):
             raise ValueError("margins that are not finite")
+        replicates = tuple(float(number) for number in plain.get("replicates", "").split())
+        if plain["measure"] == "rho" and not replicates:
+            raise ValueError("it has no replicates")
         share = 1.0 - len(lost) / len(clips)
         if "lost" in plain and abs(plain["value"] - share) > 10.0**-_DECIMALS:
             raise ValueError(f"value {plain['value']}, and {len(lost)} of {len(clips)} clips lost")
@@ -150,7 +157,7 @@ class Entry:
             plain["value"],
             tuple(clip not in lost for clip in clips) if "lost" in plain else (),
             margins,
-            tuple(float(number) for number in plain.get("replicates", "").split()),
+            replicates,
             plain["fingerprint"],
             plain["recipe"],
         )  # fmt: skip

@@ -32,19 +32,21 @@ if TYPE_CHECKING:
 
 #: Originals whose embeddings are kept.
 KEPT = 16
-#: Digits of their numbers.
-_DIGITS = 5
+#: Digits of their numbers, which give float32 back exactly: an offset can be large against what
+#: tells clips apart.
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
 class IndexKey:
-    """What kept embeddings are of."""
+    """What kept embeddings are of, and the distance that tells them apart."""
 
     encoder: str
     corpus: str
+    distance: str
 
     def __str__(self) -> str:
-        return f"index of {self.encoder} (corpus {self.corpus})"
+        return f"index of {self.encoder} ({self.distance}, corpus {self.corpus})"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Index:
         return {
             "encoder": self.key.encoder,
             "corpus": self.key.corpus,
+            "distance": self.key.distance,
             "fingerprint": self.fingerprint,
             "embeddings": {
                 clip: " ".join(f"{number:.{_DIGITS}g}" for number in self.embeddings[clip])
@@ -95,7 +98,9 @@ class Index:
         finite = all(np.isfinite(row).all() for row in rows.values())
         if not finite or len({len(row) for row in rows.values()}) != 1:
             raise ValueError("embeddings that are missing, not finite, or of several lengths")
-        return cls(IndexKey(plain["encoder"], plain["corpus"]), plain["fingerprint"], rows)
+        # Files of versions that knew no other have none.
+        key = IndexKey(plain["encoder"], plain["corpus"], plain.get("distance", "euclidean"))
+        return cls(key, plain["fingerprint"], rows)
 
 
 def index_of(listener: Listener, distance: Distance) -> Index:
@@ -116,7 +121,7 @@ def index_of(listener: Listener, distance: Distance) -> Index:
         )
     chosen = told[spread(len(told), KEPT)]
     return Index(
-        IndexKey(listener.encoder.name, corpus.fingerprint),
+        IndexKey(listener.encoder.name, corpus.fingerprint, distance.name),
         listener.fingerprint,
         {corpus.ids[i]: tuple(map(float, embedded.originals[i])) for i in chosen},
     )

@@ -74,12 +74,17 @@ class Distance(ABC):
     companions: tuple[str, ...] = ()
     #: Euclidean distances of `points` below which it may be 0.
     grain: float = 0.0
+    #: Whether it is known to leave what it is given as it is; others are given copies.
+    leaves_input: bool = False
 
     def __init_subclass__(cls, *, registered: bool = True, **options: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**options)
-        if "points" not in vars(cls) and {"between", "together"} & vars(cls).keys():
-            # What a distance grows with says nothing of one that is computed otherwise.
-            cls.points = Distance.points  # type: ignore[method-assign]
+        if {"between", "together"} & vars(cls).keys():
+            # What is known of a distance says nothing of one that is computed otherwise.
+            if "points" not in vars(cls):
+                cls.points = Distance.points  # type: ignore[method-assign]
+            if "leaves_input" not in vars(cls):
+                cls.leaves_input = Distance.leaves_input
         if registered and not is_abstract(cls):  # else shared by distances
             _register(cls)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +107,8 @@ def pairwise_together(
         raise DistanceError(
             f"queries have {widths[0]} dimensions, candidates {widths[1]}; give both of one space"
         )
+    if not distance.leaves_input:  # and others go on with it, and store what they make of it
+        left, right = copy.deepcopy((left, right))
     jobs = settings.active().jobs if jobs is None else jobs
     execution = Execution(jobs, device, progress, folder)
     together = {}

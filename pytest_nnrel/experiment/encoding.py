@@ -74,18 +74,22 @@ class Listener:
     def task(self, rendered: Rendered) -> EncodeTask:
         """Return how rendered clips are embedded."""
         study = self.study
+        generation = study.stores.generation(self.identity)
         scope = key_of(
             "embeddings",
             window=study.corpus.window_seconds,
             seed=study.seed,
             transform=rendered.question.known.told,
             encoder=self.identity,
-            generation=study.stores.generation(self.identity),
+            generation=generation,
         )
         lasting = self.fingerprint is not None and rendered.question.known.lasting
         return EncodeTask(
             study.stores.handed(
-                self.encoder, f"encoder {self.encoder.name!r}", self.identity, packed
+                self.encoder,
+                f"encoder {self.encoder.name!r}",
+                digest(self.identity, generation),  # what was found changed is sent anew
+                packed,
             ),
             rendered.task("records"),
             self.sample_rate,

@@ -128,12 +128,8 @@ def add_qualities(details: Details, space: Space, rows: Exemplars) -> None:
 
 def worst_of(space: Space, rows: Exemplars) -> tuple[WorstClip, ...]:
     """Return the clips that are farthest from their original, against the nearest other."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Relative, so that it means the same for any encoder.
-        share = rows.own / rows.nearest
-    share = np.where(np.isnan(share), 1.0, share)  # 0 / 0, a tie
-    share = np.where(rows.non_finite, np.inf, share)
-    order = np.lexsort((np.arange(len(share)), -share))[:WORST]
+    # Relative, so that it means the same for any encoder.
+    order = np.lexsort((np.arange(len(rows.own)), rows.relative_margins))[:WORST]
     ids = space.study.corpus.ids
     return tuple(
         {

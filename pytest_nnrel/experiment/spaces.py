@@ -91,6 +91,7 @@ def audio_space(rendered: Rendered, distance: Distance) -> Space:
     study = question.study
     originals = render(question.of_originals)
     together = {other.name: (other, _known(other)) for other in companions(distance)}
+    clips = digest(list(rendered.indices))
 
     def key(name: str, rows: slice | None) -> str:
         return key_of(
@@ -100,7 +101,7 @@ def audio_space(rendered: Rendered, distance: Distance) -> Space:
             seed=study.seed,
             transform=question.known.told,
             distance=together[name][1].told,
-            rows=str(rows),
+            rows=(str(rows), clips),
         )
 
     def lasts(name: str) -> bool:

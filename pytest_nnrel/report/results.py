@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = "pytest-nnrel results"
 #: Raised whenever a reader of the old schema would misread the new one.
 SCHEMA_VERSION = 1
+#: What parts of a file are read as, by their type in the schema.
+_KINDS: dict[str, type] = {"object": dict, "array": list}
 #: Distributions whose versions decide measured values.
 _DISTRIBUTIONS = (
     "pytest-nnrel", "pytest", "numpy", "scipy", "numba", "librosa", "soxr", "soundfile",
@@ -136,6 +138,8 @@ def _place_of(measured: PlainMeasurement) -> tuple[tuple[object, ...], float]:
     identity, transform = measured["details"]["identity"], measured["details"]["transform"]
     place = (
         identity.get("encoder"),
+        identity.get("encoder_fingerprint"),
+        identity.get("seed"),
         identity["corpus"],
         identity.get("latent_distance"),
         transform["family"],
@@ -164,7 +168,7 @@ def load_results(path: Path) -> Results:
     Raises
     ------
     ResultsError
-        If the file is missing, no results file, or of a newer schema.
+        If the file is missing, incomplete, no results file, or of a newer schema.
     """
     try:
         # Some editors begin with a byte order mark.
@@ -179,6 +183,18 @@ def load_results(path: Path) -> Results:
         raise ResultsError(
             f"{path} has schema version {results.get('schema_version')}, and this pytest-nnrel"
             f" reads {SCHEMA_VERSION}; read it with the version that wrote it"
+        )
+    told = schema()
+    broken = [
+        part
+        for part, described in told["properties"].items()
+        if not isinstance(results.get(part), _KINDS.get(described.get("type"), object))
+        and (part in results or part in told["required"])
+    ]
+    if broken:
+        raise ResultsError(
+            f"{path} is incomplete or was changed: {', '.join(map(repr, broken))} missing, or not"
+            " what the schema says; run the tests with --nnrel-report again"
         )
     return cast("Results", results)
 

@@ -229,7 +229,7 @@ class Store:
             stripe = f"{int(key[:8], 16) % _LOCK_STRIPES:03x}"
             lock = FileLock(folder / f"{'outer-' if outer else ''}{stripe}.lock")
             lock.acquire()
-        except OSError:  # read-only, or full: work is done twice at worst
+        except (OSError, NotImplementedError):  # read-only, full, or a disk without locks
             lock = None
         try:
             yield

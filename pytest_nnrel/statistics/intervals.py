@@ -25,6 +25,8 @@ CONFIDENCE = 0.95
 #: Replicates of every bootstrap, as in the paper (section 5).
 REPLICATES = 1000
 _NEAR_ONE = 0.9999
+#: Of four pairs without relation one in twelve orders is the same, or the reverse.
+_FEWEST_PAIRS = 5
 #: Below, the correction is lost in rounding.
 _NO_SKEWNESS = 1e-6
 
@@ -102,10 +104,13 @@ def percentile_interval(replicates: Matrix) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def correlation_interval(value: float, replicates: Matrix, groups: int) -> tuple[float, float]:
+def correlation_interval(
+    value: float, replicates: Matrix, groups: int, pairs: int
+) -> tuple[float, float]:
     """Return the 95 % interval of a correlation: Student's, of Fisher's z and its bootstrap error.
 
-    Percentiles of the bootstrap are too narrow where few groups are drawn.
+    Percentiles of the bootstrap are too narrow where few groups are drawn, and its error is too
+    small of few pairs: it is no less than that of as many independent ones (Fisher 1921).
 
     Parameters
     ----------
@@ -114,6 +119,8 @@ def correlation_interval(value: float, replicates: Matrix, groups: int) -> tuple
         NaN where a sample has none; they are left out.
     groups : int
         That were drawn from.
+    pairs : int
+        That the correlation is of.
 
     Returns
     -------
@@ -127,11 +134,12 @@ def correlation_interval(value: float, replicates: Matrix, groups: int) -> tuple
     from scipy.special import stdtrit
 
     percentile_interval(replicates)
-    if groups < 2:
+    if groups < 2 or pairs < _FEWEST_PAIRS:
         return -1.0, 1.0
     # Where a sample is of one group over and over, its correlation can be 1, and z infinite.
     z = np.arctanh(np.clip([value, *replicates[np.isfinite(replicates)]], -_NEAR_ONE, _NEAR_ONE))
-    half = float(stdtrit(groups - 1, 0.5 + CONFIDENCE / 2.0)) * float(np.std(z[1:]))
+    error = max(float(np.std(z[1:])), 1.0 / math.sqrt(pairs - 3))
+    half = float(stdtrit(groups - 1, 0.5 + CONFIDENCE / 2.0)) * error
     low, high = np.tanh([z[0] - half, z[0] + half])
     return min(float(low), value), max(float(high), value)
 
@@ -178,9 +186,9 @@ def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
     Returns
     -------
     float
-        At least 1. Of outcomes, never above the number of clips; chances may be worth more, as they
-        are spread less. The number of groups where all are equal, which says nothing of how alike
-        groups are.
+        From 1 to the number of clips: chances, too, can differ as much as outcomes do, though those
+        that were seen are spread less. The number of groups where all are equal, which says nothing
+        of how alike groups are.
     """
     from scipy.special import ndtri, stdtrit
 
@@ -208,7 +216,7 @@ def effective_clips(outcomes: Flags | Matrix, groups: Sequence[str]) -> float:
     sure = float(certain / stdtrit(degrees, tail)) ** 2
     if between > independent or not (plain or total == 0.0):
         sure *= independent / between
-    return max(1.0, n * sure)
+    return max(1.0, n * min(sure, 1.0))
 
 
 def proportion_interval(outcomes: Flags | Matrix, groups: Sequence[str]) -> tuple[float, float]:
@@ -235,8 +243,8 @@ def mean_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of the mean of what each clip has, 1 at most.
 
-    Percentiles of a bootstrap are too narrow where few groups are drawn, and of zero width where
-    all clips have the same.
+    Percentiles of a bootstrap are too narrow where few groups are drawn. Where all clips have the
+    same, nothing is seen of how they differ: without `least` it has no width then.
 
     Parameters
     ----------

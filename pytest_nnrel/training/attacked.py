@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +64,11 @@ def attacked(
             "an attack takes two clips or more, of which one is to be taken for another; a loader's"
             " last batch may be smaller: drop_last=True"
         )
-    with _evaluated(encode):
+    if isinstance(encode, nn.parallel.DistributedDataParallel):
+        # Its passes are taken by all processes together, and each attacks as often as it has to.
+        encode = encode.module
+    with _evaluated(encode), torch.inference_mode(False):
+        waveforms = waveforms.clone()  # of a validation, it would have no gradients
         with torch.no_grad():
             clean = encode(waveforms.clone())  # which may be worked on in place
         check_embeddings(clean, len(waveforms), learning=False)
@@ -92,8 +97,8 @@ def _perturbations(
     norms = torch.linalg.vector_norm(given.double(), dim=1).cpu().numpy()
     radii = norms * 10.0 ** (-np.array([one.snr_db for one in attacks]) / 20.0)
     room = np.ones(given.shape, dtype=bool)
-    competing = np.ones((len(rows), len(originals)), dtype=bool)
-    competing[np.arange(len(rows)), rows] = False
+    # A clip that is there twice is no other one.
+    competing = (originals[rows][:, None] != originals).any(axis=2)
 
     def added(perturbations: Tensor) -> Tensor:
         return perturbations.to(given)
@@ -124,7 +129,8 @@ def _perturbations(
             starts=[None, *(random() for _ in range(attack.restarts - 1))],
             targeted=attack.targeted,
         )
-    if norms.any() and found.flat[norms > 0.0].all():
+    audible = norms > 0.0
+    if audible.sum() > 1 and found.flat[audible].all():  # one alone may be unlucky
         raise GradientError(
             "the gradients of the embeddings are zero or not finite on all waveforms of a batch, so"
             " that no attack can be found; look for detach() and rounding, for roots and logarithms"
@@ -137,6 +143,8 @@ def _perturbations(
 def _evaluated(encode: object) -> Iterator[None]:
     """Run an encoder evaluated; its mode is left as it was found."""
     check_evaluated(encode)
+    while isinstance(encode, partial):
+        encode = encode.func
     module = getattr(encode, "__self__", encode)
     if not isinstance(module, nn.Module):
         yield

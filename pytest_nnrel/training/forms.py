@@ -120,7 +120,10 @@ def contrastive(clean: Tensor, transformed: Tensor, *, temperature: float = 0.5)
     """
     check_several(clean, "a contrastive loss needs other clips to tell a clip from, and")
     count = len(clean)
-    both = functional.normalize(torch.cat([clean, transformed]), dim=1)
+    both = torch.cat([clean, transformed])
+    norms = both.norm(dim=1, keepdim=True)
+    # An embedding of silence may be zero: it has no direction, and asks for none.
+    both = torch.where(norms > 0.0, both / torch.where(norms > 0.0, norms, 1.0), 0.0)
     similar = both @ both.T / temperature
     itself = torch.eye(2 * count, dtype=torch.bool, device=both.device)
     own = torch.arange(2 * count, device=both.device).roll(count)

@@ -110,7 +110,7 @@ class ConsistencyLoss(nn.Module):
         encode : torch.nn.Module or callable
             Maps waveforms, ``float[m, samples]``, to embeddings, ``float[m, d]``. It is called
             once, with clips and views in one batch, so that batch normalisation treats both alike;
-            with a teacher, of views alone.
+            with a teacher, of views alone. Attacks evaluate it before that.
         waveforms : float[n, samples]
             At least two clips, full scale at ±1, on the encoder's device.
         indices : int[n], optional
@@ -134,7 +134,7 @@ class ConsistencyLoss(nn.Module):
         transformed = self.views(waveforms, indices, encode=encode)
         if self.teacher is not None:
             with torch.no_grad():
-                clean = self.teacher(waveforms)
+                clean = self.teacher(waveforms.clone())  # which may be worked on in place
             return self.compare(clean, encode(transformed))
         both = encode(torch.cat([waveforms, transformed]))
         check_embeddings(both, 2 * len(waveforms), learning=True)

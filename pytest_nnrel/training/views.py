@@ -152,14 +152,14 @@ class TransformedViews:
                     if self._all[which].is_pooled:
                         version = self.pool.version(clips[row], self._all[which].gravest, rng)
                         out[row] = torch.from_numpy(version).to(out.device)
-        out = out.to(waveforms.dtype)
-        attacks = {
-            row: self._all[which].draw(rng)
-            for row, which in enumerate(chosen)
-            if self._all[which].is_attack
-        }
-        if attacks and encode is not None:
-            out[list(attacks)] = attacked(encode, waveforms, attacks, rng)
+            out = out.to(waveforms.dtype)
+            attacks = {
+                row: self._all[which].draw(rng)
+                for row, which in enumerate(chosen)
+                if self._all[which].is_attack
+            }
+            if attacks and encode is not None:
+                out[list(attacks)] = attacked(encode, waveforms, attacks, rng)
         return out
 
     def _compute(

@@ -46,15 +46,16 @@ def file(run, corpus, tmp_path):
     return path
 
 
-def run_of(path, encoder, corpus, fails="", **options):
+def run_of(path, encoder, corpus, fails="", distance="euclidean", **options):
     """Check an encoder as a run without a plugin does, which writes at once."""
+    asked = {"index": True, "corpus": corpus, "distance": distance}
     baseline = Baseline(path, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pytest_nnrel.recording.record_baseline", lambda *given: False)
         if not fails:
-            return baseline.check(encoder, NOISE, index=True, corpus=corpus)
+            return baseline.check(encoder, NOISE, **asked)
         with pytest.raises(AssertionError, match=fails) as failed:
-            baseline.check(encoder, NOISE, index=True, corpus=corpus)
+            baseline.check(encoder, NOISE, **asked)
         return str(failed.value)
 
 
@@ -92,6 +93,26 @@ def test_without_index_none_is_asked_for(file, corpus):
     assert file.read_text() == text
     with pytest.raises(SettingError, match="index and max_drop are of the same training"):
         Baseline(file).check(turned, NOISE, corpus=corpus, index=True, retrained=True)
+
+
+def test_an_offset_that_is_large_against_what_tells_clips_apart_is_kept(run, corpus, tmp_path):
+    path, shifted = tmp_path / "baseline.json", Bands(lambda z: 1000.0 + 0.01 * z)
+    run_of(path, shifted, corpus, fails="no index in the baseline")
+    run_of(path, shifted, corpus)
+
+
+def test_each_distance_has_its_index(file, corpus):
+    run_of(file, Bands(), corpus, fails="no index in the baseline", distance="cosine")
+    run_of(file, Bands(), corpus, distance="cosine")
+    run_of(file, Bands(), corpus)
+    assert {key.distance for key in load_baseline(file).indexes} == {"euclidean", "cosine"}
+
+
+def test_a_file_that_names_no_distance_is_of_the_euclidean(file, corpus):
+    plain = json.loads(file.read_text())
+    del plain["indexes"][0]["distance"]
+    file.write_text(json.dumps(plain))
+    run_of(file, Bands(), corpus)
 
 
 def test_constant_embeddings_make_no_index(run, corpus, tmp_path):

@@ -376,6 +376,9 @@ def test_what_is_no_baseline_is_told_and_left_alone(tmp_path, text, problem):
         lambda plain: plain["entries"][0].update(margins="a b c"),
         lambda plain: plain["entries"][0].update(corpus="f00"),
         lambda plain: plain["entries"][0].pop("transform"),
+        lambda plain: plain["entries"][0].pop("lost"),
+        lambda plain: plain["entries"][0].update(seed="0"),
+        lambda plain: plain["entries"][0].update(measure="rho"),
         lambda plain: plain.update(entries=None),
     ],
 )
@@ -898,7 +901,7 @@ def test_rho_is_kept_and_compared(tmp_path):
     measured = between_consistency(bands, NOISES[0], corpus=corpus)
     assert same.changes[1].before.value == pytest.approx(measured.value, abs=1e-6)
     replicates = same.changes[1].before.replicates
-    interval = correlation_interval(measured.value, np.array(replicates), 8)
+    interval = correlation_interval(measured.value, np.array(replicates), 8, 64)
     assert interval == pytest.approx(measured.ci, abs=1e-3)
     with pytest.raises(AssertionError, match=r"C_rho dtw x euclidean"):
         check(path, as_encoder(unrelated, name="mine"), NOISES[:2], **options)

@@ -51,6 +51,7 @@ from pytest_nnrel.experiment.blocks import LEAST_BLOCK
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import FURTHER_WITNESSES, recognise, witnesses_among
 from pytest_nnrel.experiment.rendering import render
+from pytest_nnrel.experiment.spaces import audio_space
 from pytest_nnrel.experiment.stores import close_stores
 from pytest_nnrel.experiment.study import question
 from pytest_nnrel.measurement import Measurement
@@ -60,6 +61,7 @@ from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.settings import Settings
 from pytest_nnrel.runtime.store import LAYOUT, Store
+from pytest_nnrel.statistics.consistency import as_blocks
 from pytest_nnrel.statistics.intervals import clips_to_decide, wilson_interval
 
 RATE = 22_050
@@ -526,6 +528,18 @@ def test_no_padding_is_not_reported(run, corpus):
 
 # ---------------------------------------------------------------------------------------------
 # Everything once
+
+
+def test_rows_of_a_part_are_those_of_its_clips(corpus):
+    """They are stored under a name that tells which clips they are of."""
+    study = study_on(corpus)
+    asked = question(study, as_transform(PinkNoise(12)))
+    dtw = resolve_distance("dtw", "audio")
+    part, whole = (
+        np.concatenate(list(as_blocks(audio_space(rendered, dtw).distances)))
+        for rendered in (render(asked, [3, 1]), render(asked))
+    )
+    np.testing.assert_array_equal(part, whole[[3, 1]])
 
 
 def nearest_of_one(transform, corpus):

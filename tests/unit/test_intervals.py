@@ -11,7 +11,7 @@ from scipy.stats import binomtest, ks_2samp
 from scipy.stats import t as student_t
 
 from pytest_nnrel.errors import UndefinedMeasureError
-from pytest_nnrel.statistics import intervals
+from pytest_nnrel.statistics import intervals, ranks
 
 
 @st.composite
@@ -89,7 +89,7 @@ def test_few_groups_that_fail_make_it_wide():
     assert worth[1] < 10
 
 
-def test_chances_are_worth_more_than_outcomes_and_outcomes_among_them_as_much():
+def test_chances_are_worth_no_more_than_outcomes_and_outcomes_among_them_as_much():
     rng = np.random.default_rng(0)
     groups = [str(i // 2) for i in range(60)]
     outcomes = rng.random(60) < 0.7
@@ -97,24 +97,30 @@ def test_chances_are_worth_more_than_outcomes_and_outcomes_among_them_as_much():
     assert intervals.effective_clips(outcomes.astype(float), groups) == (
         intervals.effective_clips(outcomes, groups)
     )
-    assert intervals.effective_clips(chances, groups) > 60
-    low, high = intervals.proportion_interval(chances, groups)
-    assert low < chances.mean() < high
-    assert high - low < 0.1
+    assert intervals.effective_clips(chances, groups) == 60
+    assert intervals.proportion_interval(chances, groups) == (
+        intervals.wilson_interval(float(chances.mean()), 60)
+    )
+    alike = np.repeat(rng.random(20), 3)  # clips of a group have the same chance
+    assert intervals.effective_clips(alike, np.repeat(np.arange(20), 3).astype(str)) < 60
     for chance in (0.0, 0.25, 1.0):  # all equal: groups count
         found = intervals.proportion_interval(np.full(60, chance), groups)
         assert found == intervals.wilson_interval(chance, 30)
 
 
-def test_the_variance_of_few_chances_is_but_seen():
-    """Wilson's interval of that many is about Student's of their mean."""
-    chances = np.array([0.3, 0.4, 0.5, 0.6, 0.7])
-    error = np.std(chances, ddof=1) / 5**0.5
-    ratio = 1.959964 / student_t.ppf(0.975, 4)
-    worth = intervals.effective_clips(chances, list("abcde"))
-    assert worth == pytest.approx(0.25 / error**2 * ratio**2)
-    low, high = intervals.proportion_interval(chances, list("abcde"))
-    assert high - low == pytest.approx(2 * student_t.ppf(0.975, 4) * error, rel=0.1)
+@pytest.mark.parametrize("clips, share", [(20, 0.03), (50, 0.01), (134, 0.01)])
+def test_a_few_clips_far_below_the_others_need_not_be_among_those_seen(clips, share):
+    """What is seen of chances near 1 says little of the few that are not."""
+    rng = np.random.default_rng(clips)
+    alone = [str(i) for i in range(clips)]
+    truth = (1 - share) * (0.7 + 0.3 * 0.975) + share * 0.375
+    above = 0
+    for _ in range(400):
+        values = np.where(rng.random(clips) < 0.7, 1.0, 0.975)
+        lost = rng.random(clips) < share
+        values[lost] = rng.uniform(0.0, 0.75, lost.sum())
+        above += intervals.proportion_interval(values, alone)[0] > truth
+    assert above <= 0.025 * 400
 
 
 @pytest.mark.parametrize("clips", [5, 10, 20])
@@ -239,12 +245,29 @@ def test_the_interval_of_a_correlation_is_that_of_fishers_z():
     rng = np.random.default_rng(0)
     n, rho = 400, 0.6
     z = np.arctanh(rho) + rng.normal(size=4000) / np.sqrt(n - 3)
-    found = intervals.correlation_interval(rho, np.tanh(z), n)
+    found = intervals.correlation_interval(rho, np.tanh(z), n, n)
     expected = np.tanh(np.arctanh(rho) + np.array([-1.96, 1.96]) / np.sqrt(n - 3))
     assert found == pytest.approx(tuple(expected), abs=0.01)
-    few = intervals.correlation_interval(rho, np.tanh(z), 5)
+    few = intervals.correlation_interval(rho, np.tanh(z), 5, n * n)
     half = student_t.ppf(0.975, 4) * np.std(z)
     assert few == pytest.approx((np.tanh(z0 := np.arctanh(rho) - half), np.tanh(z0 + 2 * half)))
+
+
+@pytest.mark.parametrize("clips", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("pairs", ["own", "all"])
+def test_unrelated_spaces_of_few_clips_are_told_so(clips, pairs):
+    """Of two clips all samples that have a value have the same one."""
+    holds = []
+    for seed in range(60):
+        rng = np.random.default_rng([clips, seed])
+        spaces = [rng.random((clips, clips)) for _ in range(2)]
+        weights = intervals.drawn([str(i) for i in range(clips)], rng, 200)
+        ranked = [ranks.rank_pairs(space, pairs=pairs) for space in spaces]
+        value = ranks.rank_agreement(*ranked)
+        replicates = ranks.rank_agreement_replicates(*(ranks.resample(r, weights) for r in ranked))
+        low, high = intervals.correlation_interval(value, replicates, clips, ranked[0].count)
+        holds.append(low <= 0.0 <= high)
+    assert np.mean(holds) >= 0.9
 
 
 def test_the_interval_of_one_replicate_is_that_replicate():
@@ -254,14 +277,16 @@ def test_the_interval_of_one_replicate_is_that_replicate():
 @pytest.mark.parametrize("value", [-1.0, 1.0, 0.3])
 @pytest.mark.parametrize("replicates", [[1.0, -1.0, np.nan], [0.3, 0.3], [1.0, 1.0]])
 def test_the_interval_of_a_correlation_holds_it_and_is_finite(value, replicates):
-    low, high = intervals.correlation_interval(value, np.array(replicates), 3)
+    low, high = intervals.correlation_interval(value, np.array(replicates), 3, 9)
     assert -1 <= low <= value <= high <= 1
-    assert intervals.correlation_interval(value, np.array(replicates), 1) == (-1, 1)
+    for groups, pairs in ((1, 9), (2, 4), (4, 4)):
+        found = intervals.correlation_interval(value, np.array(replicates), groups, pairs)
+        assert found == (-1, 1)
 
 
 def test_a_correlation_without_any_replicate_has_no_interval():
     with pytest.raises(UndefinedMeasureError, match="no bootstrap replicate"):
-        intervals.correlation_interval(0.5, np.array([np.nan, np.nan]), 9)
+        intervals.correlation_interval(0.5, np.array([np.nan, np.nan]), 9, 81)
 
 
 # Means of what each clip has

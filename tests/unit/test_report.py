@@ -667,6 +667,25 @@ def test_collector_keeps_the_mildest_maps_only(results):
     }  # fmt: skip
 
 
+def test_of_namesakes_each_keeps_its_map(results):
+    """Two encoders of one name, at other severities: they are told apart by their fingerprints."""
+    mapped = _with_maps(results)["measurements"].values()
+    names = ("PinkNoise(snr_db=30)", "PinkNoise(snr_db=-10)")
+    mild, grave = (
+        copy.deepcopy(next(m for m in mapped if m["details"]["transform"]["name"] == name))
+        for name in names
+    )
+    grave["details"]["identity"]["encoder_fingerprint"] = "another"
+    grave["details"]["map"] = mild["details"]["map"]
+    carried = {
+        "measurements": {"mild": mild, "grave": grave}, "corpora": {}, "audits": {}, "verdicts": [],
+    }  # fmt: skip
+    collector = Collector()
+    collector.add("test_x", "call", "passed", carried)
+    kept = collector.results(_ABOUT)["measurements"]
+    assert all("map" in measured["details"] for measured in kept.values())
+
+
 # ---------------------------------------------------------------------------------------------
 # Whatever comes
 
@@ -781,6 +800,18 @@ def test_results_of_a_newer_schema_are_refused(results, tmp_path):
     file = tmp_path / "results.json"
     file.write_text(json.dumps(results | {"schema_version": 99}))
     with pytest.raises(ResultsError, match="schema version 99, and this pytest-nnrel"):
+        load_results(file)
+
+
+@pytest.mark.parametrize(
+    "change", [{"measurements": None}, {"measurements": []}, {"run": None}, {"environment": None}]
+)
+def test_results_without_a_part_are_refused(results, tmp_path, change):
+    (part,) = change
+    file = tmp_path / "results.json"
+    kept = {name: value for name, value in {**results, **change}.items() if value is not None}
+    file.write_text(json.dumps(kept))
+    with pytest.raises(ResultsError, match=f"incomplete or was changed: '{part}' missing"):
         load_results(file)
 
 

@@ -121,6 +121,26 @@ def test_what_was_altered_is_told(results):
     assert any(n.startswith("numpy: 0.1 then, ") for n in Verifier(altered, ENCODERS).notes())
 
 
+@pytest.mark.parametrize(
+    "forge, said",
+    [
+        (lambda stated: stated.update(value=float("nan")), "measured"),
+        (lambda stated: stated.update(n=100_000), "of 4 clips"),
+        (lambda stated: stated.update(ci=[0.99, 1.0]), "with the interval"),
+        (lambda stated: stated["details"].update(ranks=[1] * 4), "with other ranks"),
+    ],
+    ids=["value", "clips", "interval", "ranks"],
+)
+def test_what_was_forged_is_told(results, forge, said):
+    forged = copy.deepcopy(results)
+    within = {k: m for k, m in forged["measurements"].items() if m["measure"] == "within"}
+    forged["measurements"] = within
+    stated = next(iter(within.values()))
+    forge(stated)
+    (checked,) = (one for one in Verifier(forged, ENCODERS).verify() if one.outcome == "differs")
+    assert said in checked.found
+
+
 def test_another_encoder_is_another_fingerprint(results):
     retrained = Bands()
     retrained.fingerprint = "retrained"

@@ -22,6 +22,7 @@ class Angular(Distance):
     name = "angular"
     space = "latent"
     version = "1"
+    leaves_input = True
 
     def between(self, queries: Matrix, candidates: Matrix, execution: Execution) -> Matrix:
         """Return the angle by half the chord, which does not cancel as the arc cosine does."""

@@ -26,6 +26,7 @@ class Correlation(Distance):
     name = "correlation"
     space = "latent"
     version = "1"
+    leaves_input = True
 
     def between(self, queries: Matrix, candidates: Matrix, execution: Execution) -> Matrix:
         return Cosine().between(_centred(queries), _centred(candidates), execution)

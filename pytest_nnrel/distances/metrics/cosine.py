@@ -24,6 +24,7 @@ class Cosine(Distance):
     name = "cosine"
     space = "latent"
     version = "2"
+    leaves_input = True
     grain = 2.0 * _COLLINEAR**0.5
 
     def between(self, queries: Matrix, candidates: Matrix, execution: Execution) -> Matrix:

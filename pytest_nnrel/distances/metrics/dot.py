@@ -22,6 +22,7 @@ class Dot(Distance):
     name = "dot"
     space = "latent"
     version = "1"
+    leaves_input = True
     reflexive = False
 
     def between(self, queries: Matrix, candidates: Matrix, execution: Execution) -> Matrix:

@@ -17,6 +17,7 @@ class DTW(Distance):
     name = "dtw"
     space = "audio"
     version = "2"
+    leaves_input = True
     companions = ("dtw", "simple")
 
     def between(self, queries: Any, candidates: Any, execution: Execution) -> Matrix:  # noqa: ANN401

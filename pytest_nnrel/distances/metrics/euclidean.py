@@ -21,6 +21,7 @@ class Euclidean(Distance):
     name = "euclidean"
     space = "latent"
     version = "1"
+    leaves_input = True
 
     def between(self, queries: Matrix, candidates: Matrix, execution: Execution) -> Matrix:
         """Return Euclidean distances in float64, from differences."""

@@ -27,6 +27,7 @@ class FastDTW(Distance):
     name = "fastdtw"
     space = "audio"
     version = "1"
+    leaves_input = True
 
     def between(self, queries: Any, candidates: Any, execution: Execution) -> Matrix:  # noqa: ANN401
         from joblib import Parallel, delayed

@@ -22,6 +22,7 @@ class SiMPle(Distance):
     name = "simple"
     space = "audio"
     version = "2"
+    leaves_input = True
     symmetric = False
     companions = ("dtw", "simple")
 

@@ -191,7 +191,9 @@ def descend(
             size = gradient.norm(dim=1, keepdim=True)
             usable = torch.isfinite(size) & (size > 0.0)
             sloping |= usable[:, 0]
-            share = _FIRST_STEP * (1.0 + math.cos(math.pi * step / steps)) / 2.0
+            # Together as long as the radius at least, which one or two smaller ones are not.
+            first = max(_FIRST_STEP, 2.0 / (steps + 1))
+            share = first * (1.0 + math.cos(math.pi * step / steps)) / 2.0
             moved = torch.where(usable, gradient / size, 0.0) * (share * radius)
             delta = _projected(delta.detach() + moved, radius)
         if bool(lost.all()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import librosa
 import naive
 import numpy as np
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nnrel import Corpus, pairwise_distances, register_distance
-from pytest_nnrel.distances import resolve_distance
+from pytest_nnrel.distances import Distance, distances, resolve_distance
+from pytest_nnrel.distances.metrics.dtw import DTW
 from pytest_nnrel.distances.mfcc import mel_filters
 from pytest_nnrel.errors import DistanceError
 
@@ -33,6 +36,49 @@ def test_mel_filters_are_librosas(sample_rate, n_fft, bands):
     np.testing.assert_allclose(
         mel_filters(sample_rate, n_fft, bands), expected, rtol=1e-9, atol=1e-15
     )
+
+
+class EmptiesFrames(Distance, registered=False):
+    """Another one than that which it extends, and not as careful."""
+
+    name = "empties frames"
+    space = "audio"
+
+    def between(self, queries, candidates, execution):
+        for frames in (*queries, *candidates):
+            frames *= 0.0
+        return np.zeros((len(queries), len(candidates)))
+
+
+def empties(queries, candidates):
+    return EmptiesFrames.between(None, queries, candidates, None)
+
+
+class EmptiesAsDTW(DTW, registered=False):
+    name = "empties as DTW"
+    companions = ()
+    between = EmptiesFrames.between
+    together = Distance.together
+
+
+@pytest.mark.parametrize("metric", [EmptiesFrames(), EmptiesAsDTW(), empties], ids=str)
+def test_what_a_distance_does_to_its_input_is_its_own_affair(frames, metric):
+    """Else what is measured after it, and stored, would be of what it left."""
+    before = [one.copy() for one in frames]
+    pairwise_distances(frames[:3], frames[3:6], metric)
+    vectors = np.ones((3, 4))
+    pairwise_distances(vectors, vectors, empties)
+    assert (vectors == 1.0).all()
+    assert all(np.array_equal(one, then) for one, then in zip(frames, before))
+
+
+@pytest.mark.parametrize("name", sorted(distances()))
+def test_our_own_distances_leave_their_input(frames, name):
+    given = frames[:4] if distances()[name].space == "audio" else np.stack(frames[:4])[:, 0] + 0.0
+    before = copy.deepcopy(given)
+    pairwise_distances(given, given, name)
+    assert distances()[name].leaves_input
+    np.testing.assert_array_equal(given, before)
 
 
 @pytest.mark.parametrize("metric", ["dtw", "simple"])

@@ -152,6 +152,53 @@ def test_waveforms_of_other_precisions(dtype):
     assert lost(module.double(), given.double(), out.double(), [0]) == [True]
 
 
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_autocast_does_not_weaken_it(precision, network):
+    given = waveforms(6)
+    attack = [Adversarial(20, steps=3)]
+    expected = views_of(attack)(given, encode=network)
+    with torch.autocast("cpu", precision):
+        assert torch.equal(views_of(attack)(given, encode=network), expected)
+    with torch.inference_mode():
+        assert torch.equal(views_of(attack)(given, encode=network), expected)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_few_steps_have_all_the_energy(steps):
+    module, given = linear(), waveforms()
+    out = under(module, given, dict.fromkeys(range(6), Adversarial(80, steps=steps)))
+    torch.testing.assert_close(ratios(given, out), torch.full((6,), 80.0), atol=0.05, rtol=0)
+
+
+def test_a_clip_that_is_there_twice_is_driven_to_another_one(network):
+    given = waveforms(4)
+    given[1] = given[0]
+    network.eval()
+    out = under(network, given, {0: Adversarial(20)})
+    with torch.no_grad():
+        nearest = torch.cdist(network(out), network(given)).argmin().item()
+    assert nearest > 1
+
+
+def test_a_clip_that_no_gradient_reaches_stays_as_it_is():
+    """One alone ends no training."""
+    given = waveforms(3)
+
+    def deaf_to_the_first(batch):
+        return batch[:, :4] * (torch.arange(len(batch)) > 0)[:, None]
+
+    out = under(lambda batch: deaf_to_the_first(batch).round(), given, {0: Adversarial(20)})
+    assert torch.equal(out[0], given[0])
+
+
+def test_parts_of_methods_are_evaluated_too(network):
+    network.train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    under(partial(network.forward), waveforms(), {0: Adversarial(40)})
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert network.training
+
+
 def test_silence_stays_silence(network):
     given = waveforms(3)
     given[1] = 0.0
@@ -211,10 +258,16 @@ def test_encoders_without_gradients(network):
     with pytest.raises(GradientError, match="must not detach them"):
         under(lambda batch: batch.detach()[:, :4], waveforms(), {0: Adversarial(60)})
     with pytest.raises(GradientError, match="zero or not finite on all waveforms"):
-        under(lambda batch: batch[:, :4].round(), waveforms(), {0: Adversarial(60)})
+        under(
+            lambda batch: batch[:, :4].round(), waveforms(), dict.fromkeys((0, 1), Adversarial(60))
+        )
     of_weights = linear().eval()
     with pytest.raises(GradientError, match=r"zero or not finite.*look for detach\(\)"):
-        under(lambda batch: of_weights(batch.detach()), waveforms(), {0: Adversarial(60)})
+        under(
+            lambda batch: of_weights(batch.detach()),
+            waveforms(),
+            dict.fromkeys((0, 1), Adversarial(60)),
+        )
     with pytest.raises(EncoderError, match=r"shape \[6, d\]"):
         under(lambda batch: batch[:, :4].sum(), waveforms(), {0: Adversarial(60)})
     with pytest.raises(EncoderError, match="NaN"):

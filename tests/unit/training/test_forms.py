@@ -95,3 +95,13 @@ def test_the_own_view_that_is_nearest_is_the_least_contrast():
     own = value_of(contrastive, apart, apart)
     assert own < value_of(contrastive, apart, np.roll(apart, 1, axis=0))
     assert own == pytest.approx(np.log(np.exp(2) + 6) - 2)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_an_embedding_of_silence_has_a_gradient_that_is_no_larger_than_others(form):
+    encoder = torch.nn.Linear(20, 4)
+    torch.nn.init.zeros_(encoder.bias)
+    given = torch.randn(6, 20, generator=torch.Generator().manual_seed(0))
+    given[2] = 0.0
+    form(encoder(given), encoder(1.1 * given)).backward()
+    assert encoder.bias.grad.norm() < 100.0
