@@ -135,6 +135,13 @@ class ConsistencyMonitor:
         self._conditions = tuple(conditions(wanted, self._corpus.sample_rate))
         if not self._conditions:
             raise SettingError("the grid of a monitor must hold a transformation, and is empty")
+        names = [condition.name for condition in self._conditions]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingError(
+                f"the grid of a monitor holds several transformations called {', '.join(twice)}:"
+                " what is logged of them could not be told apart; give them names of their own, or"
+                " a monitor each"
+            )
         self.records: list[EpochConsistency] = []
         self._log = None if log is None else Path(log)
         if self._log is not None and self._log.exists():
@@ -185,7 +192,9 @@ class ConsistencyMonitor:
         """
         if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
             raise SettingError(f"epoch takes a whole number from 0 on, not {epoch!r}")
+        before = [record for record in self.records if record.epoch < epoch]
         if epoch % self._every:
+            self.records = before
             return None
         check_evaluated(encoder)
         with _global_rngs_kept():
@@ -202,7 +211,6 @@ class ConsistencyMonitor:
                     self._conditions, len(self._conditions), f"C_W of {known.name}", "condition"
                 )
             }
-        before = [record for record in self.records if record.epoch < epoch]
         self.records = [*before, self._judged(epoch, values, before)]
         if self._log is not None:
             self._write(self._log)

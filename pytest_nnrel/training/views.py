@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Noise on which transformations are tried beforehand, in seconds.
-_TRIED_SECONDS = 0.5
+_TRIED_SECONDS = 2.0
 
 
 class TransformedViews:

@@ -61,7 +61,9 @@ class EmptiesAsDTW(DTW, registered=False):
     together = Distance.together
 
 
-@pytest.mark.parametrize("metric", [EmptiesFrames(), EmptiesAsDTW(), empties], ids=str)
+@pytest.mark.parametrize(
+    "metric", [EmptiesFrames(), EmptiesAsDTW(), empties], ids=["class", "subclass", "function"]
+)
 def test_what_a_distance_does_to_its_input_is_its_own_affair(frames, metric):
     """Else what is measured after it, and stored, would be of what it left."""
     before = [one.copy() for one in frames]

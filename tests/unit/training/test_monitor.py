@@ -15,6 +15,7 @@ from small_network import Network  # noqa: E402
 from pytest_nnrel import (  # noqa: E402
     Clipping,
     Corpus,
+    FunctionTransform,
     LowPass,
     PinkNoise,
     as_encoder,
@@ -164,6 +165,13 @@ def test_an_epoch_that_is_measured_again_takes_the_place_of_it_and_later_ones(ne
     assert monitor.records[1] is found
 
 
+def test_an_epoch_that_is_not_measured_forgets_later_ones(network, short):
+    """Of a training that went on from a checkpoint, and would be ended by what is to come."""
+    monitor = judged([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], monitor=monitor_of(short, every=5, patience=1))
+    assert monitor.measure(network, epoch=3) is None
+    assert [record.epoch for record in monitor.records] == [0, 1, 2]
+
+
 def test_its_log_outlives_an_interruption(network, short, tmp_path):
     log = tmp_path / "runs" / "consistency.json"
     monitor = monitor_of(short, log=log, patience=1)
@@ -241,6 +249,11 @@ def test_embeddings_that_are_not_finite_are_told(network, short):
         ({"least_gain": float("nan")}, SettingError, "least_gain takes .* not nan"),
         ({"grid": []}, SettingError, "must hold a transformation"),
         ({"grid": "loud"}, SettingError, "the grid must be one of"),
+        (
+            {"grid": [FunctionTransform("mine", np.multiply), FunctionTransform("mine", np.add)]},
+            SettingError,
+            "several transformations called mine",
+        ),
         ({"clips": 7}, CorpusError, "7"),
         ({"corpus": "folder"}, SettingError, "corpus must be a Corpus, not str"),
     ],

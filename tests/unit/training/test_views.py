@@ -115,6 +115,12 @@ def test_what_does_not_work_at_a_rate_is_told_at_once():
         TransformedViews([HighPass(5120)], sample_rate=RATE)
 
 
+@pytest.mark.parametrize("transform", [TimeShift(500), TimeShift(-500)])
+def test_the_gravest_of_a_family_can_be_trained_on(transform):
+    views = TransformedViews([transform], sample_rate=RATE)
+    assert views(noise(2, 2.0)).shape == (2, 2 * RATE)
+
+
 @pytest.mark.parametrize("rate", [22.05, 0, "22050", None])
 def test_rates_that_are_none(rate):
     with pytest.raises(SettingError, match="sample_rate takes whole Hz"):
