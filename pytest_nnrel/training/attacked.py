@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from pytest_nnrel.encoders.evaluation import mode_kept
+from pytest_nnrel.encoders.calls import Call
+from pytest_nnrel.encoders.evaluation import evaluated
 from pytest_nnrel.errors import GradientError, TrainingError
 from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
 from pytest_nnrel.training.checks import check_embeddings, check_evaluated
@@ -140,15 +140,12 @@ def _perturbations(
 
 
 @contextmanager
-def _evaluated(encode: object) -> Iterator[None]:
+def _evaluated(encode: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Run an encoder evaluated; its mode is left as it was found."""
     check_evaluated(encode)
-    while isinstance(encode, partial):
-        encode = encode.func
-    module = getattr(encode, "__self__", encode)
-    if not isinstance(module, nn.Module):
+    module = Call(encode, None).module
+    if module is None:
         yield
         return
-    with mode_kept(module):
-        module.eval()
+    with evaluated(module, gradients=True):
         yield

@@ -10,10 +10,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from pytest_nnrel import measures
 from pytest_nnrel.encoders import as_encoder
+from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.runtime.files import replace_text
@@ -322,8 +322,8 @@ def _positive(name: str, value: int) -> int:
 
 def _where_it_is(encoder: EncoderLike) -> Encoder:
     """Return an encoder that leaves a module in training on its device, whatever the run's is."""
-    module = getattr(encoder, "__self__", encoder)
-    if not isinstance(module, nn.Module):
+    module = Call(encoder, None).module if callable(encoder) else None
+    if module is None:
         return as_encoder(encoder)
     return as_encoder(encoder, device=next((str(p.device) for p in module.parameters()), None))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -107,13 +108,17 @@ def test_modes_and_gradients_are_left_as_they_were(network, short):
     assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), gradients))
 
 
-@pytest.mark.parametrize("given", ["module", "method"])
+@pytest.mark.parametrize("given", ["module", "method", "partial"])
 def test_a_module_stays_where_it_is(given, network, short, tmp_path):
     """The run's device is another, on which nothing has a value."""
     active = settings.Settings(cache_dir=tmp_path, jobs=1, device="meta")
     token = settings.activate(active)
     try:
-        encoder = network if given == "module" else network.forward
+        encoder = {
+            "module": network,
+            "method": network.forward,
+            "partial": partial(network.forward),
+        }[given]
         monitor_of(short, distance=lambda a, b: abs(a[:, None] - b).sum(2)).measure(
             encoder, epoch=0
         )
