@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
+from inspect import isfunction
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 from pytest_nnrel.encoders.calls import is_a
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
@@ -55,6 +58,57 @@ def mode_kept(module: Any) -> Iterator[None]:  # noqa: ANN401
     finally:
         for part in training:
             part.training = True
+
+
+@contextmanager
+def modules_in_training(met: Callable[[Any], None]) -> Iterator[None]:
+    """Tell of torch modules that run in training mode where that changes their output.
+
+    A hook sees what is run, wherever a callable keeps it, and in the mode that it is run in:
+    modules that an encoder holds but does not run, or evaluates properly, are not told of.
+
+    Parameters
+    ----------
+    met : callable
+        Given such a module, before it runs.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+
+    def hook(module: Any, _: Any) -> None:  # noqa: ANN401
+        if module.training and _depends_on_mode(torch, module):
+            met(module)
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _depends_on_mode(torch: Any, module: Any) -> bool:  # noqa: ANN401
+    layers = torch.nn.modules
+    if isinstance(module, layers.dropout._DropoutNd):
+        return bool(module.p > 0)
+    if isinstance(module, layers.batchnorm._BatchNorm):
+        return module.running_mean is not None  # without, it takes the batch's in either mode
+    if isinstance(module, layers.RNNBase | layers.MultiheadAttention):
+        return bool(module.dropout > 0)
+    return _asks_for_mode(type(module))
+
+
+def _asks_for_mode(kind: type) -> bool:
+    """Tell whether methods of a class of modules, but for those that set it, name the mode."""
+    own = takewhile(lambda base: base.__module__ != "torch.nn.modules.module", kind.__mro__)
+    methods = {
+        method
+        for base in own
+        for name, method in vars(base).items()
+        if isfunction(method) and name not in ("train", "eval")
+    }
+    return any("training" in method.__code__.co_names for method in methods)
 
 
 def settled(module: Any) -> Any:  # noqa: ANN401

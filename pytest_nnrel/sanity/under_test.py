@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.corpus import audio
+from pytest_nnrel.encoders.evaluation import modules_in_training
 from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.experiment.recognition import WITNESS_TOLERANCE
 from pytest_nnrel.measures import study_on
-from pytest_nnrel.sanity.global_states import (
-    draw_from_global_rngs,
-    modules_in_training,
-    rng_digests,
-)
+from pytest_nnrel.sanity.global_states import draw_from_global_rngs, rng_digests
 from pytest_nnrel.sanity.observed import NonFiniteError, Observed
 from pytest_nnrel.sanity.symptom import FaultError, SkippedError, skip
 
@@ -147,7 +144,8 @@ class EncoderUnderTest:
         embeddings: Matrix | None = None
         draw_from_global_rngs()  # so that a seed which every run sets is a change as well
         before = rng_digests()
-        with modules_in_training() as training, suppress(NonFiniteError):
+        training: list[Any] = []
+        with modules_in_training(training.append), suppress(NonFiniteError):
             embeddings = self._encode(observed, self.windows)
         after = rng_digests()
         consumed = [name for name, state in before.items() if after[name] != state]

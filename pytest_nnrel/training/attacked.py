@@ -13,7 +13,7 @@ from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.encoders.evaluation import evaluated
 from pytest_nnrel.errors import GradientError, TrainingError
 from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
-from pytest_nnrel.training.checks import check_embeddings, check_evaluated
+from pytest_nnrel.training.checks import check_embeddings, refused_in_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +53,7 @@ def attacked(
     Raises
     ------
     TrainingError
-        For a batch of one clip, or a function that runs a module in training mode.
+        For a batch of one clip, or what runs a module in training mode and is none itself.
     EncoderError
         If embeddings are no finite floats of that shape.
     GradientError
@@ -69,7 +69,7 @@ def attacked(
         encode = encode.module
     with _evaluated(encode), torch.inference_mode(False):
         waveforms = waveforms.clone()  # of a validation, it would have no gradients
-        with torch.no_grad():
+        with torch.no_grad(), refused_in_training(encode):
             clean = encode(waveforms.clone())  # which may be worked on in place
         check_embeddings(clean, len(waveforms), learning=False)
         originals = clean.double().cpu().numpy()
@@ -142,7 +142,6 @@ def _perturbations(
 @contextmanager
 def _evaluated(encode: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Run an encoder evaluated; its mode is left as it was found."""
-    check_evaluated(encode)
     module = Call(encode, None).module
     if module is None:
         yield

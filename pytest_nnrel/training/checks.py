@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
-from functools import partial
+from contextlib import contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_nnrel.errors import EncoderError, TrainingError
+from pytest_nnrel.encoders.calls import Call
+from pytest_nnrel.encoders.evaluation import modules_in_training
+from pytest_nnrel.errors import EncoderError, NNRelError, SettingError, TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    """Return a whole number that a user gave, of NumPy's types too, as Python's.
+
+    Raises
+    ------
+    SettingError
+        If it is none, or less.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise SettingError(f"{name} takes a whole number from {least} on, not {value!r}")
+    return int(value)
 
 
 def check_waveforms(waveforms: Any) -> None:  # noqa: ANN401
@@ -34,7 +51,13 @@ def check_waveforms(waveforms: Any) -> None:  # noqa: ANN401
         raise TrainingError(f"waveforms hold NaN or infinite samples, in the rows {rows}")
 
 
-def check_embeddings(embeddings: Any, rows: int, *, learning: bool) -> None:  # noqa: ANN401
+def check_embeddings(
+    embeddings: Any,  # noqa: ANN401
+    rows: int,
+    *,
+    learning: bool,
+    of: str = "the encoder",
+) -> None:
     """Check that embeddings are finite floats of shape [n, d], one row a waveform.
 
     Parameters
@@ -44,13 +67,15 @@ def check_embeddings(embeddings: Any, rows: int, *, learning: bool) -> None:  # 
         How many waveforms there are.
     learning : bool
         Whether they have to have gradients.
+    of : str
+        What gave them, for messages.
 
     Raises
     ------
     EncoderError
         If they are not, or have no gradients where they must.
     """
-    expected = f"the encoder must return a float tensor of shape [{rows}, d] for {rows} waveforms"
+    expected = f"{of} must return a float tensor of shape [{rows}, d] for {rows} waveforms"
     if not isinstance(embeddings, torch.Tensor):
         raise EncoderError(f"{expected}, not {type(embeddings).__name__}")
     shape = list(embeddings.shape)
@@ -60,7 +85,7 @@ def check_embeddings(embeddings: Any, rows: int, *, learning: bool) -> None:  # 
         raise EncoderError(f"{expected}, not {kind}{shape}{frames}")
     if at_fault := _not_finite(embeddings):
         raise EncoderError(
-            f"the encoder returned NaN or infinite embeddings, in the rows {at_fault} of {rows};"
+            f"{of} returned NaN or infinite embeddings, in the rows {at_fault} of {rows};"
             " a learning rate that is too high, or half precision without a scaler, does that",
             rows=tuple(at_fault),
         )
@@ -72,25 +97,43 @@ def check_embeddings(embeddings: Any, rows: int, *, learning: bool) -> None:  # 
         )
 
 
-def check_evaluated(encoder: object) -> None:
-    """Refuse a function that runs a module in training mode, which nobody could evaluate.
+@contextmanager
+def refused_in_training(encoder: object) -> Iterator[None]:
+    """Refuse what runs a module in training mode, unless it is one, which is evaluated.
+
+    Such modules are told by running, before they learn from what they are given.
+
+    Parameters
+    ----------
+    encoder : object
+        What is run meanwhile: a module, a method or partial of one, a function or an object.
 
     Raises
     ------
     TrainingError
-        If it holds or names such a module.
+        If it ran one that depends on its mode.
     """
-    function = encoder.func if isinstance(encoder, partial) else encoder
-    if not inspect.isfunction(function):
+    if callable(encoder) and Call(encoder, None).module is not None:
+        yield
         return
-    named = inspect.getclosurevars(function)
-    for name, value in {**named.globals, **named.nonlocals}.items():
-        if isinstance(value, torch.nn.Module) and value.training:
-            raise TrainingError(
-                f"the encoder is a function that runs {name}, a module in training mode: its"
-                " dropout would be measured, and its batch normalisation would learn from what is"
-                f" measured on; pass the module or a method of it, such as {name}.embed"
-            )
+    met: list[torch.nn.Module] = []
+
+    def refuse(module: torch.nn.Module) -> None:
+        met.append(module)
+        raise TrainingError("a module runs in training mode")
+
+    try:
+        with modules_in_training(refuse):
+            yield
+    except NNRelError:
+        if not met:
+            raise
+        raise TrainingError(
+            f"the encoder is a function or an object that runs {type(met[0]).__name__}, a module in"
+            " training mode: its dropout would be measured, and its batch normalisation would learn"
+            " from what is measured on; pass the module itself or a method of it, such as"
+            " model.embed, or let the encoder evaluate it: model.eval()"
+        ) from None
 
 
 def _not_finite(rows: Tensor) -> list[int]:

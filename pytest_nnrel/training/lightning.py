@@ -41,12 +41,17 @@ def callback_of(
     class MonitorCallback(_lightning().Callback):  # type: ignore[misc]  # of what is installed
         """Measures at the end of training epochs, in the first of several processes."""
 
+        @property
+        def state_key(self) -> str:
+            """Under which a checkpoint keeps it, beside other monitors of the training."""
+            return "ConsistencyMonitor" + ("" if monitor.name is None else f" {monitor.name}")
+
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
             if trainer.is_global_zero:
                 monitor.measure(encoder_of(pl_module), epoch=trainer.current_epoch)
             latest = trainer.strategy.broadcast(monitor.latest)
             if latest is not None:
-                pl_module.log_dict(latest.metrics())
+                pl_module.log_dict(latest.metrics(monitor.name))
                 trainer.should_stop = trainer.should_stop or latest.stop
 
         def state_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.training.checks import check_embeddings
 from pytest_nnrel.training.forms import FORMS
@@ -57,7 +58,8 @@ class ConsistencyLoss(nn.Module):
     Raises
     ------
     SettingError
-        For a form that is none, a weight that is no number from 0 on, a teacher that is no module.
+        For a form that is none, a weight that is no number from 0 on, a teacher that is no module
+        or cannot be copied.
     NNRelError
         As `TransformedViews` raises.
 
@@ -93,7 +95,7 @@ class ConsistencyLoss(nn.Module):
         self.stop_gradient = stop_gradient
         self.teacher = None
         if teacher is not None:
-            self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
+            self.teacher = _copied(teacher).eval().requires_grad_(False)
         self.views = TransformedViews(transforms, sample_rate=sample_rate, pool=pool, seed=seed)
 
     def forward(
@@ -135,6 +137,7 @@ class ConsistencyLoss(nn.Module):
         if self.teacher is not None:
             with torch.no_grad():
                 clean = self.teacher(waveforms.clone())  # which may be worked on in place
+            check_embeddings(clean, len(waveforms), learning=False, of="the teacher")
             return self.compare(clean, encode(transformed))
         both = encode(torch.cat([waveforms, transformed]))
         check_embeddings(both, 2 * len(waveforms), learning=True)
@@ -197,6 +200,24 @@ class ConsistencyLoss(nn.Module):
         )
 
 
+def _copied(teacher: nn.Module) -> nn.Module:
+    """Return a copy of a teacher, which training does not reach.
+
+    Raises
+    ------
+    SettingError
+        If it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(teacher)
+    except Exception as error:
+        raise SettingError(
+            f"the teacher, {type(teacher).__name__}, cannot be copied ({error}); build it a second"
+            " time and load the same weights, and of torch.nn.utils.weight_norm use"
+            " torch.nn.utils.parametrizations.weight_norm"
+        ) from error
+
+
 def _check_rate(encode: object, sample_rate: int) -> None:
     """Check that an encoder that names a sample rate names that of the waveforms.
 
@@ -205,7 +226,8 @@ def _check_rate(encode: object, sample_rate: int) -> None:
     TrainingError
         If it names another.
     """
-    named = getattr(encode, "sample_rate", None)
+    module = Call(encode, None).module if callable(encode) else None
+    named = getattr(encode if module is None else module, "sample_rate", None)
     if isinstance(named, int) and named != sample_rate:
         raise TrainingError(
             f"the encoder takes {named:,} Hz, as its attribute sample_rate says, and the loss was"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.runtime.progress import progress
-from pytest_nnrel.training.checks import check_evaluated
+from pytest_nnrel.training.checks import refused_in_training, whole_number
 from pytest_nnrel.transforms import as_transform, conditions
 from pytest_nnrel.transforms import grid as grid_named
 
@@ -62,10 +63,18 @@ class EpochConsistency:
     is_best: bool
     stop: bool
 
-    def metrics(self) -> dict[str, float]:
-        """Return what loggers take: ``nnrel/mean``, and ``nnrel/FAMILY`` of each family."""
-        named = {"mean": self.mean, **self.families}
-        return {f"{_PREFIX}/{name}": value for name, value in named.items()}
+    def metrics(self, name: str | None = None) -> dict[str, float]:
+        """Return what loggers take: ``nnrel/mean``, and ``nnrel/FAMILY`` of each family.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of the monitor: ``nnrel/NAME/mean`` and so on.
+        """
+        under = _PREFIX if name is None else f"{_PREFIX}/{name}"
+        return {
+            f"{under}/{of}": value for of, value in {"mean": self.mean, **self.families}.items()
+        }
 
 
 class ConsistencyMonitor:
@@ -93,9 +102,13 @@ class ConsistencyMonitor:
     log : path-like, optional
         A JSON file that holds what was measured, rewritten after each epoch. A monitor that finds
         it goes on from it, such as after an interruption.
+    name : str, optional
+        Under which its callback logs, ``nnrel/NAME/mean`` in place of ``nnrel/mean``: each of
+        several monitors of one training needs a name of its own.
 
     Attributes
     ----------
+    name : str or None
     records : list of EpochConsistency
         What was measured, by epoch.
 
@@ -121,10 +134,15 @@ class ConsistencyMonitor:
         distance: Metric = "euclidean",
         seed: int | None = None,
         log: str | Path | None = None,
+        name: str | None = None,
     ) -> None:
-        self._every = _positive("every", every)
-        self._patience = None if patience is None else _positive("patience", patience)
-        if isinstance(least_gain, bool) or not 0.0 <= least_gain < 1.0:
+        if name is not None and (not isinstance(name, str) or not name):
+            raise SettingError(f"name takes a text that is not empty, not {name!r}")
+        self.name = name
+        self._every = whole_number("every", every, 1)
+        self._patience = None if patience is None else whole_number("patience", patience, 1)
+        number = isinstance(least_gain, Real) and not isinstance(least_gain, bool)
+        if not number or not 0.0 <= least_gain < 1.0:
             raise SettingError(f"least_gain takes a number from 0 to 1, not {least_gain!r}")
         self._least_gain = least_gain
         study = measures.study_on(corpus, seed)
@@ -186,18 +204,16 @@ class ConsistencyMonitor:
         Raises
         ------
         TrainingError
-            If a function is given that runs a module in training mode.
+            If a function or an object is given that runs a module in training mode.
         NNRelError
             If it cannot be measured.
         """
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-            raise SettingError(f"epoch takes a whole number from 0 on, not {epoch!r}")
+        epoch = whole_number("epoch", epoch, 0)
         before = [record for record in self.records if record.epoch < epoch]
         if epoch % self._every:
             self.records = before
             return None
-        check_evaluated(encoder)
-        with _global_rngs_kept():
+        with _global_rngs_kept(), refused_in_training(encoder):
             known = _where_it_is(encoder)
             values = {
                 condition.name: measures.within_consistency(
@@ -312,12 +328,6 @@ class ConsistencyMonitor:
     def _write(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         replace_text(log, json.dumps(self.state_dict(), indent=2))
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingError(f"{name} takes a whole number from 1 on, not {value!r}")
-    return value
 
 
 def _where_it_is(encoder: EncoderLike) -> Encoder:

@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from pytest_nnrel.runtime.files import replace_bytes, replace_text
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import run_tasks
-from pytest_nnrel.training.checks import check_waveforms
+from pytest_nnrel.training.checks import check_waveforms, whole_number
 from pytest_nnrel.training.drawn import drawn_of
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ class TransformedPool:
         seed: int = 0,
         jobs: int | None = None,
     ) -> None:
-        if isinstance(versions, bool) or not isinstance(versions, int) or versions < 1:
-            raise SettingError(f"versions takes a whole number from 1 on, not {versions!r}")
+        versions, seed = whole_number("versions", versions, 1), whole_number("seed", seed, 0)
+        workers = settings.active().jobs if jobs is None else _jobs(jobs)
         originals: Corpus | _Rows
         if isinstance(clips, Corpus):
             if sample_rate not in (None, clips.sample_rate):
@@ -127,7 +128,6 @@ class TransformedPool:
         self._entries: dict[int, Floats] = {}
         missing = [i for i in range(self._count) if not task.is_done(i)]
         what = partial(progress, what="pool of transformed clips", unit="clip")
-        workers = settings.active().jobs if jobs is None else jobs
         for i, entry in run_tasks(task, missing, jobs=workers, progress=what, ordered=False):
             if entry is not None:
                 self._entries[i] = entry
@@ -329,6 +329,16 @@ class _Rendering:
 
     def _cut(self, clip: Clip) -> Floats:
         return clip.window(self.samples / clip.sample_rate)
+
+
+def _jobs(jobs: object) -> int:
+    """Return a number of tasks side by side, as of `joblib.Parallel`."""
+    if not isinstance(jobs, Integral) or isinstance(jobs, bool) or not jobs:
+        raise SettingError(
+            f"jobs takes a whole number of clips to render side by side, -1 for as many as there"
+            f" are cores, not {jobs!r}"
+        )
+    return int(jobs)
 
 
 def _file_of(folder: Path, index: int) -> Path:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from pytest_nnrel.corpus import Clip
-from pytest_nnrel.errors import SettingError, TrainingError
+from pytest_nnrel.errors import TrainingError
 from pytest_nnrel.training.attacked import attacked
 from pytest_nnrel.training.batched import BATCHED
-from pytest_nnrel.training.checks import check_waveforms
+from pytest_nnrel.training.checks import check_waveforms, whole_number
 from pytest_nnrel.training.drawn import drawn_of
 from pytest_nnrel.training.loudness import restore_loudness
 
@@ -75,7 +75,7 @@ class TransformedViews:
     ) -> None:
         self._all = drawn_of(transforms, sample_rate)
         self.sample_rate = sample_rate
-        self.seed = _whole(seed)
+        self.seed = whole_number("seed", seed, 0)
         self.drawn = 0
         slow = [one.gravest for one in self._all if one.is_pooled]
         if slow and pool is None:
@@ -189,12 +189,6 @@ def _noise(sample_rate: int) -> Clip:
 
 def _listed(transforms: Iterable[Transform]) -> str:
     return ", ".join(transform.name for transform in transforms)
-
-
-def _whole(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise SettingError(f"seed takes a whole number from 0 on, not {seed!r}")
-    return seed
 
 
 def _rank() -> int:

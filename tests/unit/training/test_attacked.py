@@ -246,7 +246,7 @@ def test_pools_leave_attacks_out():
 
 def test_a_function_that_runs_a_module_in_training_cannot_be_evaluated(network):
     network.train()
-    with pytest.raises(TrainingError, match="a function that runs network"):
+    with pytest.raises(TrainingError, match="a function or an object that runs BatchNorm1d"):
         under(lambda batch: network(batch), waveforms(), {0: Adversarial(60)})
     network.eval()
     by_function = under(lambda batch: network(batch), waveforms(), {0: Adversarial(60)})

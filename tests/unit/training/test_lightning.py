@@ -86,7 +86,7 @@ def test_metrics_are_there_for_early_stopping_and_checkpoints(
     assert float(best.best_model_score) == pytest.approx(monitor.best.mean)
     assert task.training
     kept = torch.load(best.best_model_path, weights_only=False)["callbacks"]
-    (state,) = (value for name, value in kept.items() if "MonitorCallback" in name)
+    (state,) = (value for name, value in kept.items() if name == "ConsistencyMonitor")
     resumed = ConsistencyMonitor(monitor._corpus, [PinkNoise(0), Clipping(30)])
     resumed.callback().load_state_dict(state)
     assert resumed.best == monitor.best
@@ -112,6 +112,20 @@ def test_epochs_between_log_what_was_measured_last(trained, lightning, short):
     trainer, _ = trained(monitor.callback("encoder"), stopping, epochs=2)
     assert [record.epoch for record in monitor.records] == [0]
     assert float(trainer.callback_metrics["nnrel/mean"]) == pytest.approx(monitor.latest.mean)
+
+
+def test_several_monitors_of_one_training_have_names(trained, lightning, short, tmp_path):
+    kept = lightning.callbacks.ModelCheckpoint(dirpath=tmp_path, filename="last")
+    noise = ConsistencyMonitor(short, [PinkNoise(0)], name="noise")
+    clipping = ConsistencyMonitor(short, [Clipping(30)], name="clipping")
+    both = [monitor.callback("encoder") for monitor in (noise, clipping)]
+    trainer, _ = trained(*both, kept, epochs=1)
+    for monitor in (noise, clipping):
+        logged = float(trainer.callback_metrics[f"nnrel/{monitor.name}/mean"])
+        assert logged == pytest.approx(monitor.latest.mean)
+    states = torch.load(kept.best_model_path, weights_only=False)["callbacks"]
+    assert states["ConsistencyMonitor noise"] == noise.state_dict()
+    assert states["ConsistencyMonitor clipping"] == clipping.state_dict()
 
 
 def test_without_lightning_it_says_so(monitor, monkeypatch):

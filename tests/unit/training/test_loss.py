@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -217,6 +218,41 @@ def test_a_collapsed_encoder_is_told(waveforms):
 def test_one_clip_is_no_batch(waveforms):
     with pytest.raises(TrainingError, match="this batch has 1 clip"):
         loss_of()(network(), waveforms[:1])
+
+
+class Named(torch.nn.Module):
+    def __init__(self, rate):
+        super().__init__()
+        self.sample_rate = rate
+        self.head = torch.nn.Linear(2000, 4)
+
+    def embed(self, waveforms):
+        return self.head(waveforms)
+
+
+class Broken(torch.nn.Module):
+    def forward(self, waveforms):
+        return [waveforms[:, :4]]
+
+
+def test_a_teacher_that_gives_no_embeddings(waveforms):
+    with pytest.raises(EncoderError, match=r"the teacher must return .* not list"):
+        loss_of(teacher=Broken())(network(), waveforms)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_teacher_that_cannot_be_copied(waveforms):
+    normed = torch.nn.utils.weight_norm(torch.nn.Linear(2000, 4))
+    normed(waveforms)
+    with pytest.raises(SettingError, match=r"Linear, cannot be copied.*parametrizations"):
+        loss_of(teacher=normed)
+
+
+@pytest.mark.parametrize("of", [lambda m: m.embed, lambda m: partial(m.embed)], ids=["", "partial"])
+def test_methods_are_of_the_rate_that_their_module_names(of, waveforms):
+    with pytest.raises(TrainingError, match=r"the encoder takes 16,000 Hz"):
+        loss_of()(of(Named(16_000)), waveforms)
+    assert loss_of()(of(Named(RATE)), waveforms).isfinite()
 
 
 def test_a_teacher_of_another_size(waveforms):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from functools import partial
@@ -229,13 +230,53 @@ def test_without_a_corpus_the_runs_is_measured_on(network, short):
     assert ConsistencyMonitor()._corpus.fingerprint == Corpus.bundled().fingerprint
 
 
-def test_a_function_of_a_module_in_training_is_refused(network, short):
-    monitor = monitor_of(short)
-    with pytest.raises(TrainingError, match="runs network, a module in training mode"):
-        monitor.measure(lambda batch: network(torch.from_numpy(batch)), epoch=0)
+class Holder:
+    """Keeps its module where no look at a function's names would find it."""
+
+    def __init__(self, network):
+        self.parts = {"network": network}
+
+    def encode(self, batch):
+        with torch.no_grad():
+            return self.parts["network"](torch.from_numpy(batch)).numpy()
+
+    def evaluating(self, batch):
+        self.parts["network"].eval()
+        return self.encode(batch)
+
+
+def called(network):
+    return lambda batch: network(torch.from_numpy(batch)).detach().numpy()
+
+
+@pytest.mark.parametrize("held", [called, Holder, lambda n: partial(Holder.encode, Holder(n))])
+def test_what_runs_a_module_in_training_is_refused(held, network, short):
+    monitor, before = monitor_of(short), copy.deepcopy(network.state_dict())
+    with pytest.raises(TrainingError, match=r"function or an object that runs .*, a module in"):
+        monitor.measure(held(network), epoch=0)
+    assert all(torch.equal(before[name], now) for name, now in network.state_dict().items())
+    assert monitor.records == []
     network.eval()
-    found = monitor.measure(lambda b: network(torch.from_numpy(b)).detach().numpy(), epoch=0)
+    found = monitor.measure(held(network), epoch=0)
     assert found.conditions == monitor.measure(network.forward, epoch=0).conditions
+
+
+def test_what_evaluates_a_module_or_leaves_it_alone_is_measured(network, short):
+    monitor, other = monitor_of(short), torch.nn.Dropout(0.5)
+    expected = monitor.measure(network, epoch=0).conditions
+    network.train()
+    assert monitor.measure(Holder(network).evaluating, epoch=0).conditions == expected
+
+    def encode(batch):
+        return other.p and called(network)(batch)  # is named, and not run
+
+    assert monitor.measure(encode, epoch=0).conditions == expected
+
+
+def test_numbers_of_numpys_are_numbers(network, short):
+    monitor = monitor_of(short, every=np.int64(2), patience=np.int64(1))
+    assert monitor.measure(network, epoch=np.int64(2)).epoch == 2
+    assert json.loads(json.dumps(monitor.state_dict()))["records"][0]["epoch"] == 2
 
 
 def test_embeddings_that_are_not_finite_are_told(network, short):
@@ -251,6 +292,8 @@ def test_embeddings_that_are_not_finite_are_told(network, short):
         ({"every": 0}, SettingError, "every takes a whole number from 1 on, not 0"),
         ({"patience": 0.5}, SettingError, "patience takes a whole number from 1 on, not 0.5"),
         ({"least_gain": -1}, SettingError, "least_gain takes a number from 0 to 1, not -1"),
+        ({"least_gain": "much"}, SettingError, "least_gain takes a number from 0 to 1, not 'much'"),
+        ({"name": ""}, SettingError, "name takes a text that is not empty"),
         ({"least_gain": float("nan")}, SettingError, "least_gain takes .* not nan"),
         ({"grid": []}, SettingError, "must hold a transformation"),
         ({"grid": "loud"}, SettingError, "the grid must be one of"),

@@ -208,6 +208,9 @@ def test_a_pool_that_is_not_needed_asks_for_no_indices(pool, corpus):
     [
         ({"transforms": [Gain(1)]}, TrainingError, "no pool is needed"),
         ({"versions": 0}, SettingError, "versions takes a whole number from 1 on, not 0"),
+        ({"seed": -1}, SettingError, "seed takes a whole number from 0 on, not -1"),
+        ({"seed": 0.5}, SettingError, "seed takes a whole number from 0 on, not 0.5"),
+        ({"jobs": 0}, SettingError, "jobs takes a whole number of clips .*, not 0"),
         ({"sample_rate": 16_000}, SettingError, "the corpus has 22050 Hz, not 16000"),
         ({"clips": np.zeros((2, 9), np.float32)}, SettingError, "needs its sample_rate"),
         (
