@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_nnrel import measures, recording
-from pytest_nnrel.corpus import (
-    Clip,
-    Corpus,
-)
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.errors import SettingError
@@ -26,6 +22,10 @@ from pytest_nnrel.transforms import as_transform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_nnrel.corpus import (
+        Clip,
+        Corpus,
+    )
     from pytest_nnrel.distances import Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.study import Neighbours
@@ -188,14 +188,13 @@ def assert_relative_nearest(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    clip_id = clip.id if isinstance(clip, Clip) else clip
 
     def measure() -> Measurement:
         study = measures.study_on(corpus, seed, neighbours)
         known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
         listener = recognise(known, study)
         asked = aimed(question(study, as_transform(transform)), listener, compared)
-        rendered = render(asked, [study.corpus.index(clip_id)])
+        rendered = render(asked, [study.corpus.index(clip)])
         measurement = measures.nearest(embed(listener, rendered), compared)
         recording.record_measurement(measurement)
         return measurement

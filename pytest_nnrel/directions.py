@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,4 +120,6 @@ def directions(embedded: Sequence[Embedded]) -> Measurement | None:
 
 
 def _severity(embedded: Embedded) -> float:
-    return float(embedded.rendered.question.condition.severity or 0.0)
+    """Return the severity of a condition; 0 of one that stands on no ladder."""
+    severity = float(embedded.rendered.question.condition.severity or 0.0)
+    return severity if math.isfinite(severity) else 0.0

@@ -187,7 +187,7 @@ def corpus_of(finding: Finding, geometry: dict[str, Any]) -> Corpus:
 
 
 def nearest_other(query: Clip, original: str, corpus: Corpus) -> str:
-    """Return the id of the original that sounds nearest to a clip, but for its own.
+    """Return the id of the original that sounds nearest to a clip, but for its own and its group.
 
     Parameters
     ----------
@@ -196,7 +196,9 @@ def nearest_other(query: Clip, original: str, corpus: Corpus) -> str:
         Id of its own original.
     corpus : Corpus
     """
-    others = [id_ for id_ in corpus.ids if id_ != original]
+    grouped = dict(zip(corpus.ids, corpus.groups))
+    others = [id_ for id_ in corpus.ids if grouped[id_] != grouped[original]]
+    others = others or [id_ for id_ in corpus.ids if id_ != original]  # where all are of one
     features = [
         _features(corpus.clip(id_), corpus)
         for id_ in progress(others, len(others), "audio of the originals", "clip")

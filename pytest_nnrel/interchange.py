@@ -293,16 +293,17 @@ def _facts(
 ) -> list[str]:
     """Return whether the encoders fall short alone, how far apart they are, what would mend it."""
     apart = measurement.details["apart"]
-    far = (
-        "all originals of the index are the same"
-        if apart["median"] is None or apart["max"] is None
-        else f"both embeddings of an original are {apart['median']:.3g} spreads of the corpus"
-        f" apart, at most {apart['max']:.3g}"
-    )
     known = [m for m in (alone, other) if m is not None]
     told = ", ".join(f"{m.details['encoder']['name']} {m.value:.3f}" for m in known)
     index = measurement.details["index"]["name"]
-    facts = {"index": f"originals by {index}", "apart": far}
+    facts = {"index": f"originals by {index}"}
+    if apart["median"] is not None and apart["max"] is not None:
+        facts["apart"] = (
+            f"both embeddings of an original are {apart['median']:.3g} spreads of the corpus"
+            f" apart, at most {apart['max']:.3g}"
+        )
+    elif apart["spread"] == 0.0:
+        facts["apart"] = "all originals of the index are the same"
     if not all(required.met_by(m.value) for m in known):
         facts["alone"] = f"C_W {told}: one falls short by itself, see assert_within_consistency"
     elif required.met_by(measurement.value):

@@ -227,7 +227,7 @@ def transformed_clip(
     Raises
     ------
     CorpusError
-        If the corpus has no such clip.
+        If the corpus has no such clip, or another one of its id.
     NNRelError
         If it cannot be transformed.
     """
@@ -235,7 +235,7 @@ def transformed_clip(
     asked = question(study, as_transform(transform))
     listener = None if encoder is None else recognise(as_encoder(encoder), study)
     asked = aimed(asked, listener, resolve_distance(distance, "latent"))
-    index = study.corpus.index(clip if isinstance(clip, str) else clip.id)
+    index = study.corpus.index(clip)
     rendered = render(asked, [index])
     rendered.make([index])
     (transformed,) = rendered.clips([index])

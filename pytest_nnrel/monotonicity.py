@@ -78,8 +78,8 @@ def monotonicity(
     -------
     tuple of Measurement
         One per direction. `value` is the mean rho over clips, 1 where graver is always further;
-        `ci` is drawn over clips or groups. Details hold the rho of each clip, the clips with the
-        least, the rungs, and the same of audio space, which tells what can be expected.
+        `ci` accounts for groups. Details hold the rho of each clip, the clips with the least, the
+        rungs, and the same of audio space, which tells what can be expected.
 
     Raises
     ------

@@ -7,7 +7,7 @@ does not notice a shift of pitch is as wrong as one that notices MP3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_nnrel.errors import SettingError
@@ -135,5 +135,5 @@ def check_bound(name: str, bound: Any, lowest: float) -> None:  # noqa: ANN401
 
 def check_steps(steps: int, least: int) -> None:
     """Refuse what is no number of steps along a ladder."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < least:
         raise SettingError(f"steps must be a whole number of {least} or more, not {steps!r}")

@@ -80,8 +80,8 @@ def sensitivity(
     -------
     Measurement
         `value` is R2 of severities that were told, at most 1; 0 is what their mean would tell.
-        `ci` is drawn over clips or groups, with what was learnt as it is. ``details["p"]`` is how
-        often permuted severities are told as well, or such as are turned round in half of the
+        `ci` is of a mean over clips or groups, with what was learnt as it is. ``details["p"]`` is
+        how often permuted severities are told as well, or such as are turned round in half of the
         clips (see `predict_severity`); ``details["per_clip"]`` is R2 of each clip.
 
     Raises
@@ -131,7 +131,7 @@ def equivariance(
     Measurement
         `value` is 1 where all clips move alike. ``details["chance"]``, just below 0, is where they
         move in directions that have nothing in common; an encoder that moves none has 0. `ci` is
-        drawn over clips or groups.
+        of a mean over clips or groups.
 
     Raises
     ------

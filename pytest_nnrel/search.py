@@ -226,8 +226,7 @@ def _search(
         return has_fallen(measured[position].value, required)
 
     last = len(rungs) - 1
-    step = -(-last // steps)
-    grid = sorted({*range(0, last, step), last})
+    grid = np.unique(np.linspace(0, last, min(steps, last) + 1).round().astype(int)).tolist()
     what = f"{listener.encoder.name} up to {rungs[-1].name}"
     broken = [position for position in progress(grid, len(grid), what, "rung") if breaks(position)]
     at = None

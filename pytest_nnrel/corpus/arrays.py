@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus.clip import Clip
@@ -44,6 +45,12 @@ def gather(
             + (f" and {len(groups)} groups" if groups is not None else "")
             + "; give one for each signal"
         )
+    ids = [_text(id_, "id", place) for place, id_ in enumerate(ids)]
+    if groups is not None:
+        groups = [
+            None if group is None else _text(group, "group", place)
+            for place, group in enumerate(groups)
+        ]
     clips = [Clip(id_, row, sample_rate) for id_, row in zip(ids, rows)]
     sources = [
         Source(
@@ -51,13 +58,30 @@ def gather(
             group=None if groups is None else groups[i],
             labels={},
             seconds=clip.seconds,
-            own_rate=sample_rate,
-            content=digest("array", clip.samples, sample_rate),
-            origin=InMemory(clip.samples, sample_rate),
+            own_rate=clip.sample_rate,
+            content=digest("array", clip.samples, clip.sample_rate),
+            origin=InMemory(clip.samples, clip.sample_rate),
         )
         for i, clip in enumerate(clips)
     ]
     longest = max(clip.seconds for clip in clips)
     return Gathered(
         name, sources, Geometry(sample_rate, max(longest, window_seconds), window_seconds)
+    )
+
+
+def _text(given: object, what: str, place: int) -> str:
+    """Return an id or a group as text; numbers are theirs.
+
+    Raises
+    ------
+    CorpusError
+        For anything else.
+    """
+    if isinstance(given, str):
+        return str(given)
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        return str(int(given))
+    raise CorpusError(
+        f"Corpus.from_arrays got {given!r} for the {what} of signal {place}; give a text"
     )

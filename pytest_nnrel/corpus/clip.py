@@ -65,6 +65,8 @@ class Clip:
             raise CorpusError(f"clip {self.id!r} holds no samples (zero length); leave it out")
         if problem := audio.rate_problem(self.sample_rate):
             raise CorpusError(f"clip {self.id!r}: {problem}")
+        with np.errstate(over="ignore"):  # told below
+            samples = samples.astype(np.float32)  # a copy: the caller's array stays theirs
         finite = np.isfinite(samples)
         if not finite.all():
             first = int(np.argmin(finite))
@@ -72,9 +74,9 @@ class Clip:
                 f"clip {self.id!r} holds {int((~finite).sum())} NaN or infinite samples, the first"
                 f" at {first / self.sample_rate:.3f} s; repair it or leave it out"
             )
-        samples = samples.astype(np.float32)  # a copy, so that the caller's array stays theirs
         samples.flags.writeable = False
         object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "sample_rate", int(self.sample_rate))
         object.__setattr__(self, "labels", dict(self.labels))
 
     def __reduce__(self) -> tuple[type[Clip], tuple[object, ...]]:

@@ -112,7 +112,12 @@ class Corpus(Made):
     @cached_property
     def groups(self) -> tuple[str, ...]:
         """Group of each clip; a clip without one is its own."""
-        return tuple(s.id if s.group is None else s.group for s in self._sources)
+        named = {s.group for s in self._sources if s.group is not None}
+
+        def alone(name: str) -> str:  # under a name that no group has
+            return alone(f"{name} alone") if name in named else name
+
+        return tuple(alone(s.id) if s.group is None else s.group for s in self._sources)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -124,15 +129,30 @@ class Corpus(Made):
         """Digest of the clips, their order, groups and the window."""
         return digest(self.keys, self.groups, self.window_seconds)
 
-    def index(self, clip_id: str) -> int:
+    def index(self, clip: Clip | str) -> int:
         """Return the position of a clip.
+
+        Parameters
+        ----------
+        clip : Clip or str
+            Of this corpus, or its id.
 
         Raises
         ------
         CorpusError
-            If no clip has that id; the message proposes close ones.
+            If no clip has that id; the message proposes close ones. If a clip of that id is
+            another one, of another corpus.
         """
-        return selection.position_of(clip_id, self.ids, self.name)
+        if isinstance(clip, str):
+            return selection.position_of(clip, self.ids, self.name)
+        position = selection.position_of(clip.id, self.ids, self.name)
+        ours = self[position]
+        if ours.sample_rate != clip.sample_rate or not np.array_equal(ours.samples, clip.samples):
+            raise CorpusError(
+                f"clip {clip.id!r} of corpus {self.name!r} is another one than the clip of that id"
+                " that was given; pass the corpus that it is of: corpus=..."
+            )
+        return position
 
     def clip(self, clip_id: str) -> Clip:
         """Return the clip of an id.

@@ -77,13 +77,19 @@ def gather(
     digits = max(3, len(str(len(rows) - 1)))
     ids = [f"row-{row:0{digits}d}" for row in rows]
     if id_column is not None:
-        ids = [str(value) for value in _column(dataset, id_column)]
+        values = _column(dataset, id_column)
+        if None in values:
+            raise CorpusError(
+                f"row {values.index(None)} of the dataset has no {id_column!r}; give each row one"
+            )
+        ids = [str(value) for value in values]
     groups = [None] * len(rows) if group_column is None else _column(dataset, group_column)
     labels: list[dict[str, str]] = [{} for _ in rows]
     for column, text in _label_columns(dataset, {audio, id_column, group_column}):
         for of_row, value in zip(labels, _column(dataset, column)):
-            if value is not None:
-                of_row[column] = text(value)
+            told = None if value is None else text(value)
+            if told is not None:
+                of_row[column] = told
     clips = [
         held.HeldClip(id_, None if group is None else str(group), of_row, Row(undecoded, row))
         for row, id_, group, of_row in zip(rows, ids, groups, labels)
@@ -127,13 +133,16 @@ def _alone(dataset: Any, name: str) -> Any:  # noqa: ANN401
 
 
 def _label_columns(dataset: Any, taken: set[str | None]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Yield the columns of text and of classes, and what makes text of a value of each."""
+    """Yield the columns of text and of classes, and what makes text of a value of each.
+
+    Values that are no class, as -1 of a row without one, have none.
+    """
     import datasets
 
     for name, of in dataset.features.items():
         if name in taken:
             continue
         if isinstance(of, datasets.ClassLabel):
-            yield name, of.int2str
+            yield name, lambda value, of=of: of.names[value] if value >= 0 else None
         elif isinstance(of, datasets.Value) and of.dtype in ("string", "large_string"):
             yield name, str

@@ -50,6 +50,10 @@ class Geometry:
                 f"source_seconds={self.source_seconds:g} is shorter than"
                 f" window_seconds={self.window_seconds:g}; the window is cut from the source"
             )
+        # Equal numbers of other types, as NumPy's, are the same corpus.
+        object.__setattr__(self, "sample_rate", int(self.sample_rate))
+        for name in ("source_seconds", "window_seconds"):
+            object.__setattr__(self, name, float(getattr(self, name)))
 
 
 def _is_positive(value: Any) -> bool:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """What files hold, as far as clips can be cut from them: on all workers, and remembered.
 
-A file is hashed, its header read and, where several segments are asked for, its silent stretches
-are looked for. What was found is kept in the cache for as long as the file stays as it is: a folder
+A file is hashed, its header read and, where it is longer than a clip, its silent stretches are
+looked for. What was found is kept in the cache for as long as the file stays as it is: a folder
 of a million files is opened again by asking the file system of each.
 """
 
@@ -55,7 +55,7 @@ def look_at(
         _LookTask(segments, geometry),
         [digest(os.path.abspath(path)) for path in wanted],
         lambda at: Stamp.at(wanted[at]),
-        Memory.of(len(wanted), segments, lengths[: 1 + (segments > 1)]),
+        Memory.of(len(wanted), segments, lengths),
         block=_BLOCK,
         name=f"files of {name}",
     )
@@ -106,6 +106,11 @@ def _audible(
     def is_audible(start: int) -> bool:
         mix = decoding.decode_open(path, file, start=start, frames=length)
         window = audio.centre(mix.samples, round(window_seconds * rate))
+        if not np.isfinite(window).all():  # which is no silence
+            raise CorpusError(
+                f"{path} holds NaN or infinite samples from {start / rate:.3f} s on; repair it or"
+                " leave it out"
+            )
         return math.isfinite(audio.loudness(window, rate))
 
     wanted = min(wanted, len(starts))

@@ -180,6 +180,7 @@ class _IndexTask:
 
     def _samples(self, shard: str, file: BinaryIO) -> dict[str, _Sample]:
         samples: dict[str, _Sample] = {}
+        seen: set[str] = set()
         try:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 while (info := tar.next()) is not None:
@@ -187,9 +188,19 @@ class _IndexTask:
                     parts = _MEMBER.fullmatch(info.name)
                     if not info.isreg() or parts is None or _is_hidden(info.name):
                         continue
+                    if info.name in seen:
+                        raise CorpusError(f"{shard} holds {info.name} twice; give each its own")
+                    seen.add(info.name)
                     key, ending = parts.groups()
                     member = Member(shard, info.name, info.offset_data, info.size)
                     self._add(samples.setdefault(key, _Sample()), ending, member, file)
+                # A header that is damaged or missing reads as the end, which is a block of zeros.
+                file.seek(tar.offset)
+                if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                    raise CorpusError(
+                        f"{shard} is damaged or cut at byte {tar.offset:,}: neither a member nor"
+                        " the end of the archive is there; write or copy it anew"
+                    )
         except tarfile.TarError as error:
             raise CorpusError(
                 f"{shard} cannot be read as a tar file ({error}); one that is compressed cannot be"

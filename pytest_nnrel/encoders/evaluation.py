@@ -94,6 +94,8 @@ def _depends_on_mode(torch: Any, module: Any) -> bool:  # noqa: ANN401
         return bool(module.p > 0)
     if isinstance(module, layers.batchnorm._BatchNorm):
         return module.running_mean is not None  # without, it takes the batch's in either mode
+    if isinstance(module, layers.instancenorm._InstanceNorm):
+        return bool(module.track_running_stats)
     if isinstance(module, layers.RNNBase | layers.MultiheadAttention):
         return bool(module.dropout > 0)
     return _asks_for_mode(type(module))

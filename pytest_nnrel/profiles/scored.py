@@ -76,8 +76,8 @@ class FamilyProfile:
     ci : (float, float)
         95 % interval of `relative`.
     falls_at : dict of float to float
-        By level of the measure, the damage at which the curve falls below it; infinity where it
-        does not.
+        By level of C_W, the damage at which the curve falls below it; infinity where it does not.
+        Of other measures none: what they are of originals alone is not 1.
     """
 
     family: str
@@ -155,7 +155,8 @@ class Profile:
             f" over those of {self.reference} (1: as many); mean {symbol} {self.mean:.3f};"
             f" {self.n} clips of {self.corpus}"
         )
-        levels = "".join(f"  {f'{symbol} < {level:g} at':>13}" for level in LEVELS)
+        told = list(self.families[0].falls_at)
+        levels = "".join(f"  {f'{symbol} < {level:g} at':>13}" for level in told)
         lines = [
             head,
             "",
@@ -163,7 +164,7 @@ class Profile:
             + levels,
         ]
         for one in self.families:
-            falls = "".join(f"  {_damage(one.falls_at[level]):>13}" for level in LEVELS)
+            falls = "".join(f"  {_damage(one.falls_at[level]):>13}" for level in told)
             lines.append(
                 f"  {one.family:<{width}}  {one.relative:>8.2f}"
                 f"  [{one.ci[0]:>5.2f}, {one.ci[1]:>6.2f}]   {one.error:>5.3f}"
@@ -282,6 +283,7 @@ def profile_of(
                 errors[1][k],
                 relative[k],
                 of_draws[:, k],
+                LEVELS if first["measure"] == "within" else (),
             )
             for k, (family, rows) in enumerate(families.items())
         ),
@@ -356,6 +358,7 @@ def _family(
     reference_error: float,
     relative: float,
     replicates: Matrix,
+    levels: Sequence[float],
 ) -> FamilyProfile:
     points = sorted(points, key=lambda point: (point.damage, point.name))
     damages, values = [p.damage for p in points], [p.value for p in points]
@@ -366,5 +369,5 @@ def _family(
         float(reference_error),
         float(relative),
         intervals.percentile_interval(replicates),
-        {level: scores.falls_at(damages, values, level) for level in LEVELS},
+        {level: scores.falls_at(damages, values, level) for level in levels},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
@@ -149,11 +150,11 @@ class Chain(SinglePoint):
         from pytest_nnrel.runtime import settings
         from pytest_nnrel.runtime.store import digest
 
-        seed = settings.active().seed if seed is None else seed
+        seed = settings.active().seed if seed is None else as_index(seed)
         checks: Checks = {}
         for number, step in enumerate(self.steps, start=1):
-            # The same noise twice in a chain is two noises.
-            repeats = self.steps[: number - 1].count(step)
+            # The same noise twice in a chain is two noises: of steps of one name, which seeds them.
+            repeats = sum(before.name == step.name for before in self.steps[: number - 1])
             own_seed = int(digest("repeat", seed, repeats)[:15], 16) if repeats else seed
             transformed = step.apply_checked(clip, seed=own_seed)
             clip = transformed.clip

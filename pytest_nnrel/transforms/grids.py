@@ -164,7 +164,7 @@ def ladder(
     Raises
     ------
     MagnitudeError
-        If there are no rungs.
+        If there are no rungs, or none that changes anything at that rate.
     """
     if isinstance(family, Transform):
         severity = family.severity
@@ -189,7 +189,13 @@ def ladder(
             if isinstance(family, Transform) and end != int(end):
                 steps.append(family)  # it is between two rungs
             distinct = dict.fromkeys(step.condition(sample_rate) for step in steps)
-            rungs[direction] = tuple(distinct)
+            if len(distinct) > 1:
+                rungs[direction] = tuple(distinct)
+    if ends and not rungs:
+        raise MagnitudeError(
+            f"{family if isinstance(family, Transform) else kind.__name__} changes nothing at"
+            f" {sample_rate:,} Hz: there are no rungs to go along"
+        )
     if not rungs:
         raise MagnitudeError(
             f"{family if isinstance(family, Transform) else kind.__name__} has no ladder of"

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
@@ -342,7 +343,7 @@ class Transform(ABC):
         from pytest_nnrel.runtime import settings
         from pytest_nnrel.runtime.store import digest
 
-        seed = settings.active().seed if seed is None else seed
+        seed = settings.active().seed if seed is None else as_index(seed)
         return np.random.default_rng(int(digest("noise", seed, clip.id, self.name), 16))
 
     def _rendered(self, clip: Clip, rng: np.random.Generator) -> tuple[Samples, Checks]:

@@ -21,7 +21,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_nnrel import Clip, Corpus
+from pytest_nnrel import Clip, Corpus, MFCCEncoder, PinkNoise, assert_relative_nearest
 from pytest_nnrel.corpus import audio, open_corpus, reopen
 from pytest_nnrel.errors import CorpusError, CorpusWarning
 from pytest_nnrel.transforms import TempoShift
@@ -937,3 +937,43 @@ def test_a_pickled_corpus_is_the_same(bundled, folder, kind):
     for ours, theirs in zip(corpus, again):
         assert (ours.id, ours.group, ours.labels) == (theirs.id, theirs.group, theirs.labels)
         np.testing.assert_array_equal(ours.samples, theirs.samples)
+
+
+def test_numbers_of_other_types_are_the_same_corpus():
+    signals = 0.1 * np.random.default_rng(0).standard_normal((3, 9_000)).astype(np.float32)
+    plain = Corpus.from_arrays(
+        signals, sample_rate=22_050, ids=["0", "1", "2"], window_seconds=0.25
+    )
+    for rate in (np.int64(22_050), 22_050.0):
+        same = Corpus.from_arrays(
+            signals, sample_rate=rate, ids=np.arange(3), window_seconds=np.float32(0.25)
+        )
+        assert same.fingerprint == plain.fingerprint
+        assert type(same[0].sample_rate) is int
+    grouped = Corpus.from_arrays(
+        signals, sample_rate=22_050, groups=np.array([1, 1, 2]), window_seconds=0.25
+    )
+    assert grouped.groups == ("1", "1", "2")
+    with pytest.raises(CorpusError, match="got None for the id of signal 1; give a text"):
+        Corpus.from_arrays(signals, sample_rate=22_050, ids=["a", None, "b"])
+    with pytest.raises(CorpusError, match="infinite samples"):
+        Clip("loud", np.array([1e39, 0.0]), 22_050)
+
+
+def test_a_clip_alone_is_in_no_group_of_its_name():
+    signals = 0.1 * np.random.default_rng(0).standard_normal((4, 9_000)).astype(np.float32)
+    corpus = Corpus.from_arrays(
+        signals, sample_rate=22_050, window_seconds=0.25,
+        ids=["1", "1 alone", "2", "3"], groups=[None, "1 alone", "1", None],
+    )  # fmt: skip
+    assert corpus.groups == ("1 alone alone", "1 alone", "1", "3")
+
+
+def test_a_clip_of_another_corpus_is_not_taken_for_one_of_its_id():
+    signals = 0.1 * np.random.default_rng(0).standard_normal((3, 9_000)).astype(np.float32)
+    options = {"sample_rate": 22_050, "window_seconds": 0.25}
+    corpus, other = (Corpus.from_arrays(s, **options) for s in (signals, signals[::-1]))
+    assert [corpus.index(clip) for clip in corpus] == [0, 1, 2]
+    assert corpus.index(other[1]) == 1  # the same audio
+    with pytest.raises(CorpusError, match=r"'clip-000' of corpus .* is another one.*corpus="):
+        assert_relative_nearest(MFCCEncoder(), other[0], PinkNoise(40), corpus=corpus)

@@ -192,3 +192,23 @@ def test_the_path_in_the_cache_is_no_other_folders(folder, read, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     _, found = opened("audio", read)
     assert found == []
+
+
+def test_what_is_silent_depends_on_the_window(folder, read):
+    """The slots' centres are silent over .5 s, which a wider window does not notice."""
+    for i in range(FILES):
+        path = folder / f"{i}.wav"
+        signal = soundfile.read(path)[0]
+        signal[24_000 - 3_000 : 24_000 + 3_000] = 0.0  # of the middle of three slots
+        soundfile.write(path, signal, RATE)
+    for window, start in ((1.9, 16_000), (0.5, 0)):
+        corpus = Corpus.from_directory(folder, **{**OWN, "window_seconds": window})
+        assert [s.origin.start for s in corpus._sources] == [start] * FILES
+
+
+def test_a_stretch_that_is_not_finite_is_no_silence(folder, read):
+    signal = soundfile.read(folder / "3.wav")[0].astype(np.float32)
+    signal[20_000:] = np.nan
+    soundfile.write(folder / "3.wav", signal, RATE, subtype="FLOAT")
+    with pytest.raises(CorpusError, match=r"3\.wav holds NaN or infinite samples from 2\.000 s"):
+        Corpus.from_directory(folder, **OWN)

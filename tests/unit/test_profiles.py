@@ -14,6 +14,7 @@ from naive import among as naive_among
 from pytest_nnrel import (
     Chain,
     Corpus,
+    FunctionTransform,
     Identity,
     MFCCEncoder,
     PinkNoise,
@@ -137,6 +138,8 @@ def test_agreement_with_the_audio_is_profiled_too(corpus, run):
 
 def test_rank_agreement_is_profiled_too(corpus, run):
     found = profile(spectrum, GRID, corpus=corpus, measure="rho")
+    assert [one.falls_at for one in found.families] == [{}, {}]  # of originals alone it is not 1
+    assert " < " not in str(found)
     for family, conditions in (("PitchShift", GRID[:2]), ("PinkNoise", GRID[2:])):
         ours, theirs = (
             np.mean([1 - between_consistency(e, t, corpus=corpus).value for t in conditions])
@@ -149,6 +152,13 @@ def test_rank_agreement_is_profiled_too(corpus, run):
     assert found.ci[0] < found.score < found.ci[1]
     same = profile(MFCCEncoder(), GRID[2:], corpus=corpus, measure="rho")
     assert (same.score, same.ci) == (1.0, (1.0, 1.0))  # replicates are pairs
+
+
+def test_what_stands_on_no_ladder_has_no_directions(corpus, run):
+    quieter = FunctionTransform("quieter", lambda x, rate: x * np.linspace(0, 1, len(x)))
+    bent = FunctionTransform("bent", lambda x, rate: np.tanh(9 * x))
+    found = profile(spectrum, [quieter, bent, *GRID[2:]], corpus=corpus)
+    assert {one.family for one in found.families} >= {"PinkNoise"}
 
 
 def test_directions_of_each_family_are_recorded(corpus, run):

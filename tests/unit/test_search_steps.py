@@ -13,6 +13,8 @@ from known_answers import Known, Rungs
 from pytest_nnrel import (
     Corpus,
     Identity,
+    LowPass,
+    MagnitudeError,
     SettingError,
     assert_unbroken_until,
     breaking_magnitude,
@@ -54,9 +56,10 @@ def test_a_break_that_does_not_heal_is_found_on_its_rung(rungs, steps):
         along = search(rungs, set(range(first, LAST + 1)), steps=steps).directions[1]
         assert along.at == first
         assert list(along.measured) == sorted(along.measured)
-        step = math.ceil(LAST / steps)
-        assert {*range(0, LAST, step), LAST} <= along.measured.keys()
-        assert len(along.measured) <= steps + 1 + math.ceil(math.log2(max(1.0, step)))
+        grid = {round(place) for place in np.linspace(0, LAST, min(steps, LAST) + 1)}
+        assert len(grid) == min(steps, LAST) + 1  # as many as were asked for
+        assert grid <= along.measured.keys()
+        assert len(along.measured) <= steps + 1 + math.ceil(math.log2(max(1.0, LAST / steps)))
         # A rung that holds is named beside that which breaks.
         assert {first - 1, first} <= along.measured.keys()
         for clip in along.clips:
@@ -156,3 +159,10 @@ def test_progress_tells_how_far_it_goes(rungs, monkeypatch):
     search(rungs, set(), steps=2)
     settings.deactivate(token)
     assert f"known up to {Driven(LAST).name}" in stream.getvalue()
+
+
+def test_a_family_that_changes_nothing_at_the_rate_is_told(rungs):
+    encoder = Known(rungs, {1}.__contains__)
+    for end in (12_599.2, 11_025):
+        with pytest.raises(MagnitudeError, match=r"LowPass.* changes nothing at 22,050 Hz"):
+            breaking_magnitude(encoder, LowPass(end), min=0.5, corpus=rungs.corpus)

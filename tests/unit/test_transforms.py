@@ -644,6 +644,17 @@ def test_a_misalignment_of_the_codec_would_be_found(music, lag):
     assert lag_between(samples, moved) == lag
 
 
+def test_where_a_codec_leaves_nothing_of_a_clip_no_lag_is_made_up():
+    time = np.arange(4 * RATE) / RATE
+    tone = Clip("whistle", (0.2 * np.sin(2 * np.pi * 10_000 * time)).astype(np.float32), RATE)
+    assert np.isfinite(MP3(160).apply(tone, seed=0).samples).all()
+    hiss = np.fft.rfft(np.random.default_rng(0).standard_normal(4 * RATE))
+    high = np.where(np.fft.rfftfreq(4 * RATE, 1 / RATE) >= 6_000, hiss, 0.0)
+    clip = Clip("hi-hat", (0.2 * np.fft.irfft(high)).astype(np.float32), RATE)
+    with pytest.raises(TransformError, match="the output is silent"):
+        MP3(16).apply(clip, seed=0)
+
+
 @pytest.mark.parametrize("transform", [MP3(64), PitchShift(1), TempoShift(0.9)], ids=str)
 @pytest.mark.parametrize("gain", [4.0, 16.0])
 def test_how_loud_a_clip_is_costs_it_nothing(music, transform, gain):
@@ -1462,3 +1473,23 @@ def test_importing_the_transformations_loads_no_numpy():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "[]"
+
+
+def test_noises_of_one_name_in_a_chain_are_several(music):
+    """Whether they are one object or two, which are not equal: their recipes are."""
+    audiomentations = pytest.importorskip("audiomentations")
+
+    def hiss():
+        return as_transform(
+            audiomentations.AddGaussianNoise(min_amplitude=0.3, max_amplitude=0.3, p=1.0)
+        )
+
+    one, other = hiss(), hiss()
+    twice = Chain(one, one).apply(music[1], seed=3).samples
+    assert np.array_equal(twice, Chain(one, other).apply(music[1], seed=3).samples)
+    assert not np.array_equal(twice, Chain(one).apply(music[1], seed=3).samples)
+
+
+def test_seeds_of_numpys_are_seeds(music):
+    expected = PinkNoise(12).apply(music[1], seed=3).samples
+    assert np.array_equal(PinkNoise(12).apply(music[1], seed=np.int64(3)).samples, expected)

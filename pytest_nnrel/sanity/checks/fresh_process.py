@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_nnrel.errors import EncoderError
 from pytest_nnrel.sanity.check import SanityCheck
 from pytest_nnrel.sanity.comparisons import unchanged
 from pytest_nnrel.sanity.observed import Observed
-from pytest_nnrel.sanity.symptom import Symptom, skip
+from pytest_nnrel.sanity.symptom import FaultError, Symptom, skip
 
 if TYPE_CHECKING:
     from pytest_nnrel.corpus.audio import Samples
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PROCESS_SECONDS = 300.0
 #: Lines of its error output that a reason quotes.
 _QUOTED_LINES = 3
+#: What encoding there came to, where that is no embeddings.
+_FAULT = ".fault"
 _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
     f" from {__name__} import encode_here; encode_here(*sys.argv[2:])"
@@ -80,6 +83,9 @@ def _encode_elsewhere(encoder: Encoder, windows: Samples, rate: int) -> Matrix:
             )
         except subprocess.TimeoutExpired:
             skip(f"a fresh process took over {PROCESS_SECONDS:g} s")
+        fault = returned.with_suffix(_FAULT)
+        if fault.exists():
+            raise FaultError(f"in a fresh process, {fault.read_text(encoding='utf-8')}")
         if done.returncode:
             last = " | ".join(done.stderr.strip().splitlines()[-_QUOTED_LINES:])
             skip(f"it cannot be run in a fresh process: {last}")
@@ -89,4 +95,9 @@ def _encode_elsewhere(encoder: Encoder, windows: Samples, rate: int) -> Matrix:
 def encode_here(given: str, returned: str) -> None:
     """Encode what another process has pickled; the fresh process's side of `_encode_elsewhere`."""
     encoder, windows, rate = pickle.loads(Path(given).read_bytes())
-    np.save(returned, encoder.encode(windows, rate))
+    try:
+        embeddings = encoder.encode(windows, rate)
+    except EncoderError as error:  # it came over, and does not encode there
+        Path(returned).with_suffix(_FAULT).write_text(str(error), encoding="utf-8")
+        return
+    np.save(returned, embeddings)

@@ -1,5 +1,6 @@
 """The check fresh_process."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import defective_encoders as zoo
 import numpy as np
+import pytest
 
 from pytest_nnrel import check_encoder
 from pytest_nnrel.experiment.stores import close_stores
@@ -111,3 +113,26 @@ def test_no_files_are_left(short, tmp_path, monkeypatch):
         settings.deactivate(token)
         close_stores(run)
     assert [path for path in Path(tmp_path).rglob("*") if path.is_file()] == []
+
+
+class KnowsItsProcess:
+    """Encodes in the process that it was made in only."""
+
+    def __init__(self, elsewhere):
+        self.home, self.elsewhere = os.getpid(), elsewhere
+
+    def encode(self, batch):
+        spectra = np.abs(np.fft.rfft(batch[:, :2048]))[:, :50]
+        if os.getpid() == self.home:
+            return spectra
+        if self.elsewhere == "raises":
+            raise ValueError("weights not loaded")
+        return spectra * np.nan
+
+
+@pytest.mark.parametrize("elsewhere, said", [("raises", "weights not loaded"), ("nan", "NaN")])
+def test_what_does_not_encode_in_a_fresh_process_is_a_finding(elsewhere, said, short):
+    report = check_encoder(KnowsItsProcess(elsewhere), corpus=short, checks="fresh_process")
+    (finding,) = report.findings
+    assert finding.seen.startswith("in a fresh process, ")
+    assert said in finding.seen

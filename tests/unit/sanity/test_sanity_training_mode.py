@@ -74,3 +74,14 @@ def test_dropout_inside_other_modules_is_a_finding(kind, short):
 
     (finding,) = check_encoder(encode, corpus=short, checks="training_mode").findings
     assert type(layer).__name__ in finding.seen
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_normalisation_of_instances_depends_on_the_mode_where_it_keeps_statistics(tracked, short):
+    layer = torch.nn.InstanceNorm1d(16, track_running_stats=tracked).train()
+    report = check_encoder(
+        lambda batch: layer(torch.from_numpy(zoo.log_frames(batch)).float().mT).std(dim=2).detach(),
+        corpus=short,
+        checks="training_mode",
+    )
+    assert bool(report.findings) == tracked
