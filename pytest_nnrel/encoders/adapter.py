@@ -51,6 +51,8 @@ class Adapter(Encoder):
     #: Whether its objects embed by themselves or by a method, which their user may name: then it is
     #: made with what is run, ``call``, and whether the user named a rate, ``rate_asked``.
     by_method: ClassVar[bool] = False
+    #: The user's object, beside `obj`, which is made of it.
+    told_apart = frozenset({"subject"})
     #: How the names of files end that hold such an object, and whose paths it takes: ".npy".
     suffix: ClassVar[str] = ""
 

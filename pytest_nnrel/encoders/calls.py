@@ -107,8 +107,3 @@ def is_of(obj: object, library: str, name: str) -> bool:
         base.__name__ == name and base.__module__.partition(".")[0] == library
         for base in type(obj).__mro__
     )
-
-
-def is_mode(owner: object, attribute: str) -> bool:
-    """Tell whether an attribute is the mode of a torch module, which is run in evaluation mode."""
-    return attribute == "training" and is_torch_module(owner)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.encoders.protocol import _TOLD_APART, Encoder
+from pytest_nnrel.encoders.protocol import Encoder, Identified
+from pytest_nnrel.identity import behaviour_of
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
@@ -40,9 +42,14 @@ class DerivedEncoder(Encoder):
     @property
     def fingerprint(self) -> str | None:
         """Digest of the object's fingerprint and of what is taken of its output."""
-        if self.tells_its_state:
-            return super().fingerprint
         return self.fingerprint_of(self._inner.fingerprint)
+
+    def identify(self) -> Identified:
+        """Return what the object is known by, together with what is taken of its output."""
+        inner = self._inner.identify()
+        taken = behaviour_of(type(self), self._taken)
+        behaviour = replace(inner.behaviour, digest=digest(taken.digest, inner.behaviour.digest))
+        return Identified(self.fingerprint_of(inner.fingerprint), behaviour)
 
     def fingerprint_of(self, inner: str | None) -> str | None:
         """Return the digest of another's fingerprint and of what is taken; None of none."""
@@ -60,6 +67,10 @@ class DerivedEncoder(Encoder):
         return self._inner.tells_its_state
 
     @property
+    def runs_on(self) -> frozenset[str]:
+        return self._inner.runs_on
+
+    @property
     def written(self) -> Written:
         return self._inner.written
 
@@ -68,11 +79,6 @@ class DerivedEncoder(Encoder):
 
     def _running(self) -> AbstractContextManager[Any]:
         return self._inner._running()
-
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        # The options of what runs the object are this encoder's own.
-        told_apart = owner is self._inner and attribute in _TOLD_APART
-        return told_apart or self._inner._passes_over(owner, attribute)
 
     def _advice(
         self,

@@ -16,6 +16,8 @@ from pytest_nnrel.encoders.calls import is_a
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_nnrel.identity.walk import PassedOver
+
 
 @contextmanager
 def evaluated(
@@ -47,6 +49,25 @@ def evaluated(
     with mode_kept(module), torch.set_grad_enabled(gradients):
         module.eval()
         yield next((tensor.device for tensor in tensors), torch.device(device or "cpu"))
+
+
+def modes_of(module: Any) -> PassedOver:  # noqa: ANN401
+    """Return what tells the modes of a torch module's parts, all of which `evaluated` sets.
+
+    Modules that it holds otherwise, as in a list, are run in whatever mode they are in.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    """
+    parts = set(map(id, module.modules()))
+    return lambda owner, attribute: attribute == "training" and id(owner) in parts
+
+
+def kinds_of_devices(module: Any) -> frozenset[str]:  # noqa: ANN401
+    """Return the kinds of the devices that a torch module's tensors lie on."""
+    tensors = (*module.parameters(), *module.buffers())
+    return frozenset(tensor.device.type for tensor in tensors)
 
 
 @contextmanager

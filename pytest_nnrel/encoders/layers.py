@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.encoders.derived import DerivedEncoder
-from pytest_nnrel.encoders.protocol import _TOLD_APART
 from pytest_nnrel.encoders.readout import ReadoutEncoder
 from pytest_nnrel.errors import EncoderError
 
@@ -75,11 +74,6 @@ class LayersEncoder(DerivedEncoder):
     @property
     def _taken(self) -> tuple[object, ...]:
         return ("layers", *(readout._taken for readout in self._readouts))
-
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        if any(owner is readout for readout in self._readouts):
-            return attribute in _TOLD_APART
-        return super()._passes_over(owner, attribute)
 
     def _advice(
         self,

@@ -44,7 +44,8 @@ class MFCCEncoder(Encoder):
 
     def __init__(self, device: str | None = None) -> None:
         device = device or settings.active().device
-        self._torch_device = None if device in (None, CPU) else torch_device(str(device))
+        name = CPU if device is None else str(device)
+        self._torch_device = None if name == CPU else torch_device(name)
         sources = [inspect.getsource(sys.modules[__name__]), inspect.getsource(mfcc)]
         super().__init__(
             "mfcc",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import Adapter
-from pytest_nnrel.encoders.calls import is_mode
-from pytest_nnrel.encoders.evaluation import evaluated, settled
+from pytest_nnrel.encoders.evaluation import evaluated, kinds_of_devices, modes_of, settled
 from pytest_nnrel.encoders.rates import RateTeller, rates_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+    from pytest_nnrel.identity.walk import PassedOver
 
 
 class ModuleEncoder(Adapter):
@@ -38,8 +39,12 @@ class ModuleEncoder(Adapter):
         parts = rates_of_parts(self._module) if self.sample_rate is None else {}
         return RateTeller(call, asked=asked, parts=parts)
 
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return is_mode(owner, attribute)
+    def _passed_over(self) -> PassedOver:
+        return modes_of(self._module)
+
+    @property
+    def runs_on(self) -> frozenset[str]:
+        return super().runs_on or kinds_of_devices(self._module)
 
     def _running(self, *, gradients: bool = False) -> AbstractContextManager[Any]:
         return evaluated(self._module, self.device, gradients=gradients)

@@ -19,6 +19,7 @@ from pytest_nnrel.encoders.output import OneVectorError, embedding_matrix
 from pytest_nnrel.errors import EncoderError, GradientError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 from pytest_nnrel.runtime.allocation import keep_freed_memory
+from pytest_nnrel.runtime.devices import kind_of
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.identity.walk import PassedOver
 
     Embeddings = npt.NDArray[np.float32]
     Floats = npt.NDArray[np.floating[Any]]
@@ -40,22 +42,18 @@ _ROUNDED_ROWS = 32
 #: Distances below this share of an embedding's length are rounding of float64 itself.
 _FLOAT64_ROUNDING = 1e-14
 
-#: Attributes that are no part of what an encoder's object does: keys hold those that matter, and
-#: what it was seen to do follows from the others.
+#: Attributes of every encoder that are no part of what its object does: keys hold those that
+#: matter, and what it was seen to do follows from the others.
 _TOLD_APART = frozenset(
     {
         "name",
-        "subject",
         "sample_rate",
         "window_seconds",
         "batch_size",
         "device",
         "ragged",
-        "layers",
         "_fingerprint",
         "_rows_are_windows",
-        "_axis",
-        "widths",
     }
 )
 
@@ -93,6 +91,9 @@ class Encoder(ABC):
 
     layers: tuple[Encoder, ...] = ()
 
+    #: Attributes that `identify` leaves out, beside those that every encoder has.
+    told_apart: ClassVar[frozenset[str]] = frozenset()
+
     #: Whether torch records no gradients where it runs.
     without_gradients: ClassVar[bool] = False
 
@@ -121,13 +122,15 @@ class Encoder(ABC):
                 f"encoder {name!r}: batch_size must be 1 or more, a whole number, not"
                 f" {batch_size!r}"
             )
+        if not isinstance(name, str):
+            raise EncoderError(f"encoder {name!r}: name must be text, not {type(name).__name__}")
         # Named after a file whose name is no text, it still reaches terminals and reports.
         self.name = name.encode("utf-8", "backslashreplace").decode()
         self.subject = subject
         self.sample_rate = None if sample_rate is None else int(sample_rate)
         self.window_seconds = None if window_seconds is None else float(window_seconds)
         self.batch_size = int(batch_size)
-        self.device = device
+        self.device = None if device is None else str(device)  # torch has objects for them, too
         self.ragged = ragged
         self._fingerprint = fingerprint
         self._rows_are_windows = False
@@ -147,17 +150,29 @@ class Encoder(ABC):
 
         A fingerprint that its owner gave vouches for the state: then only code is looked at.
         """
-        own = {name: value for name, value in vars(self).items() if name not in _TOLD_APART}
+        told_apart = _TOLD_APART | self.told_apart
+        passed_over = self._passed_over()
+        own = {name: value for name, value in vars(self).items() if name not in told_apart}
         given = None if self.tells_its_state else self.fingerprint
         behaviour = behaviour_of(
-            type(self), own, state=given is None, passing_over=self._passes_over
+            type(self),
+            own,
+            state=given is None,
+            passing_over=lambda owner, attribute: (
+                (owner is self and attribute in told_apart) or passed_over(owner, attribute)
+            ),
         )
         taken = behaviour.digest if self.tells_its_state and behaviour.known else None
         return Identified(given or taken, behaviour)
 
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        """Tell whether an attribute of something that it runs is no part of what that does."""
-        return False
+    def _passed_over(self) -> PassedOver:
+        """Return what tells which attributes of what it runs are no part of what that does."""
+        return lambda owner, attribute: False
+
+    @property
+    def runs_on(self) -> frozenset[str]:
+        """The kinds of torch's devices that it runs on; none where it chooses them itself."""
+        return frozenset() if self.device is None else frozenset({kind_of(self.device)})
 
     def assumptions(self, sample_rate: int) -> list[str]:
         """Return what is taken for granted of it, since it does not say so itself.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.runtime.files import replace_parts, replace_text
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.corpus.audio import Samples
@@ -51,6 +56,11 @@ def export_windows(
     -------
     Path
         Of ``windows.npy``.
+
+    Raises
+    ------
+    EncoderError
+        If the folder holds tables beside a list of other windows.
     """
     from pytest_nnrel.transforms import Identity
 
@@ -66,11 +76,37 @@ def export_windows(
             {"clip": id_, "transform": condition.name, "window": digest(window)}
             for id_, window in zip(corpus.ids, block)
         ]
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / WINDOWS, np.concatenate(blocks))
     listing = {"sample_rate": rate, "window_seconds": seconds, "rows": rows}
-    (folder / LISTING).write_text(json.dumps(listing, indent=1), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    _refuse_other_windows(folder, listing)
+    (folder / LISTING).unlink(missing_ok=True)  # of other windows than those that come
+    _save(folder / WINDOWS, np.concatenate(blocks))
+    replace_text(folder / LISTING, json.dumps(listing, indent=1))
     return folder / WINDOWS
+
+
+def _refuse_other_windows(folder: Path, listing: dict[str, Any]) -> None:
+    """Refuse a folder that holds tables of other windows: of as many, they would count as ours."""
+    tables = sorted(path.name for path in folder.glob("*.npy") if path.name != WINDOWS)
+    try:
+        listed = json.loads((folder / LISTING).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        listed = None
+    if tables and listed != listing:
+        raise EncoderError(
+            f"{folder} holds {', '.join(tables)}, computed from other windows than those to be"
+            " exported, and would be taken for embeddings of these; delete it, or name another"
+            " folder"
+        )
+
+
+def _save(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array in NumPy's format, whole or not at all."""
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    replace_parts(path, [header.getvalue(), np.ascontiguousarray(array).data.cast("B")])
 
 
 def wav_files(windows: Samples, sample_rate: int) -> Iterator[str]:

@@ -41,7 +41,7 @@ class Listener:
     fingerprint : str or None
         Of its weights; None where nobody vouches for it, so that nothing of it outlives the run.
     identity : str
-        Digest of fingerprint, behaviour and what it asks for.
+        Digest of fingerprint, behaviour, what it asks for, its device and how it is executed.
     whole : Listener or None
         Of all outputs of its object, where it is one of several.
     """

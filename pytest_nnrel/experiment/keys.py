@@ -15,8 +15,9 @@ KEYS: dict[str, frozenset[str]] = {
         # scope, by clip: its content, id, rate and source. A transformation is told by recipe and
         # behaviour.
         "clips": "window seed transform",
-        # Embeddings, by clip. An encoder is told by fingerprint, behaviour, rate, window and batch;
-        # the generation grows where stored embeddings were found not to hold.
+        # Embeddings, by clip. An encoder is told by fingerprint, behaviour, rate, window and batch,
+        # by device, and by how compilers and runtimes execute it; the generation grows where stored
+        # embeddings were found not to hold.
         "embeddings": "window seed transform encoder generation",
         # What is odd in a corpus: recordings that are there twice, clips that are cut off.
         "audit": "corpus seed",

@@ -12,6 +12,7 @@ from pytest_nnrel.encoders.layers import LayerEncoder
 from pytest_nnrel.experiment.encoding import Listener
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.study import ORIGINAL, once, question
+from pytest_nnrel.runtime.devices import CPU
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
     originals, drawn anew each time, are encoded again, and where they come out differently, what is
     stored of the encoder is passed over. Values of earlier runs get many witnesses, once a run; a
     state that nobody looked into gets a few in each further measurement; and what cannot be looked
-    into, without anybody to vouch for it, is known for this measurement only.
+    into, without anybody to vouch for it, is known for this measurement only. What is stored is of
+    the device that computed it, and of how a compiler or runtime was told to.
 
     Raises
     ------
@@ -68,22 +70,25 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
         encoder.sample_rate,
         encoder.window_seconds,
         encoder.batch_size,
+        sorted(encoder.runs_on or found.behaviour.devices or (CPU,)),
+        found.behaviour.executed,
     )
     originals = render(question(study, ORIGINAL))
     listener = Listener(encoder, originals, found.fingerprint, identity)
-    witnessed = (identity, study.corpus.fingerprint)
-    first = vouched and witnessed not in study.stores.witnessed
+    first = vouched and listener.key(originals) not in study.stores.witnessed
     if encoder.tells_its_state and vouched and not first:
         return listener
     number = witnesses_among(len(study.corpus)) if first else FURTHER_WITNESSES
-    while stored := _witnesses(listener, number):
+    stored = _witnesses(listener, number)
+    while stored:
         clips = list(stored)
         task = listener.task(originals)
         fresh = task.encode(clips, task.windows(clips))
         if same_embeddings(fresh, list(stored.values())):
+            study.stores.witnessed.add(listener.key(originals))
             break
         study.stores.distrust(identity)
-    study.stores.witnessed.add(witnessed)
+        stored = _witnesses(listener, number)
     return listener
 
 

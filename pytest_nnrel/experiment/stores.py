@@ -50,8 +50,8 @@ class Stores:
         self.lasting = lasting or self.scratch
         self._tokens: WeakKeyDictionary[object, str] = WeakKeyDictionary()
         self._distrusted: dict[str, int] = {}
-        #: Encoders and corpora of which stored embeddings were found to hold, in this process.
-        self.witnessed: set[tuple[str, str]] = set()
+        #: Originals of which stored embeddings were found to hold, or were made in this process.
+        self.witnessed: set[str] = set()
         self._recent: LRUCache[object, tuple[Any, int]] = LRUCache(
             _RECENT_BYTES, getsizeof=lambda entry: entry[1]
         )
@@ -96,9 +96,11 @@ class Stores:
 
     def close(self) -> None:
         """Cut the lasting store to its cap, and delete what was the run's."""
-        if self.lasting is not self.scratch:
-            self.lasting.prune()
-        shutil.rmtree(self.of_run, ignore_errors=True)
+        try:
+            if self.lasting is not self.scratch:
+                self.lasting.prune()
+        finally:
+            shutil.rmtree(self.of_run, ignore_errors=True)
 
     def generation(self, identity: str) -> int:
         """Return how often stored embeddings of an encoder were found not to hold any more."""

@@ -34,10 +34,17 @@ class Behaviour:
         Another one wherever code or state is another.
     unknown : tuple of str
         The parts that could not be looked into.
+    devices : tuple of str
+        The kinds of torch's devices that tensors of it lie on.
+    executed : tuple of str
+        Digests of how compilers and runtimes are told to execute it, which a fingerprint leaves
+        out: what they give is the same but for rounding, or for their faults.
     """
 
     digest: str
     unknown: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    executed: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -67,4 +74,5 @@ def behaviour_of(
     for library, is_set_to in _SETTINGS.items():
         if library in walk.met and library in sys.modules:
             walk.tell(*is_set_to())
-    return Behaviour(walk.digest(), tuple(walk.unknown))
+    devices = tuple(sorted(walk.devices))
+    return Behaviour(walk.digest(), tuple(walk.unknown), devices, tuple(sorted(walk.executed)))

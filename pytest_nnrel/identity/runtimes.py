@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: In a serialised ONNX model, before the length and the name of a file that holds weights.
 _LOCATION: Final = re.compile(rb"\x0a\x08location\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])")
+#: Options of a session by which the same model may be computed otherwise.
+_EXECUTION: Final = ("graph_optimization_level", "execution_mode", "use_deterministic_compute")
 #: Of sessions, the digest of the files that they were made from, taken when they were first looked
 #: at: a file may be written anew under a session that goes on with what it has read.
 _FILES: weakref.WeakKeyDictionary[Any, str | None] = weakref.WeakKeyDictionary()
@@ -40,6 +42,8 @@ def runtime_visitor_of(kind: type) -> Visitor | None:
 def _session(walk: Walk, session: Any) -> None:  # noqa: ANN401
     """Tell a session by its model's file or bytes, and by who executes it."""
     walk.visit(type(session))
+    options = session.get_session_options()
+    walk.execute(*(str(getattr(options, name, None)) for name in _EXECUTION))
     if not walk.tells_state:
         return
     if session not in _FILES:

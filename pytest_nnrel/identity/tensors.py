@@ -19,6 +19,14 @@ def octets_of(tensor: Any) -> memoryview | None:  # noqa: ANN401
         return None
 
 
+def backend_of(compiled: Any) -> Any:  # noqa: ANN401
+    """Return what compiles a module that ``torch.compile`` returned: its backend, with options."""
+    backend = compiled.dynamo_ctx.callback
+    while (inner := getattr(backend, "_torchdynamo_orig_backend", None)) is not None:
+        backend = inner
+    return backend
+
+
 def torch_is_set_to() -> list[object]:
     """Return the settings by which torch computes something else from the same code."""
     import torch

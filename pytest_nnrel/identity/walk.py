@@ -19,7 +19,7 @@ from pytest_nnrel.identity.project import (
     top_level,
     version_of,
 )
-from pytest_nnrel.identity.tensors import octets_of
+from pytest_nnrel.identity.tensors import backend_of, octets_of
 
 if TYPE_CHECKING:
     import weakref
@@ -89,6 +89,10 @@ class Walk:
         self.unknown: dict[str, None] = {}
         #: The libraries that take part, by top-level name.
         self.met: set[str] = set()
+        #: The kinds of device that tensors lie on.
+        self.devices: set[str] = set()
+        #: How compilers and runtimes execute what is visited; no part of the digest.
+        self.executed: list[str] = []
 
     def digest(self) -> str:
         return self._hash.hexdigest()
@@ -165,6 +169,8 @@ class Walk:
             walk.visit(item)
             self.unknown.update(walk.unknown)
             self.met |= walk.met
+            self.devices |= walk.devices
+            self.executed += walk.executed
             told.append(walk.digest())
         if self._counts():
             self.tell("set", *sorted(told))
@@ -337,6 +343,7 @@ class Walk:
 
     def tensor(self, value: Any) -> None:  # noqa: ANN401
         self.met.add("torch")
+        self.devices.add(value.device.type)
         octets = octets_of(value) if self.tells_state else b""
         if octets is None:
             self.unknown["a tensor without values"] = None
@@ -353,6 +360,13 @@ class Walk:
 
     def compiled_module(self, value: Any) -> None:  # noqa: ANN401
         self.visit(value._orig_mod)
+        self.execute(backend_of(value))
+
+    def execute(self, *how: object) -> None:
+        """Note how something is executed: by the same weights and code, rounded otherwise."""
+        walk = Walk(self._visitors, state=True, passing_over=None)
+        walk.visit(how)
+        self.executed.append(walk.digest())
 
     def unreadable(self, value: object) -> None:
         self.unknown[type(value).__qualname__] = None

@@ -10,6 +10,11 @@ from pytest_nnrel.errors import SettingError
 CPU = "cpu"
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of a torch device by its name: ``"cuda"`` of ``"cuda:1"``."""
+    return name.partition(":")[0]
+
+
 def torch_device(name: str) -> Any:  # noqa: ANN401  (torch is imported late)
     """Return the torch device of a name such as ``"cuda"``.
 

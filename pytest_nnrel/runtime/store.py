@@ -84,6 +84,15 @@ def digest_of_file(file: BinaryIO) -> str:
     return state.hexdigest()
 
 
+def _delete(path: str) -> bool:
+    """Delete a file; tell whether it is gone."""
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
 class Store:
     """Arrays by key in a folder.
 
@@ -247,7 +256,7 @@ class Store:
 
         Of both those used longest ago go first. What writers and runs left that were killed a day
         ago or earlier goes too. A long run prunes now and then, whoever opened the store when it is
-        over.
+        over. Files that may not be deleted stay: of another user, or on a disk that is read only.
         """
         abandoned = time.time() - _ABANDONED_SECONDS
         entries = []
@@ -257,7 +266,7 @@ class Store:
                 used = max(status.st_atime, status.st_mtime)
                 entries.append((kind != BULKY, used, status.st_size, path))
             elif status.st_mtime < abandoned:
-                Path(path).unlink(missing_ok=True)
+                _delete(path)
         for folder in scan(self.root / LAYOUT / RUNS):
             with suppress(OSError):  # a run that has ended meanwhile
                 if folder.stat().st_mtime < abandoned:
@@ -266,8 +275,8 @@ class Store:
         if surplus <= 0:
             return
         for _, _, size, path in sorted(entries):
-            Path(path).unlink(missing_ok=True)
-            surplus -= size
+            if _delete(path):
+                surplus -= size
             if surplus <= 0:
                 return
 

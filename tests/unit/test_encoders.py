@@ -112,6 +112,23 @@ def test_an_object_with_encode_is_preferred_to_its_call(windows):
     )
 
 
+@pytest.mark.parametrize("held", ["subject", "layers", "widths", "_axis"])
+def test_a_subclass_of_encoder_is_known_by_whatever_it_holds(held):
+    class Mine(Encoder):
+        def __init__(self, weights):
+            super().__init__("mine", subject=self)
+            setattr(self, held, weights)
+
+        def forward(self, batch, sample_rate):
+            return batch[:, :4] * getattr(self, held)
+
+    one, same, other = (Mine(np.full(4, gain)) for gain in (1.0, 1.0, 2.0))
+    before = one.identify()
+    assert before.behaviour.known
+    one.encode(np.ones((4, 8), np.float32), RATE)
+    assert one.identify() == before == same.identify() != other.identify()
+
+
 def test_an_encoder_passes_through():
     encoder = as_encoder(bands, name="mine")
     assert as_encoder(encoder) is encoder
@@ -218,6 +235,7 @@ def test_attributes_of_another_kind_are_not_taken_for_a_rate(value):
         ({"batch_size": "8"}, "'bands'.*batch_size must be .* not '8'"),
         ({"batch_size": True}, "'bands'.*batch_size must be .* not True"),
         ({"batch_size": -3}, "'bands'.*batch_size must be 1 or more"),
+        ({"name": 5}, "encoder 5: name must be text, not int"),
     ],
 )
 def test_options_that_cannot_be(options, match):
@@ -797,6 +815,12 @@ def test_the_device_asked_for(net, torch, windows):
     )
 
 
+def test_a_device_of_torchs_is_known_by_its_name(net, torch):
+    assert as_encoder(net.Net(), device=torch.device("cuda", 1)).device == "cuda:1"
+    encoder = MFCCEncoder(torch.device("cpu"))
+    assert (encoder.device, encoder.runs_on) == ("cpu", {"cpu"})
+
+
 def test_the_device_of_the_run(net):
     token = settings.activate(Settings(device="cpu"))
     try:
@@ -1036,6 +1060,22 @@ def test_the_fingerprint_does_not_depend_on_mode_or_use(net, windows):
     encoder = as_encoder(module)
     encoder.encode(windows, RATE)
     assert encoder.fingerprint == first
+
+
+def test_the_fingerprint_depends_on_the_mode_of_what_nobody_evaluates(torch):
+    class Hidden(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.unseen = torch.nn.Dropout(0.5), [torch.nn.Dropout(0.5)]
+
+        def forward(self, x):
+            return self.unseen[0](self.seen(x))[:, :4]
+
+    module = Hidden()
+    first = fingerprint(module.train())
+    assert fingerprint(module.eval()) == first
+    module.unseen[0].eval()
+    assert fingerprint(module) not in (None, first)
 
 
 def test_what_it_is_known_by_does_not_depend_on_its_name(net):

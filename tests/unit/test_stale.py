@@ -26,8 +26,14 @@ from pytest_nnrel import (
     audio_consistency,
     within_consistency,
 )
-from pytest_nnrel.experiment.recognition import WITNESS_MISSED, WITNESS_SHARE, witnesses_among
+from pytest_nnrel.experiment.recognition import (
+    WITNESS_MISSED,
+    WITNESS_SHARE,
+    recognise,
+    witnesses_among,
+)
 from pytest_nnrel.experiment.stores import Stores, close_stores
+from pytest_nnrel.experiment.study import study_of
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings as run_settings
 from pytest_nnrel.runtime.settings import Settings
@@ -323,6 +329,27 @@ def test_what_no_look_at_code_sees_is_found_by_witnesses(cache, corpus, tmp_path
             assert margins(encoder, NOISE, corpus) == fresh(encode, NOISE, corpus)
 
 
+def test_each_seed_of_a_run_has_witnesses_of_its_own(cache, corpus, torch, tmp_path):
+    table = tmp_path / "factor"
+
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return x.unfold(1, 100, 100).abs().amax(1) ** float(table.read_text())
+
+    encoder = as_encoder(Net(), name="mine")
+
+    def both():
+        found = [within_consistency(encoder, NOISE, corpus=corpus, seed=seed) for seed in (1, 2)]
+        return [one.details["margins"] for one in found]
+
+    for factor in ("1.0", "3.0"):
+        table.write_text(factor)
+        with running(cache):
+            found = both()
+        with running(None):
+            assert found == both()
+
+
 @pytest.mark.parametrize("clips", [1, 2, 6, 20, 21, 134, 1_000])
 def test_witnesses_miss_what_moves_one_clip_in_twenty_so_rarely(clips):
     moved = max(1, int(np.ceil(WITNESS_SHARE * clips)))
@@ -463,6 +490,40 @@ def test_a_module_with_a_hook_and_under_autocast(cache, corpus, net, torch):
         assert margins(net, NOISE, corpus) == fresh(net, NOISE, corpus) != sound
         hook.remove()
         assert margins(net, NOISE, corpus) == sound
+
+
+def known_as(encoder, corpus):
+    """Return what the embeddings of an encoder are stored under."""
+    active = run_settings.active()
+    return recognise(encoder, study_of(corpus, 0, active)).identity
+
+
+def test_embeddings_are_of_the_device_that_computes_them(cache, corpus, net):
+    encoders = {
+        device: as_encoder(net, device=device, name="mine") for device in (None, "cpu", "meta:0")
+    }
+    with running(cache):
+        known = {device: known_as(encoder, corpus) for device, encoder in encoders.items()}
+    assert known[None] == known["cpu"] != known["meta:0"]
+    assert len({encoder.fingerprint for encoder in encoders.values()}) == 1
+
+
+def test_embeddings_are_of_what_compiles_a_module(cache, corpus, net, torch):
+    def sound(graph, example):
+        return graph.forward
+
+    def broken(graph, example):
+        return lambda *given: tuple(0 * out for out in graph.forward(*given))
+
+    encoders = [
+        as_encoder(torch.compile(net, backend=backend), name="mine")
+        for backend in (sound, sound, broken, "eager")
+    ]
+    with running(cache):
+        known = [known_as(encoder, corpus) for encoder in [*encoders, as_encoder(net, name="mine")]]
+    assert known[0] == known[1]
+    assert len(set(known)) == len(known) - 1
+    assert len({encoder.fingerprint for encoder in encoders}) == 1
 
 
 # ---------------------------------------------------------------------------------------------

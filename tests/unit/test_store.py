@@ -15,6 +15,7 @@ import pytest
 from patience import PATIENCE
 
 from pytest_nnrel.errors import CacheWarning
+from pytest_nnrel.experiment.stores import Stores
 from pytest_nnrel.runtime import store as store_
 from pytest_nnrel.runtime.store import BULKY, LAYOUT, RUNS, Store, digest
 
@@ -615,6 +616,32 @@ def test_prune_to_nothing(tmp_path):
     store, _ = filled(tmp_path, 3, cap_entries=0)
     store.prune()
     assert store.size() == (0, 0)
+
+
+def test_prune_minds_nothing_that_cannot_be_deleted(tmp_path):
+    store = Store(tmp_path, cap_bytes=0)
+    store.put_of("kind", KEY, {KEY: {"x": np.arange(3)}})
+    (entry,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    firm = [entry.parent / f"firm{entry.suffix}", entry.parent / ".left.tmp"]
+    for path in firm:
+        path.mkdir()  # which no file's deletion removes, whoever asks
+        os.utime(path, (time.time() - 10 * DAY,) * 2)
+    store.prune()
+    assert not entry.exists()
+    assert all(path.exists() for path in firm)
+
+
+def test_what_was_the_runs_goes_even_if_pruning_is_interrupted(tmp_path):
+    class Interrupted(Store):
+        def prune(self):
+            raise KeyboardInterrupt
+
+    stores = Stores(tmp_path, cap_bytes=0)
+    stores.lasting = Interrupted(tmp_path)
+    stores.scratch.put("kind", KEY, {"x": np.arange(3)})
+    with pytest.raises(KeyboardInterrupt):
+        stores.close()
+    assert not stores.of_run.exists()
 
 
 def test_prune_removes_what_killed_writers_left(tmp_path):

@@ -18,6 +18,7 @@ from patience import PATIENCE
 from pytest_nnrel import (
     Corpus,
     FunctionTransform,
+    Identity,
     PinkNoise,
     as_encoder,
     between_consistency,
@@ -26,10 +27,12 @@ from pytest_nnrel import (
 from pytest_nnrel.distances import alignment
 from pytest_nnrel.errors import EncoderError, HandoverError, WorkerWarning
 from pytest_nnrel.experiment.blocks import blocks_of
+from pytest_nnrel.experiment.embedding import can_be_sent, embeddings_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.stores import close_stores, stores_of
 from pytest_nnrel.experiment.study import question, study_of
+from pytest_nnrel.experiment.vetting import on_vetted_workers
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.handed import Handed
@@ -86,6 +89,19 @@ class OfProcess(Spectra):
     def encode(self, batch):
         rows = super().encode(batch)
         return rows if os.getpid() == self.home else rows[:, ::-1] ** 2
+
+
+class Travelled(Spectra):
+    """An encoder that is another once it has been sent."""
+
+    sent = False
+
+    def __setstate__(self, state):
+        vars(self).update(state, sent=True)
+
+    def encode(self, batch):
+        rows = super().encode(batch)
+        return rows[:, ::-1] ** 2 if self.sent else rows
 
 
 class Unpicklable(Spectra):
@@ -150,7 +166,7 @@ def folder_of(clips, folder):
 
 def test_what_is_sent_for_a_task_does_not_grow_with_the_corpus(study_on, tmp_path):
     encoder = as_encoder(Spectra(tmp_path / "log"), name="spectra", fingerprint="1")
-    sizes = {"records": [], "features": [], "embeddings": []}
+    sizes = {"records": [], "features": [], "embeddings": [], "vetted": []}
     for kind, corpora in {
         "arrays": [arrays(20), arrays(200)],
         "folder": [folder_of(20, tmp_path / "20"), folder_of(200, tmp_path / "200")],
@@ -161,7 +177,8 @@ def test_what_is_sent_for_a_task_does_not_grow_with_the_corpus(study_on, tmp_pat
             tasks = {
                 "records": rendered.task("records"),
                 "features": rendered.task("features"),
-                "embeddings": recognise(encoder, study).task(rendered),
+                "embeddings": (listener := recognise(encoder, study)).task(rendered),
+                "vetted": on_vetted_workers(listener.task(rendered), listener),
             }
             (*_, last) = blocks_of(range(len(corpus)))
             for name, task in tasks.items():
@@ -198,6 +215,43 @@ def test_what_is_done_stays_where_it_is(study_on):
         task = pickle.loads(cloudpickle.dumps(rendered.task(kind)))
         assert task([0, 1, 2]) == {}
         assert sorted(task.stored([0, 1, 2, 3])) == [0, 1, 2]
+
+
+def vetted(study, encoder):
+    """Return a task of this process with the originals stored, and the same as a worker gets it."""
+    listener = recognise(encoder, study)
+    embeddings_of(listener, listener.originals)
+    task = listener.task(render(question(study, NOISE)))
+    return task, pickle.loads(cloudpickle.dumps(on_vetted_workers(task, listener)))
+
+
+def test_a_worker_that_embeds_otherwise_stores_nothing(study_on, tmp_path):
+    encoder = as_encoder(Travelled(tmp_path / "log"), name="mine", fingerprint="1")
+    task, sent = vetted(study_on(arrays(20)), encoder)
+    for _ in range(2):
+        with pytest.raises(EncoderError, match="'mine' gives other embeddings on workers than in"):
+            sent([0, 1, 2])
+    assert list(task.stored(range(20))) == []
+
+
+def test_a_worker_is_vetted_once(study_on, tmp_path):
+    log = tmp_path / "log"
+    task, sent = vetted(study_on(arrays(20)), as_encoder(Spectra(log), fingerprint="1"))
+    batches = []
+    for block in ([0, 1, 2], [3, 4]):
+        before = len(log.read_text().split())
+        assert sent(block) == {}
+        batches.append(len(log.read_text().split()) - before)
+    assert batches == [2, 1]
+    assert sorted(clip for clip, _ in task.stored(range(20))) == [0, 1, 2, 3, 4]
+
+
+def test_what_is_on_a_device_is_not_sent_whoever_put_it_there(tmp_path):
+    torch = pytest.importorskip("torch")
+    for number, (device, sent) in enumerate({"cpu": True, "meta": False}.items()):
+        encoder = as_encoder(torch.nn.Linear(4, 2).to(device), output=None, pool="mean")
+        assert encoder.device is None
+        assert can_be_sent(Handed(encoder, tmp_path / str(number), "an encoder")) is sent
 
 
 def test_arrays_are_mapped_and_belong_to_whoever_opened_them(tmp_path):
@@ -305,6 +359,18 @@ def test_what_a_killed_worker_had_not_done_is_done_again(loky, tmp_path):
 def test_an_encoder_that_is_another_on_workers_is_refused(loky, tmp_path):
     with pytest.raises(EncoderError, match="other embeddings on workers than in this process"):
         measured(OfProcess(tmp_path / "log"), tmp_path / "cache")
+
+
+@pytest.mark.slow
+def test_workers_are_vetted_where_originals_are_stored_already(loky, tmp_path):
+    encoder = as_encoder(OfProcess(tmp_path / "log"), name="x", fingerprint="1")
+    cache = tmp_path / "cache"
+    with joblib.parallel_config(backend="threading"):
+        measured(encoder, cache, [Identity()])
+    with pytest.raises(EncoderError, match="other embeddings on workers than in this process"):
+        measured(encoder, cache, [NOISE])
+    with joblib.parallel_config(backend="threading"):
+        assert measured(encoder, cache, [NOISE]) == measured(encoder, tmp_path / "new", [NOISE])
 
 
 @pytest.mark.slow

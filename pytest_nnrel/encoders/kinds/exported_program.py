@@ -41,6 +41,11 @@ class ExportedEncoder(Adapter):
         taken = behaviour.digest if self.tells_its_state and behaviour.known else None
         return Identified(self._fingerprint or taken, behaviour)
 
+    @property
+    def runs_on(self) -> frozenset[str]:
+        held = (*self.obj.state_dict.values(), *self.obj.constants.values())
+        return frozenset(value.device.type for value in held if hasattr(value, "device"))
+
     @cached_property
     def _module(self) -> Any:  # noqa: ANN401
         """What can be called; it holds the program's own tensors."""

@@ -7,7 +7,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import Adapter, suffixes
-from pytest_nnrel.encoders.calls import is_mode
+from pytest_nnrel.encoders.calls import is_torch_module
+from pytest_nnrel.encoders.evaluation import kinds_of_devices, modes_of
 from pytest_nnrel.encoders.rates import stated_rate
 from pytest_nnrel.errors import EncoderError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.identity.walk import PassedOver
 
 
 class HEAREncoder(Adapter):
@@ -50,8 +52,14 @@ class HEAREncoder(Adapter):
     def name_of(cls, obj: Any) -> str:  # noqa: ANN401
         return obj if isinstance(obj, str) else super().name_of(obj)
 
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return is_mode(owner, attribute)
+    def _passed_over(self) -> PassedOver:
+        return modes_of(self._model) if is_torch_module(self._model) else super()._passed_over()
+
+    @property
+    def runs_on(self) -> frozenset[str]:
+        if not is_torch_module(self._model):
+            return frozenset()
+        return super().runs_on or kinds_of_devices(self._model)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         audio: Any = batch

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.identity.walk import PassedOver
 
 #: What makes a function of JAX's or Flax's: library and class.
 _MADE_BY = (("jaxlib", "PjitFunction"), ("flax", "JitWrapped"), ("flax", "Module"))
@@ -35,8 +36,8 @@ class JAXEncoder(CallableEncoder):
         owner = _owner_of(obj)
         return any(is_of(owner, library, name) for library, name in _MADE_BY)
 
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return attribute in _NO_PART and is_of(owner, "flax", "Module")
+    def _passed_over(self) -> PassedOver:
+        return lambda owner, attribute: attribute in _NO_PART and is_of(owner, "flax", "Module")
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         import jax.numpy as jnp

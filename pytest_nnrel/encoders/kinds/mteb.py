@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nnrel.encoders.adapter import Adapter
-from pytest_nnrel.encoders.calls import ENCODE, is_mode
+from pytest_nnrel.encoders.calls import ENCODE
 
 if TYPE_CHECKING:
     from pytest_nnrel.corpus.audio import Samples
@@ -19,7 +19,8 @@ _TASK: Final = ("task_metadata", "hf_split", "hf_subset")
 class MTEBEncoder(Adapter):
     """A model with MTEB's protocol: its ``encode`` of a ``DataLoader`` of audio.
 
-    It is told of a task of its own, of the modality audio, and runs where it chooses to.
+    It is told of a task of its own, of the modality audio, and runs where, and in the mode,
+    that it chooses.
     """
 
     takes = "a model of mteb"
@@ -35,9 +36,6 @@ class MTEBEncoder(Adapter):
         except (TypeError, ValueError):
             return False
         return all(name in parameters for name in _TASK)
-
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return is_mode(owner, attribute)
 
     def forward(self, batch: Samples, sample_rate: int) -> Any:  # noqa: ANN401
         from torch.utils.data import DataLoader

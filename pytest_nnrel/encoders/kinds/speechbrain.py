@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pytest_nnrel.corpus.audio import Samples
+    from pytest_nnrel.identity.walk import PassedOver
 
 _METHOD = "encode_batch"
 
@@ -40,9 +41,10 @@ class SpeechBrainEncoder(TorchEncoder):
     def of(cls, obj: Any, *, method: str | None, **options: Any) -> Self:  # noqa: ANN401
         return super().of(obj, method=_METHOD, **options)
 
-    def _passes_over(self, owner: object, attribute: str) -> bool:
-        return super()._passes_over(owner, attribute) or (
-            owner is self.obj and attribute == "device"
+    def _passed_over(self) -> PassedOver:
+        modes = super()._passed_over()
+        return lambda owner, attribute: (
+            modes(owner, attribute) or (owner is self.obj and attribute == "device")
         )
 
     def _keywords(self, batch: Samples, sample_rate: int) -> dict[str, Any]:

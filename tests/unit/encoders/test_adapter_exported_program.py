@@ -65,6 +65,15 @@ def test_its_fingerprint_is_that_of_its_graph_and_tensors(windows):
     assert as_encoder(again).fingerprint not in (None, before)
 
 
+def test_an_output_of_it_has_a_fingerprint_too(windows):
+    samples = windows.shape[1]
+    program, other = (program_of(samples, seed=seed)[1] for seed in (0, 1))
+    found = [as_encoder(each, output=[0, 1]).fingerprint for each in (program, program, other)]
+    assert found[0] == found[1] != found[2]
+    assert len({None, as_encoder(program).fingerprint, as_encoder(program, pool="mean").fingerprint,
+                *found}) == 5  # fmt: skip
+
+
 def test_what_is_changed_of_its_tensors_is_run(windows):
     program = changeable(windows.shape[1])
     encoder = as_encoder(program)

@@ -62,6 +62,18 @@ def trial(folder, windows):
 # What front ends of one's own return
 
 
+def test_a_module_in_a_front_end_is_run_in_its_own_mode_and_known_by_it():
+    torch = pytest.importorskip("torch")
+    net, dropout = torch.nn.Linear(8, 3), torch.nn.Dropout(0.5)
+    encoder = as_encoder((net, lambda audio: dropout(torch.from_numpy(audio))))
+    known = []
+    for of_net, of_front_end in ((True, True), (False, True), (False, False)):
+        net.train(of_net)
+        dropout.train(of_front_end)
+        known.append(encoder.fingerprint)
+    assert known[0] == known[1] != known[2] is not None
+
+
 def test_a_tuple_is_passed_by_place_and_all_else_as_the_one_argument(windows):
     torch = pytest.importorskip("torch")
 

@@ -38,6 +38,15 @@ def test_a_method_that_is_named_goes_over_the_protocol(windows):
     np.testing.assert_array_equal(found, bands(windows).astype(np.float32))
 
 
+def test_it_is_known_by_the_mode_that_it_is_left_in():
+    torch = pytest.importorskip("torch")
+    model = Model(torch.nn.Dropout(0.5))
+    known = {as_encoder(model).fingerprint}
+    model.gain.eval()
+    known.add(as_encoder(model).fingerprint)
+    assert len(known - {None}) == 2
+
+
 @pytest.mark.filterwarnings("default")
 def test_the_librarys_own_wrapper(windows):
     torch = pytest.importorskip("torch")

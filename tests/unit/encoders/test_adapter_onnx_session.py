@@ -185,6 +185,11 @@ def test_equal_models_are_known_again_however_they_are_loaded_and_sped_up(tmp_pa
     sessions = [session_of(path), session_of(path, sess_options=options), session_of(model_of())]
     assert len({as_encoder(session).fingerprint for session in sessions}) == 1
     assert as_encoder(sessions[0], fingerprint="v1").fingerprint == "v1"
+    for given in (None, "v1"):  # what is stored is of the options all the same
+        executed = [
+            as_encoder(s, fingerprint=given).identify().behaviour.executed for s in sessions
+        ]
+        assert executed[0] == executed[2] != executed[1]
 
 
 def test_weights_in_a_file_beside_the_model_are_told(tmp_path):

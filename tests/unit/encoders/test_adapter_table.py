@@ -157,6 +157,22 @@ def table(corpus, tmp_path):
     return exported(folder, corpus, as_encoder(bands), [NOISE])
 
 
+@pytest.mark.parametrize("listed", ["other", "unreadable"])
+def test_windows_are_not_exported_beside_tables_of_others(table, corpus, listed):
+    folder = table.parent
+    export_windows(folder, [NOISE], corpus=corpus)  # the same again
+    if listed == "unreadable":
+        (folder / "windows.json").write_text("[")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = [NOISE if listed == "unreadable" else PinkNoise(snr_db=9)]
+    with pytest.raises(EncoderError, match=r"holds mine\.npy, .*; delete .* another folder"):
+        export_windows(folder, other, corpus=corpus)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    table.unlink()
+    export_windows(folder, other, corpus=corpus)
+    assert (folder / "windows.json").read_bytes() != before["windows.json"]
+
+
 @pytest.mark.parametrize("missing", ["mine.npy", "windows.json"])
 def test_a_missing_file(table, missing):
     (table.parent / missing).unlink()
