@@ -183,7 +183,7 @@ def _reproduce(chosen: argparse.Namespace) -> None:
     from reference_models.paper import page, reproduction
 
     keep_freed_memory()
-    names = ("checkpoints", "data", "clips", "parts")
+    names = ("checkpoints", "data", "clips", "parts", "out")
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
     print(page.write(reproduction.reproduce(chosen.scale, **given), chosen.out))
 
