@@ -32,6 +32,7 @@ from pytest_nnrel import (
     sensitivity,
     within_consistency,
 )
+from pytest_nnrel.runtime.files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -202,7 +203,7 @@ def run(task: str, data: Path, ways: Sequence[str], seeds: Sequence[int]) -> Non
             if path.exists():
                 return
             found = measured(task, make(), data)
-            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            replace_text(path, json.dumps(found, indent=1) + "\n")
         mean = np.mean(list(found["within"].values()))
         print(f"{path.stem}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
 

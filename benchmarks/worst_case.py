@@ -24,6 +24,7 @@ import reference_models
 from pytest_nnrel import Adversarial, Corpus, within_consistency
 from pytest_nnrel.encoders.gradients import traced
 from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
+from pytest_nnrel.runtime.files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def table(corpus: Corpus) -> None:
             "attacked": [round(measured.value, 4), *(round(end, 4) for end in measured.ci)],
             "noise": [round(control["value"], 4), *(round(end, 4) for end in control["ci"])],
         }
-        STORED.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        replace_text(STORED, json.dumps(known, indent=1) + "\n")
         print(f"{name} {snr} dB: {measured.value:.3f}, noise {control['value']:.3f}", flush=True)
     print_table(
         f"C_W under attacks (random noise of the same energy), {len(corpus)} clips",

@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 
 from pytest_nnrel.errors import NNRelError
 from reference_models import tasks
+from reference_models.errors import TrainingError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,7 +153,9 @@ def _train(chosen: argparse.Namespace) -> None:
     names = {field.name for field in fields(Recipe)}
     given = {k: v for k, v in vars(chosen).items() if k in names and v is not None}
     arguments = {} if chosen.decoder is None else {"decoder": chosen.decoder}
-    limit = None if chosen.max_minutes is None else timedelta(minutes=chosen.max_minutes)
+    if chosen.trials < 1:
+        raise TrainingError(f"--trials must be 1 or more, not {chosen.trials}")
+    limit = None if chosen.max_minutes is None else _limit(chosen.max_minutes)
     for trial in range(chosen.first_trial, chosen.first_trial + chosen.trials):
         path = train(
             Recipe(**given, trial=trial, arguments=arguments),
@@ -166,12 +169,21 @@ def _train(chosen: argparse.Namespace) -> None:
         print(path)
 
 
+def _limit(minutes: float) -> timedelta:
+    try:
+        return timedelta(minutes=minutes)
+    except (ValueError, OverflowError) as error:  # nan, and what is more than 3 million years
+        raise TrainingError(
+            f"--max-minutes must be above 0 and finite, not {minutes}; leave it out for no limit"
+        ) from error
+
+
 def _reproduce(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.runtime.allocation import keep_freed_memory
     from reference_models.paper import page, reproduction
 
     keep_freed_memory()
-    names = ("checkpoints", "data", "clips", "parts")
+    names = ("checkpoints", "data", "clips", "parts", "out")
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
     print(page.write(reproduction.reproduce(chosen.scale, **given), chosen.out))
 

@@ -178,7 +178,7 @@ def load(name: str | Path) -> Encoder:
         return MFCCEncoder()
     path = Path(name)
     if path.suffix not in (".safetensors", ".json"):
-        shipped = sorted(card.stem for card in SHIPPED.glob("*.json"))
+        shipped = sorted(tensors.stem for tensors in SHIPPED.glob("*.safetensors"))
         if str(name) not in shipped:
             raise CheckpointError(
                 f"there is no reference encoder {str(name)!r}; there are"

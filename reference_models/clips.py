@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
+from pytest_nnrel.errors import NNRelError
 from reference_models.datasets import open_data
 from reference_models.errors import TrainingError
 from reference_models.features import WINDOW_SAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -79,11 +80,45 @@ class _RandomStarts:
         return int(self.recipe.random("crop", self.epoch, index).integers(choices))
 
 
+class _Told(Dataset["Window | NNRelError"]):
+    """Crops, or what is wrong with them: exceptions leave a worker as texts of its traceback."""
+
+    def __init__(self, crops: Crops) -> None:
+        self._crops = crops
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+    def __getitem__(self, place: int) -> Window | NNRelError:
+        try:
+            return self._crops[place]
+        except NNRelError as error:
+            return error
+
+
+def _batch(items: list[Window | NNRelError]) -> Any:  # noqa: ANN401
+    """Return a batch of windows and targets, or the first thing that is wrong with one."""
+    wrong = [item for item in items if isinstance(item, NNRelError)]
+    return wrong[0] if wrong else default_collate(items)
+
+
+class _Batches(DataLoader["Window"]):
+    """Raises here what workers tell of."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # nobody asks for more of it
+        for batch in super().__iter__():
+            if isinstance(batch, NNRelError):
+                raise batch
+            yield batch
+
+
 class Clips(lightning.LightningDataModule):
     """A dataset's training and validation clips, as one trial sees them."""
 
     def __init__(self, recipe: Recipe, root: Path, workers: int) -> None:
         super().__init__()
+        if workers < 0:
+            raise TrainingError(f"workers must be 0 or more, not {workers}")
         self.recipe = recipe
         self._workers = workers
         self.train = open_data(recipe.dataset, root, recipe.task, "train")
@@ -95,6 +130,11 @@ class Clips(lightning.LightningDataModule):
             raise TrainingError(
                 f"{len(self.of_trial)} clips to train on do not fill a batch of"
                 f" {recipe.batch_size}; take more clips or a smaller --batch-size"
+            )
+        if recipe.epoch_clips is not None and recipe.epoch_clips < recipe.batch_size:
+            raise TrainingError(
+                f"{recipe.epoch_clips} clips in an epoch do not fill a batch of"
+                f" {recipe.batch_size}; raise --epoch-clips or take a smaller --batch-size"
             )
 
     def epoch(self, number: int) -> Crops:
@@ -118,4 +158,10 @@ class Clips(lightning.LightningDataModule):
         return self._loader(Crops(self.validation, range(len(self.validation))), whole=False)
 
     def _loader(self, crops: Crops, *, whole: bool) -> DataLoader[Window]:
-        return DataLoader(crops, self.recipe.batch_size, num_workers=self._workers, drop_last=whole)
+        return _Batches(
+            _Told(crops),  # type: ignore[arg-type]  # what it tells of does not leave the loader
+            self.recipe.batch_size,
+            num_workers=self._workers,
+            drop_last=whole,
+            collate_fn=_batch,
+        )

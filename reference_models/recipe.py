@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,9 +80,23 @@ class Recipe:
             raise TrainingError(
                 f"a trial gets a fraction above 0 and up to 1 of the clips, not {self.fraction}"
             )
-        for name in ("trial", "epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("trial", "epochs", "epoch_clips", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise TrainingError(f"{name} must be 1 or more, not {value}")
+        if self.encoder == "vgg" and self.batch_size < 2:
+            raise TrainingError(
+                "batch_size must be 2 or more for vgg, which normalises over the batch, not"
+                f" {self.batch_size}"
+            )
+        if not 0 < self.learning_rate < math.inf:
+            raise TrainingError(
+                f"learning_rate must be above 0 and finite, not {self.learning_rate}"
+            )
+        if not 0 <= self.weight_decay < math.inf:
+            raise TrainingError(
+                f"weight_decay must be 0 or more and finite, not {self.weight_decay}"
+            )
 
     @property
     def name(self) -> str:

@@ -1,32 +1,32 @@
 """Training of the paper's networks with Lightning: a run for each trial, resumed where it stopped.
 
 A run's folder holds ``recipe.json``, the log ``metrics.csv`` (and TensorBoard's beside it),
-``last.ckpt`` to go on from, and in the end ``checkpoint.safetensors`` with its card. Everything
-random is drawn from the recipe's seed, the epoch and the clip, so that a run which was stopped
-between epochs ends as if it had not been.
+``last.ckpt`` to go on from after the last whole epoch, ``best.ckpt``, and in the end
+``checkpoint.safetensors`` with its card. Everything random is drawn from the recipe's seed, the
+epoch and the clip, so that a run which was stopped ends as if it had not been.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import subprocess
 import warnings
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.runtime.progress import progress
-from reference_models import checkpoint, evaluation
+from reference_models import checkpoint, evaluation, runs
 from reference_models.clips import Clips
 from reference_models.datasets import open_data, opencorpus
 from reference_models.errors import TrainingError
@@ -34,15 +34,10 @@ from reference_models.recipe import PLATEAU_CUTS, PLATEAU_FACTOR
 from reference_models.task import build, task_named
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from reference_models.networks import TaskNetwork
     from reference_models.recipe import Recipe
 
     Batch = tuple[Tensor, Tensor]
-
-RECIPE = "recipe.json"
-_LAST = "last.ckpt"
 
 
 class TaskTraining(lightning.LightningModule):
@@ -54,6 +49,7 @@ class TaskTraining(lightning.LightningModule):
         self.recipe = recipe
         self.task = task_named(recipe.task)
         self.curves: list[dict[str, float]] = []
+        self._plateau: ReduceLROnPlateau | None = None
 
     def on_train_batch_start(self, _batch: Batch, batch_idx: int) -> None:
         """Draw what drops out from recipe, epoch and batch: loaders draw from the same source."""
@@ -72,7 +68,7 @@ class TaskTraining(lightning.LightningModule):
         self.log("validation_loss", loss, batch_size=len(batch[0]), prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
-        """Add the epoch to the curves."""
+        """Add the epoch to the curves, and cut the rate of the next where it is on a plateau."""
         losses = ("train_loss", "validation_loss")
         values = {name: float(self.trainer.callback_metrics[name]) for name in losses}
         broken = [name for name, value in values.items() if not math.isfinite(value)]
@@ -83,6 +79,14 @@ class TaskTraining(lightning.LightningModule):
             )
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.curves.append({"epoch": self.current_epoch, "learning_rate": rate, **values})
+        if self._plateau:
+            # Lightning would step it after the state is kept, which would then miss the epoch.
+            self._plateau.step(values["validation_loss"])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the curves are all there will be, as where only the scores are missing."""
+        return bool(self.curves) and runs.has_ended(self.curves, self.recipe)
 
     def on_save_checkpoint(self, state: dict[str, Any]) -> None:
         """Keep the curves with the weights."""
@@ -104,13 +108,14 @@ class TaskTraining(lightning.LightningModule):
         if recipe.schedule == "plateau":
             # It cuts when more epochs than its patience were no better.
             borne = max(1, recipe.patience // (PLATEAU_CUTS + 1)) - 1
-            cut = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self._plateau = ReduceLROnPlateau(
                 optimiser, factor=PLATEAU_FACTOR, patience=borne, eps=0.0
             )
-            told = {"scheduler": cut, "interval": "epoch", "monitor": "validation_loss"}
-            return {"optimizer": optimiser, "lr_scheduler": told}
+            for epoch in self.curves:  # of a training that goes on
+                self._plateau.step(epoch["validation_loss"])
+            return optimiser
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        schedule = CosineAnnealingLR(optimiser, steps)
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -164,56 +169,58 @@ def train(
     DatasetError
         As in `reference_models.datasets.open_data`.
     TrainingError
-        If `out` holds a run of another recipe, there is no such accelerator, the clips do not
-        fill a batch, or the loss is not finite.
+        If `out` holds a run of another recipe, on other data, or whose state cannot be read; there
+        is no such accelerator, no time or a negative number of workers; the clips do not fill a
+        batch; or the loss is not finite.
     CheckpointError
         As in `reference_models.task.build`.
     """
     folder = out / recipe.name
     finished = folder / "checkpoint.safetensors"
-    _claim(folder, recipe)
+    if max_time is not None and max_time <= timedelta(0):
+        raise TrainingError(
+            f"training takes more than no time, not {max_time}; raise --max-minutes"
+        )
+    clips = Clips(recipe, root, workers)
+    of_data = {"train": clips.train.fingerprint, "validation": clips.validation.fingerprint}
+    runs.claim(folder, recipe, of_data)
     if finished.with_suffix(".json").exists():
         return finished
-    clips = Clips(recipe, root, workers)
     torch.manual_seed(int(recipe.random("weights").integers(2**62)))
-    network = build(recipe.task, recipe.encoder, **recipe.arguments)
-    last = folder / _LAST
-    if not last.exists():
+    training = TaskTraining(build(recipe.task, recipe.encoder, **recipe.arguments), recipe)
+    last = folder / runs.LAST
+    if last.exists():
+        training.on_load_checkpoint(runs.state_of(last))
+    else:
         every = clips.every()
         batches = (batch[0] for batch in every)
-        network.fit_statistics(progress(batches, len(every), "statistics", "batch"))
-    training = TaskTraining(network, recipe)
-    best = ModelCheckpoint(
-        folder,
-        "best",
-        monitor="validation_loss",
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,  # whole epochs only, so that a run goes on with the next
-    )
-    best.CHECKPOINT_NAME_LAST = Path(_LAST).stem
-    trainer = _trainer(recipe, folder, best, accelerator, devices, max_time)
+        training.network.fit_statistics(progress(batches, len(every), "statistics", "batch"))
+    if not training.has_ended:
+        trainer = _trainer(recipe, folder, accelerator, devices, max_time)
+        _fit(trainer, training, clips, last if last.exists() else None)
+    training.load_state_dict(runs.state_of(folder / runs.BEST)["state_dict"])
+    _finish(finished, training, clips, root)
+    return finished
+
+
+def _fit(
+    trainer: lightning.Trainer, training: TaskTraining, clips: Clips, last: Path | None
+) -> None:
+    """Train, or go on from the state `last`; Ctrl-C is an exception as elsewhere."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         with warnings.catch_warnings():
             # Lightning's advice on numbers of workers and of steps between logs.
             warnings.filterwarnings("ignore", module="lightning")
-            trainer.fit(
-                training, clips, ckpt_path=last if last.exists() else None, weights_only=True
-            )
+            trainer.fit(training, clips, ckpt_path=last, weights_only=True)
     except SystemExit as error:  # how Lightning ends on Ctrl-C, with further ones ignored
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from error
-    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    training.load_state_dict(state["state_dict"])
-    _finish(finished, training, clips, root)
-    return finished
 
 
 def _trainer(
     recipe: Recipe,
     folder: Path,
-    best: ModelCheckpoint,
     accelerator: str,
     devices: str,
     max_time: timedelta | None,
@@ -225,12 +232,9 @@ def _trainer(
             max_epochs=recipe.epochs,
             max_time=max_time,
             precision=recipe.precision,  # type: ignore[arg-type]  # Lightning checks it
-            logger=[
-                CSVLogger(folder, name="", version=""),
-                TensorBoardLogger(folder, name="", version="tensorboard"),
-            ],
+            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
             callbacks=[
-                best,
+                runs.Keeping(folder),
                 EarlyStopping("validation_loss", patience=recipe.patience),
                 _Progress(),
             ],
@@ -243,23 +247,6 @@ def _trainer(
             f"accelerator {accelerator!r}, devices {devices!r}, precision"
             f" {recipe.precision!r}: {error}"
         ) from error
-
-
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Make a run's folder, or see that it is one of this recipe."""
-    path = folder / RECIPE
-    plain = asdict(recipe)
-    if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name in plain if there.get(name) != plain[name]]
-        if differing:
-            told = ", ".join(f"{n} {there.get(n)!r}, not {plain[n]!r}" for n in differing)
-            raise TrainingError(
-                f"{folder} holds a run with {told}; give another --out, or delete the folder"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_text(path, json.dumps(plain, indent=1) + "\n")
 
 
 def _finish(path: Path, training: TaskTraining, clips: Clips, root: Path) -> None:

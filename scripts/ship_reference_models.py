@@ -9,10 +9,11 @@
     python scripts/ship_reference_models.py readme
 
 `excerpt` takes some test clips out of the open corpus. `checkpoints` stores the first trial of each
-run as float16, and the scores of all trials in ``trials.json``. `results` stores what `reproduce`
-gave on the bundled corpus, and the reference encoders' C_W, which reports draw behind a user's own.
-`ranks` adds to these how many originals are nearer to each clip, from which reports draw them
-among fewer clips. `readme` writes scores and claims into the package's README.
+run as float16, and the scores of all trials in ``trials.json``, beside those of other runs.
+`results` stores what `reproduce` gave on the bundled corpus, and the reference encoders' C_W, which
+reports draw behind a user's own. `ranks` adds to these how many originals are nearer to each clip,
+from which reports draw them among fewer clips. `readme` writes scores and claims into the package's
+README.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError
 from reference_models.paper import results as reproduction_results
 from reference_models.paper.claims import CLAIMS
-from reference_models.paper.reproduction import EXCERPT, FAMILIES, trained_networks
+from reference_models.paper.reproduction import EXCERPT, FAMILIES
+from reference_models.paper.trained import trained_networks
 
 if TYPE_CHECKING:
     from reference_models.networks import TaskNetwork
@@ -75,7 +77,8 @@ def excerpt(chosen: argparse.Namespace) -> None:
 
 def checkpoints(chosen: argparse.Namespace) -> None:
     """Store first trials as float16, with the effect that this has on C_W."""
-    trials: dict[str, dict[str, object]] = defaultdict(dict)
+    there = json.loads(TRIALS.read_text(encoding="utf-8")) if TRIALS.exists() else {}
+    trials: dict[str, dict[str, object]] = defaultdict(dict, there)
     for trained in trained_networks(chosen.runs):
         trials[f"{trained.task}-{trained.encoder}"][str(trained.trial)] = {
             name: trained.card[name] for name in ("recipe", "scores", "curves")
@@ -211,7 +214,8 @@ def sections() -> dict[str, str]:
     trials = json.loads(TRIALS.read_text(encoding="utf-8"))
     for path in sorted(checkpoint.SHIPPED.glob("*.safetensors")):
         _, card = checkpoint.load_network(path)
-        test, font = (_score(card["scores"][part]) for part in ("test", "test-font"))
+        # A corpus of one SoundFont has none to hold out.
+        test, font = (_score(card["scores"].get(part)) for part in ("test", "test-font"))
         others = [
             f"{trial['scores']['test']['value']:.3f}"
             for number, trial in trials[f"{card['task']}-{card['encoder']}"].items()
@@ -236,7 +240,9 @@ def sections() -> dict[str, str]:
     return {"scores": "\n".join(rows) + "\n", "claims": "\n".join(claims) + "\n"}
 
 
-def _score(score: dict[str, float | None]) -> str:
+def _score(score: dict[str, float | None] | None) -> str:
+    if score is None:
+        return ""
     without = score["compared"]
     return f"{score['value']:.3f}" + ("" if without is None else f" ({without:.3f})")
 

@@ -14,6 +14,7 @@ from reference_models.errors import ReproductionError
 from reference_models.paper import analysis, figures
 from reference_models.paper.claims import CLAIMS
 from reference_models.paper.drawing import COLOURS_ON_DARK
+from reference_models.paper.results import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ def write(results: Results, out: Path) -> Path:
         If the results have a card that is none of a checkpoint. They are kept.
     """
     out.mkdir(parents=True, exist_ok=True)
-    results.save(out / "reproduction.json")  # first: they cost the most
+    results.save(out / RESULTS)  # first: they cost the most
     claims = [_judge(claim, results) for claim in CLAIMS]
     tables = analysis.tables(results)
     page = render(results, claims, tables)

@@ -26,6 +26,7 @@ from pytest_nnrel import (
     within_consistency,
 )
 from pytest_nnrel.corpus.audio import rms
+from pytest_nnrel.errors import UndefinedMeasureError
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.rendering import render
@@ -44,23 +45,25 @@ from reference_models.paper.results import (
     AUDIO_DISTANCES,
     LATENT_DISTANCES,
     ORIGINAL,
+    RESULTS,
     Consistency,
     MapPoint,
     OriginalsRank,
     Performance,
     Results,
 )
+from reference_models.paper.trained import trained_networks
 from reference_models.task import task_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from pytest_nnrel import Encoder, Measurement, Transform
     from reference_models.datasets.opencorpus import OpenData
-    from reference_models.networks import TaskNetwork
+    from reference_models.paper.trained import Trained
     from reference_models.task import Task
 
 #: The paper's abbreviations of the families (section 3.3).
@@ -106,55 +109,6 @@ SCALES = {
 }
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained network with what its card tells."""
-
-    task: str
-    encoder: str
-    trial: int
-    network: TaskNetwork
-    card: dict[str, object]
-
-    @property
-    def name(self) -> str:
-        """The paper's name of its encoder, ``"at"``; ``"mfcc"`` where that is not trained."""
-        return self.task if self.encoder == "vgg" else self.encoder
-
-
-def trained_networks(folder: Path) -> list[Trained]:
-    """Return the networks of all checkpoints in a folder and below, by task, encoder and trial.
-
-    Raises
-    ------
-    ReproductionError
-        If there are none, two of the same trial, or one whose card tells no trial.
-    CheckpointError
-        As in `reference_models.checkpoint.load_network`.
-    """
-    found: dict[tuple[str, str, int], Trained] = {}
-    for path in sorted(folder.rglob("*.safetensors")):
-        network, card = checkpoint.load_network(path)
-        try:
-            key = card["task"], card["encoder"], int(card["recipe"]["trial"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ReproductionError(
-                f"the card of {path} does not tell its trial, as that of a training does; train it"
-                " again, or leave it out"
-            ) from error
-        if key in found:
-            raise ReproductionError(
-                f"{folder} has two checkpoints of {key[0]}, {key[1]}, trial {key[2]}, such as"
-                f" {path}; name a folder with one of each"
-            )
-        found[key] = Trained(*key, network, card)
-    if not found:
-        raise ReproductionError(
-            f"{folder} has no checkpoints; train some with python -m reference_models train"
-        )
-    return [found[key] for key in sorted(found)]
-
-
 def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
     """Return recorded music that no encoder was trained on: the bundled clips, and test tracks.
 
@@ -194,6 +148,7 @@ def reproduce(
     data: Path | None = None,
     clips: int | None = None,
     parts: Sequence[str] = PARTS,
+    out: Path | None = None,
 ) -> Results:
     """Run the experiment.
 
@@ -208,11 +163,14 @@ def reproduce(
         That consistency is measured on; the scale's number where omitted.
     parts : sequence of {"consistency", "performance", "maps"}
         Which parts of it; `results.joined` puts together what was run in several.
+    out : Path, optional
+        A folder, made where it is missing, that gets ``reproduction.json`` after each part.
 
     Raises
     ------
     ReproductionError
-        If there is no such scale or part, or there are no checkpoints.
+        If there is no such scale or part, there are no clips or no checkpoints, or an encoder
+        tells no clips apart.
     CheckpointError, DatasetError
         If a checkpoint or the open corpus cannot be used.
     """
@@ -220,10 +178,18 @@ def reproduce(
         raise ReproductionError(f"the scale is {', '.join(SCALES)}, not {scale!r}")
     if unknown := sorted(set(parts) - set(PARTS)):
         raise ReproductionError(f"the parts are {', '.join(PARTS)}, not {', '.join(unknown)}")
+    if clips is not None and clips < 1:
+        raise ReproductionError(f"consistency is measured on 1 clip or more, not {clips}")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     size = SCALES[scale]
     began = time.monotonic()
     networks = trained_networks(checkpoints)
-    corpus = consistency_corpus(clips or size.clips, data)
+    # Data that are not there are told before anything is measured.
+    heard = {t.task for t in networks} if "performance" in parts else set()
+    heard |= {t.task for t in _separators(networks)} if "maps" in parts else set()
+    test = {name: opencorpus.load(data or EXCERPT, name, "test") for name in sorted(heard)}
+    corpus = consistency_corpus(size.clips if clips is None else clips, data)
     results = Results(
         scale,
         {
@@ -236,22 +202,30 @@ def reproduce(
     )
     steps = _steps(size, corpus.sample_rate)
     encoders = _encoders(networks)
+
+    def keep() -> None:
+        results.provenance = {
+            "command": " ".join(sys.argv[1:]),
+            "seed": settings.active().seed,
+            "minutes": round((time.monotonic() - began) / 60, 1),
+            "versions": {name: library_version(name) for name in _LIBRARIES},
+            "python": sys.version.split()[0],
+            "task data": "open corpus" if data else "excerpt",
+        }
+        if out is not None:
+            results.save(out / RESULTS)
+
     if "consistency" in parts:
         results.consistency = list(_consistencies(corpus, encoders, steps))
         results.originals = list(_originals(corpus, encoders))
+        keep()
     if "performance" in parts:
-        results.performance = list(_performances(networks, data or EXCERPT, size, steps))
+        results.performance = list(_performances(networks, test, size, steps))
+        keep()
     if "maps" in parts:
         results.maps = list(_maps(corpus, encoders))
-        results.vocal_maps = list(_vocal_maps(networks, data or EXCERPT, len(corpus)))
-    results.provenance = {
-        "command": " ".join(sys.argv[1:]),
-        "seed": settings.active().seed,
-        "minutes": round((time.monotonic() - began) / 60, 1),
-        "versions": {name: library_version(name) for name in _LIBRARIES},
-        "python": sys.version.split()[0],
-        "task data": "open corpus" if data else "excerpt",
-    }
+        results.vocal_maps = list(_vocal_maps(networks, test, len(corpus)))
+        keep()
     return results
 
 
@@ -324,8 +298,8 @@ def _of_encoder(
         )  # fmt: skip
         for audio in AUDIO_DISTANCES:
             for measure in ("accuracy", "rho"):
-                between = between_consistency(
-                    encoder, step.transform, corpus=corpus, measure=measure,
+                between = _between(
+                    name, trial, encoder, step.transform, corpus=corpus, measure=measure,
                     audio_distance=audio, latent_distance=latent,
                 )  # fmt: skip
                 yield Consistency(
@@ -334,29 +308,46 @@ def _of_encoder(
                 )  # fmt: skip
 
 
+def _between(
+    name: str,
+    trial: int,
+    encoder: Encoder,
+    transform: Transform,
+    **options: Any,  # noqa: ANN401
+) -> Measurement:
+    """Return `between_consistency`; where it is undefined, of which encoder."""
+    try:
+        return between_consistency(encoder, transform, **options)
+    except UndefinedMeasureError as error:
+        raise ReproductionError(f"{name}, trial {trial}, under {transform}: {error}") from error
+
+
 def _originals(
     corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]
 ) -> Iterator[OriginalsRank]:
     for name, trial, encoder in encoders:
         for audio in AUDIO_DISTANCES:
             for latent in LATENT_DISTANCES:
-                rank = between_consistency(
-                    encoder, Identity(), corpus=corpus, measure="rho", pairs="distinct",
-                    audio_distance=audio, latent_distance=latent,
+                rank = _between(
+                    name, trial, encoder, Identity(), corpus=corpus, measure="rho",
+                    pairs="distinct", audio_distance=audio, latent_distance=latent,
                 )  # fmt: skip
                 yield OriginalsRank(name, trial, audio, latent, **_row(rank))
 
 
 def _performances(
-    networks: Sequence[Trained], data: Path, size: Scale, steps: Sequence[_Step]
+    networks: Sequence[Trained],
+    test: Mapping[str, OpenData],
+    size: Scale,
+    steps: Sequence[_Step],
 ) -> Iterator[Performance]:
     trained_for = [task_named(name) for name in sorted({t.task for t in networks})]
-    test = {task: _test_clips(data, task, size) for task in trained_for}
+    taken = {task: _test_clips(test[task.name], task, size) for task in trained_for}
     every = [_AS_IT_IS, *steps]
     for step in progress(every, len(every), "task performance", "condition"):
         heard: dict[tuple[str, ...], NDArray[np.float32]] = {}
         for task in trained_for:
-            clips, indices = test[task]
+            clips, indices = test[task.name], taken[task]
             ids = tuple(clips.ids[i] for i in indices)
             if ids not in heard:
                 heard[ids] = _windows(clips, step.transform, indices)
@@ -369,12 +360,11 @@ def _performances(
                 )  # fmt: skip
 
 
-def _test_clips(data: Path, task: Task[Any], size: Scale) -> tuple[OpenData, list[int]]:
-    """Return a task's test clips and which of the rendered ones are taken, as of all tasks."""
-    clips = opencorpus.load(data, task.name, "test")
+def _test_clips(clips: OpenData, task: Task[Any], size: Scale) -> list[int]:
+    """Return which of the rendered test clips are taken, as of all tasks."""
     rendered = [i for i, is_rendered in enumerate(clips.rendered) if is_rendered]
     number = size.separated_clips if task.transforms_truth else size.task_clips
-    return clips, [rendered[i] for i in _evenly(len(rendered), number)]
+    return [rendered[i] for i in _evenly(len(rendered), number)]
 
 
 def _evenly(there: int, clips: int) -> list[int]:
@@ -399,8 +389,9 @@ def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Itera
         for condition in conditions(imperceptible(), corpus.sample_rate)
     )]  # fmt: skip
     study = study_on(corpus)
+    first = {name: trial for name, trial, _ in reversed(encoders)}
     for name, trial, encoder in encoders:
-        if trial > 1:
+        if trial > first[name]:
             continue  # the paper shows one trial of each
         listener = recognise(encoder, study)
         z = [embed(listener, render(question(study, step.transform))).queries for step in shown]
@@ -411,20 +402,24 @@ def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Itera
                 yield MapPoint(name, trial, clip, step.transformation, float(x), float(y))
 
 
-def _vocal_maps(networks: Sequence[Trained], data: Path, clips: int) -> Iterator[MapPoint]:
+def _separators(networks: Sequence[Trained]) -> list[Trained]:
+    """Return the first trial of VS, where there is one."""
+    return [trained for trained in networks if trained.name == "vs"][:1]
+
+
+def _vocal_maps(
+    networks: Sequence[Trained], test: Mapping[str, OpenData], clips: int
+) -> Iterator[MapPoint]:
     """Yield t-SNE maps of mixtures by VS, with the level of the voice in each (Fig. 14)."""
-    separators = [t for t in networks if t.name == "vs" and t.trial == 1]
-    if not separators:
-        return
-    test = opencorpus.load(data, "vs", "test")
-    indices = _evenly(len(test), clips)
-    audio = _windows(test, Identity(), indices)
-    voices = task_named("vs").true_of(test, Identity(), indices).targets
-    level = [20 * math.log10(max(rms(voice), 1e-5)) for voice in voices]
-    for trained in separators:
+    for trained in _separators(networks):
+        sung = test[trained.task]
+        indices = _evenly(len(sung), clips)
+        audio = _windows(sung, Identity(), indices)
+        voices = task_named(trained.task).true_of(sung, Identity(), indices).targets
+        level = [20 * math.log10(max(rms(voice), 1e-5)) for voice in voices]
         z = evaluation.outputs(trained.network.embedding, audio).numpy()
         for i, (x, y), decibels in zip(indices, _embedded(z), level):
-            yield MapPoint("vs", trained.trial, test.ids[i], ORIGINAL, float(x), float(y), decibels)
+            yield MapPoint("vs", trained.trial, sung.ids[i], ORIGINAL, float(x), float(y), decibels)
 
 
 def _embedded(z: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
+#: What a folder of results has.
+RESULTS = "reproduction.json"
 MEASURED = Path(__file__).with_name("measured") / "small.json"
 FORMAT = "pytest-nnrel reproduction"
 VERSION = 1

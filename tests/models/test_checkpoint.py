@@ -83,6 +83,14 @@ def test_an_unknown_name_is_told():
         checkpoint.load("resnet")
 
 
+def test_the_scores_beside_the_checkpoints_are_no_encoder():
+    assert (checkpoint.SHIPPED / "trials.json").exists()
+    with pytest.raises(
+        CheckpointError, match=r"no reference encoder 'trials'; .* mfcc-vs, vs, and"
+    ):
+        checkpoint.load("trials")
+
+
 def change(path, **values):
     card = path.with_suffix(".json")
     card.write_text(json.dumps(json.loads(card.read_text()) | values))

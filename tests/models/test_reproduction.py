@@ -21,15 +21,17 @@ from pytest_nnrel import (
 from reference_models import checkpoint, evaluation
 from reference_models.__main__ import main
 from reference_models.datasets import opencorpus
-from reference_models.errors import ReproductionError
+from reference_models.errors import DatasetError, ReproductionError
 from reference_models.paper import reproduction
 from reference_models.paper.reproduction import EXCERPT, Scale, consistency_corpus, reproduce
-from reference_models.paper.results import Results, load
+from reference_models.paper.results import OriginalsRank, Results, load
 from reference_models.task import build, task_named
 
 SMALL = {"channels": 4, "max_channels": 16}
 NETWORKS = [("at", "vgg", 1), ("at", "vgg", 2), ("vs", "vgg", 1), ("at", "mfcc", 1)]
 CLIPS = 5
+#: Distances, value, bounds and clips of a row.
+RANK = ("dtw", "cosine", 0.5, 0.4, 0.6, 5)
 PLACES = ("consistency", "originals", "performance", "maps", "vocal_maps")
 
 
@@ -207,6 +209,59 @@ def test_a_card_without_a_trial_is_told(tmp_path):
     )
     with pytest.raises(ReproductionError, match=f"{path}.* does not tell its trial"):
         reproduce("ci", checkpoints=tmp_path)
+
+
+def test_maps_are_of_the_lowest_trial_that_there_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(reproduction.SCALES, "tiny", Scale("imperceptible", CLIPS, 4, 2))
+    for network in (("at", "vgg", 2), ("at", "vgg", 3), ("vs", "vgg", 3)):
+        write_checkpoint(tmp_path, *network)
+    found = reproduce("tiny", checkpoints=tmp_path, parts=("maps",))
+    assert {(p.encoder, p.trial) for p in found.maps} == {("mfcc", 0), ("at", 2), ("vs", 3)}
+    assert {(p.encoder, p.trial) for p in found.vocal_maps} == {("vs", 3)}
+
+
+def test_no_clips_are_refused():
+    with pytest.raises(ReproductionError, match="consistency is measured on 1 clip or more, not 0"):
+        reproduce("ci", clips=0)
+
+
+def interrupt(*_arguments):
+    raise KeyboardInterrupt
+
+
+def test_results_are_kept_after_each_part(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setitem(reproduction.SCALES, "tiny", Scale("imperceptible", 1, 4, 2))
+    monkeypatch.setattr(reproduction, "_consistencies", lambda *_: [])
+    monkeypatch.setattr(reproduction, "_originals", lambda *_: [OriginalsRank("at", 1, *RANK)])
+    monkeypatch.setattr(reproduction, "_performances", interrupt)
+    out = tmp_path / "new" / "folder"
+    with pytest.raises(KeyboardInterrupt):
+        reproduce("tiny", checkpoints=checkpoints, out=out)
+    kept = load(out / "reproduction.json")
+    assert kept.originals == [OriginalsRank("at", 1, *RANK)]
+    assert kept.provenance["task data"] == "excerpt"
+
+
+@pytest.mark.parametrize("part", ["performance", "maps"])
+def test_data_that_are_not_there_are_told_before_anything_is_measured(
+    checkpoints, tmp_path, monkeypatch, part
+):
+    monkeypatch.setattr(reproduction, "_consistencies", interrupt)
+    with pytest.raises(DatasetError, match="holds no open corpus"):
+        reproduce("ci", checkpoints=checkpoints, data=tmp_path, parts=("consistency", part))
+
+
+def test_an_encoder_whose_rho_is_undefined_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(reproduction.SCALES, "tiny", Scale("imperceptible", 3, 4, 2))
+    path = write_checkpoint(tmp_path, "at", "vgg", 2)
+    network, card = checkpoint.load_network(path)
+    for parameter in network.embedding.parameters():
+        torch.nn.init.zeros_(parameter)  # a training that collapsed
+    checkpoint.save(
+        network, path, task="at", encoder="vgg", arguments=SMALL, card={"recipe": card["recipe"]}
+    )
+    with pytest.raises(ReproductionError, match=r"at, trial 2, under \w+.*: rho is undefined"):
+        reproduce("tiny", checkpoints=tmp_path, parts=("consistency",))
 
 
 @pytest.mark.exhaustive

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -16,12 +19,12 @@ import torch
 from patience import PATIENCE
 
 from pytest_nnrel import Corpus, Identity, within_consistency
-from reference_models import checkpoint, evaluation
+from reference_models import checkpoint, evaluation, training
 from reference_models.__main__ import main
 from reference_models.clips import Clips, Crops
 from reference_models.datasets import opencorpus
 from reference_models.datasets.examples import Example
-from reference_models.errors import TrainingError
+from reference_models.errors import DatasetError, TrainingError
 from reference_models.features import WINDOW_SAMPLES
 from reference_models.recipe import Recipe
 from reference_models.training import train
@@ -31,8 +34,39 @@ SMALL = {"channels": 4, "max_channels": 16}
 RECIPE = Recipe("ir", epochs=2, epoch_clips=6, batch_size=3, arguments=SMALL)
 
 
-def run(recipe, root, out):
-    return train(recipe, root, out, accelerator="cpu", workers=0)
+#: What learns nothing, the head of MFCCs at such a rate: no epoch is better than the first.
+STILL = replace(RECIPE, encoder="mfcc", learning_rate=1e-30)
+
+
+def run(recipe, root, out, **options):
+    return train(recipe, root, out, accelerator="cpu", **{"workers": 0, **options})
+
+
+@contextmanager
+def interrupted(where, name, when=lambda *_: True):
+    """Interrupt what runs within as soon as a function is called in such a way."""
+    called = getattr(where, name)
+
+    def interrupt(*arguments):
+        if when(*arguments):
+            raise KeyboardInterrupt
+        return called(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, name, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+def stopped_in(epoch):
+    """Interrupt a training in the first batch of an epoch."""
+    return interrupted(
+        training.TaskTraining, "on_train_batch_start", lambda it, *_: it.current_epoch == epoch
+    )
+
+
+def curves_of(path):
+    return checkpoint.load_network(path)[1]["curves"]
 
 
 def tensors(path):
@@ -161,6 +195,64 @@ def test_a_finished_run_is_not_run_again(trained, small_corpus):
     assert trained.stat().st_mtime_ns == before
 
 
+def test_a_run_goes_on_after_its_last_epoch_not_its_best(small_corpus, tmp_path):
+    still = replace(STILL, epochs=4)
+    with stopped_in(3):
+        run(still, small_corpus, tmp_path)
+    folder = tmp_path / still.name
+    kept = [torch.load(folder / n, weights_only=True)["epoch"] for n in ("best.ckpt", "last.ckpt")]
+    assert kept == [0, 2]
+    resumed = run(still, small_corpus, tmp_path)
+    assert [epoch["epoch"] for epoch in curves_of(resumed)] == [0, 1, 2, 3]
+    with (folder / "metrics.csv").open() as file:
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "plateau"])
+def test_a_run_that_was_stopped_has_the_rates_and_weights_of_one_that_was_not(
+    small_corpus, tmp_path, schedule
+):
+    # At this rate the loss soon grows, and each epoch without a better one cuts it.
+    recipe = replace(
+        RECIPE, encoder="mfcc", epochs=4, schedule=schedule, patience=4, learning_rate=0.3
+    )
+    whole = run(recipe, small_corpus, tmp_path / "whole")
+    for epoch in (1, 2, 3):
+        with stopped_in(epoch):
+            run(recipe, small_corpus, tmp_path / "stopped")
+    resumed = run(recipe, small_corpus, tmp_path / "stopped")
+    assert curves_of(resumed) == curves_of(whole)
+    rates = {epoch["learning_rate"] for epoch in curves_of(whole)}
+    assert (len(rates) > 1) == (schedule != "constant")
+    for name in ("best.ckpt", "last.ckpt"):
+        states = [torch.load(p.parent / name, weights_only=True) for p in (whole, resumed)]
+        for key, tensor in states[0]["state_dict"].items():
+            torch.testing.assert_close(states[1]["state_dict"][key], tensor, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("recipe", [
+    pytest.param(replace(STILL, epochs=9, patience=1), id="patience"),
+    pytest.param(STILL, id="epochs"),
+])  # fmt: skip
+def test_a_run_whose_scores_alone_are_missing_trains_no_more(small_corpus, tmp_path, recipe):
+    with interrupted(training, "_finish"):
+        run(recipe, small_corpus, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(training, "_fit")
+        resumed = run(recipe, small_corpus, tmp_path)
+    assert [epoch["epoch"] for epoch in curves_of(resumed)] == [0, 1]
+
+
+def test_a_run_that_was_moved_keeps_its_best_epoch(small_corpus, tmp_path):
+    with stopped_in(1):
+        run(STILL, small_corpus, tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    resumed = run(STILL, small_corpus, tmp_path / "there")
+    losses = [epoch["validation_loss"] for epoch in curves_of(resumed)]
+    assert losses[0] <= losses[1]
+    assert torch.load(resumed.parent / "best.ckpt", weights_only=True)["epoch"] == 0
+
+
 @pytest.mark.exhaustive
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(trained, small_corpus, tmp_path):
     code = (
@@ -229,16 +321,110 @@ def test_another_recipe_in_the_same_folder_is_refused(trained, small_corpus):
         run(replace(RECIPE, epochs=3), small_corpus, trained.parent.parent)
 
 
+def with_other_clips(root, folder):
+    """Return a corpus whose clips to train on are those of another's validation."""
+    shutil.copytree(root, folder)
+    manifest = folder / opencorpus.MANIFEST
+    plain = json.loads(manifest.read_text(encoding="utf-8"))
+    swapped = {"train": "validation", "validation": "train"}
+    for clip in plain["clips"]:
+        clip["part"] = swapped.get(clip["part"], clip["part"])
+    manifest.write_text(json.dumps(plain), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_other_data_in_the_same_folder_are_refused(small_corpus, tmp_path, finished):
+    recipe, out = replace(STILL, batch_size=2), tmp_path / "runs"
+    if finished:
+        run(recipe, small_corpus, out)
+    else:
+        with stopped_in(1):
+            run(recipe, small_corpus, out)
+    other = with_other_clips(small_corpus, tmp_path / "other")
+    told = opencorpus.load(other, "ir", "train").fingerprint
+    with pytest.raises(TrainingError, match=f"holds a run with train data .*, not {told}, valid"):
+        run(recipe, other, out)
+
+
+def test_a_run_that_tells_no_data_as_older_ones_goes_on(small_corpus, tmp_path):
+    with stopped_in(1):
+        run(STILL, small_corpus, tmp_path)
+    told = tmp_path / STILL.name / "recipe.json"
+    plain = json.loads(told.read_text(encoding="utf-8"))
+    told.write_text(json.dumps({k: v for k, v in plain.items() if k != "data"}), encoding="utf-8")
+    assert len(curves_of(run(STILL, small_corpus, tmp_path))) == 2
+
+
+def test_a_state_that_cannot_be_read_is_named_and_without_it_training_begins_anew(
+    small_corpus, tmp_path
+):
+    with interrupted(training, "_finish"):
+        run(STILL, small_corpus, tmp_path)
+    best, last = (tmp_path / STILL.name / name for name in ("best.ckpt", "last.ckpt"))
+    for path in (best, last):
+        whole = path.read_bytes()
+        for damaged in (whole[:5000], b""):
+            path.write_bytes(damaged)
+            with pytest.raises(TrainingError, match=f"{path} cannot be read .*; delete {last}, an"):
+                run(STILL, small_corpus, tmp_path)
+    last.unlink()
+    assert len(curves_of(run(STILL, small_corpus, tmp_path))) == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_wrong_with_a_clip_is_told_in_its_own_sentence_by_workers_too(
+    small_corpus, tmp_path, workers
+):
+    root = tmp_path / "open"
+    shutil.copytree(small_corpus, root)
+    for entry in opencorpus.load(root, "ir", "train")._entries:
+        (root / entry.audio.path).write_bytes(b"none")
+    with pytest.raises(DatasetError) as told:
+        run(STILL, root, tmp_path / "runs", workers=workers)
+    assert "\n" not in str(told.value)
+    assert str(root) in str(told.value)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"workers": -1}, "workers must be 0 or more, not -1"),
+    ({"max_time": timedelta(0)}, "more than no time, not 0:00:00; raise --max-minutes"),
+    ({"max_time": timedelta(minutes=-1)}, "more than no time"),
+])  # fmt: skip
+def test_options_that_make_no_sense_are_refused_before_there_is_a_folder(
+    small_corpus, tmp_path, options, message
+):
+    with pytest.raises(TrainingError, match=message):
+        run(RECIPE, small_corpus, tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_epoch_that_does_not_fill_a_batch_is_refused(small_corpus, tmp_path):
+    with pytest.raises(TrainingError, match="2 clips in an epoch do not fill a batch of 3; raise"):
+        run(replace(RECIPE, epoch_clips=2), small_corpus, tmp_path)
+
+
+@pytest.mark.parametrize("options, message", [
+    ("--trials 0", "--trials must be 1 or more, not 0"),
+    ("--max-minutes nan", "--max-minutes must be above 0 and finite, not nan"),
+    ("--max-minutes inf", "--max-minutes must be above 0 and finite, not inf"),
+    ("--max-minutes -1", "training takes more than no time"),
+])  # fmt: skip
+def test_the_command_line_refuses_numbers_that_make_no_sense(
+    small_corpus, tmp_path, capsys, options, message
+):
+    command = f"train ir --data {small_corpus} --out {tmp_path} {options}"
+    assert main(command.split()) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_too_few_clips_for_a_batch_are_refused(small_corpus, tmp_path):
     with pytest.raises(TrainingError, match=r"clips to train on do not fill a batch of 1000"):
         run(replace(RECIPE, batch_size=1000), small_corpus, tmp_path)
 
 
 def test_on_a_plateau_the_rate_is_cut_and_training_ends(small_corpus, tmp_path):
-    # What learns nothing, the head of MFCCs at such a rate, is on one from its first epoch.
-    still = replace(
-        RECIPE, encoder="mfcc", epochs=20, schedule="plateau", patience=8, learning_rate=1e-30
-    )
+    still = replace(STILL, epochs=20, schedule="plateau", patience=8)  # from its first epoch on
     _, card = checkpoint.load_network(run(still, small_corpus, tmp_path))
     rates = [epoch["learning_rate"] / 1e-30 for epoch in card["curves"]]
     assert rates == pytest.approx([1, 1, 1, 0.3, 0.3, 0.09, 0.09, 0.027, 0.027])
@@ -252,6 +438,12 @@ def test_on_a_plateau_the_rate_is_cut_and_training_ends(small_corpus, tmp_path):
         ({"fraction": 1.5}, "a fraction above 0 and up to 1"),
         ({"epochs": 0}, "epochs must be 1 or more, not 0"),
         ({"trial": 0}, "trial must be 1 or more, not 0"),
+        ({"epoch_clips": -2}, "epoch_clips must be 1 or more, not -2"),
+        ({"batch_size": 1}, "batch_size must be 2 or more for vgg, which normalises"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0 and finite, not 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0 and finite, not nan"),
+        ({"learning_rate": float("inf")}, "learning_rate must be above 0 and finite, not inf"),
+        ({"weight_decay": -1.0}, "weight_decay must be 0 or more and finite, not -1"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(change, message):

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from reference_models import checkpoint
 from reference_models.paper.claims import CLAIMS
 from reference_models.paper.results import MEASURED, load
+from reference_models.task import build
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "ship_reference_models.py"
 #: Claims that do not hold on this music with these encoders, and why they may not. The README of
@@ -68,6 +71,37 @@ def test_reports_draw_the_curves_of_these_results(script, measured):
         for point in encoder["points"]:
             point.pop("ranks", None)  # measured besides
     assert shipped == script.curves(measured)
+
+
+def write_checkpoint(folder, trial):
+    """Write a network for AT on MFCCs, trained on a corpus that holds no SoundFont out."""
+    arguments = {"channels": 2, "max_channels": 4}
+    scores = {"test": {"measure": "AUC_C", "value": 0.5, "compared": None}}
+    card = {"recipe": {"trial": trial}, "scores": scores, "curves": []}
+    checkpoint.save(
+        build("at", "mfcc", **arguments), folder / "mfcc-at", task="at", encoder="mfcc",
+        arguments=arguments, card=card,
+    )  # fmt: skip
+
+
+def test_the_scores_of_new_runs_are_kept_beside_the_others(script, tmp_path, monkeypatch):
+    there = {"at-mfcc": {"1": {"scores": 1}}, "ir-vgg": {"1": {"scores": 2}}}
+    trials = tmp_path / "trials.json"
+    trials.write_text(json.dumps(there), encoding="utf-8")
+    monkeypatch.setattr(script, "TRIALS", trials)
+    write_checkpoint(tmp_path / "runs", 2)
+    script.checkpoints(Namespace(runs=tmp_path / "runs"))
+    kept = json.loads(trials.read_text(encoding="utf-8"))
+    assert kept["at-mfcc"].pop("2")["recipe"] == {"trial": 2}
+    assert kept == there
+
+
+def test_a_corpus_without_a_soundfont_held_out_leaves_its_cell_empty(script, tmp_path, monkeypatch):
+    write_checkpoint(tmp_path, 1)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
+    monkeypatch.setattr(script, "TRIALS", tmp_path / "trials.json")
+    script.TRIALS.write_text(json.dumps({"at-mfcc": {"1": {}}}), encoding="utf-8")
+    assert script.sections()["scores"].endswith("| AT | mfcc | AUC_C | 0.500 |  |  |\n")
 
 
 def test_the_readme_tells_scores_and_claims_as_they_are(script):
