@@ -63,7 +63,7 @@ def good(request, new_inner, clips):
     for name, count in (("few", 4), ("all", 8)):
         (inner.path / name).mkdir()
         for clip in sorted(clips.iterdir())[:count]:
-            (inner.path / name / clip.name).symlink_to(clip)
+            (inner.path / name / f"{name}-{clip.name}").symlink_to(clip)
     return inner.run("--nnrel-seed=1", "--nnrel-clips=7", mode=request.param)
 
 
