@@ -55,8 +55,8 @@ def summary_text(results: Results) -> str:
     -------
     str
         The verdict in a sentence; tables of what failed, what is too close to call and what could
-        not be measured, and what was not expected to hold; baselines; the smallest drop that the run could see. Names stand in code
-        spans, so that nothing in them is markup.
+        not be measured, and what was expected not to hold; baselines; the smallest drop that the
+        run could see. Names stand in code spans, so that nothing in them is markup.
     """
     results = told_apart(results)
     rows = rows_of(results["tests"], results["measurements"])
