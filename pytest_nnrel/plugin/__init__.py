@@ -5,11 +5,13 @@ Pytest finds hooks and fixtures here, by their names.
 """
 
 from pytest_nnrel.plugin.fixtures import (
+    _nnrel_no_alias,
     nnrel_baseline,
     nnrel_corpus,
     nnrel_transform,
     pytest_fixture_setup,
     pytest_generate_tests,
+    pytest_itemcollected,
 )
 from pytest_nnrel.plugin.options import pytest_addoption
 from pytest_nnrel.plugin.required import pytest_collect_file
@@ -26,6 +28,7 @@ from pytest_nnrel.plugin.session import (
 )
 
 __all__ = [
+    "_nnrel_no_alias",
     "nnrel_baseline",
     "nnrel_corpus",
     "nnrel_transform",
@@ -35,6 +38,7 @@ __all__ = [
     "pytest_configure",
     "pytest_fixture_setup",
     "pytest_generate_tests",
+    "pytest_itemcollected",
     "pytest_runtest_makereport",
     "pytest_runtest_protocol",
     "pytest_runtest_setup",

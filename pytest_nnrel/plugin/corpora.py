@@ -31,16 +31,27 @@ class NamedCorpus:
     name: str
     geometry: dict[str, Any]
     clips: int | None = None
+    #: The whole one, and what the run takes of it.
     _opened: list[Corpus] = field(default_factory=list, init=False, repr=False)
 
     def __call__(self) -> Corpus:
         if not self._opened:
-            self._opened.append(self._open())
-        return self._opened[0]
+            whole = self._open()
+            self._opened.extend((whole, clips_of(whole, self.clips)))
+        return self._opened[1]
 
     def __reduce__(self) -> tuple[type[NamedCorpus], tuple[object, ...]]:
         # Processes open it themselves.
         return NamedCorpus, (self.name, self.geometry, self.clips)
+
+    def whole(self) -> Corpus:
+        """Return all of it, whatever the run takes."""
+        self()
+        return self._opened[0]
+
+    def is_open_as(self, corpus: Corpus) -> bool:
+        """Tell whether a corpus is what the run takes of it."""
+        return any(corpus is opened for opened in self._opened[1:])
 
     def called(self, name: str) -> NamedCorpus:
         """Return another in the same geometry, whole."""
@@ -50,10 +61,9 @@ class NamedCorpus:
         from pytest_nnrel.corpus import open_corpus
 
         try:
-            corpus = open_corpus(self.name, **self.geometry)
+            return open_corpus(self.name, **self.geometry)
         except CorpusError as error:
             raise CorpusError(f"nnrel corpus {self.name}: {error}") from error
-        return clips_of(corpus, self.clips)
 
 
 def clips_of(corpus: Corpus, clips: int | None) -> Corpus:
@@ -64,6 +74,17 @@ def clips_of(corpus: Corpus, clips: int | None) -> Corpus:
         return corpus.subset(clips)
     except CorpusError as error:
         raise CorpusError(f"nnrel clips: {error}") from error
+
+
+def part_of(corpus: Corpus, clips: int | None, most: int | None) -> Corpus:
+    """Return what a test takes of a corpus: the clips of its mark, or else of the run, `most`.
+
+    A corpus that holds fewer than the run's is small enough as it is: the option is of a run,
+    which may have several.
+    """
+    if clips is None and most is not None:
+        clips = min(most, len(corpus))
+    return clips_of(corpus, clips)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +100,15 @@ class CorpusOf:
     clips: int | None = None
 
     def __call__(self) -> Corpus:
+        run = self.config.stash[RUN]
         if self.marked is None:
-            corpus = self._of_run()
-        elif isinstance(self.marked, str | os.PathLike):
-            corpus = self.config.stash[RUN].corpus.called(os.fspath(self.marked))()
+            of_run = self._of_run()
+            return of_run if self.clips is None else clips_of(run.whole_of(of_run), self.clips)
+        if isinstance(self.marked, str | os.PathLike):
+            corpus = run.corpus.called(os.fspath(self.marked))()
         else:
             corpus = self.marked
-        return clips_of(corpus, self.clips)
+        return part_of(corpus, self.clips, run.corpus.clips)
 
     def _of_run(self) -> Corpus:
         run = self.config.stash[RUN]
@@ -111,22 +134,26 @@ class CorpusOf:
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         named = self.config.stash[RUN].corpus
         if self.marked is None and not self._by_fixture():
-            return InAnotherProcess, (replace(named), self.clips)
+            if self.clips is None:
+                return InAnotherProcess, (replace(named), None, None)
+            return InAnotherProcess, (named.called(named.name), self.clips, None)
         if isinstance(self.marked, str | os.PathLike):
-            return InAnotherProcess, (named.called(os.fspath(self.marked)), self.clips)
+            marked = named.called(os.fspath(self.marked))
+            return InAnotherProcess, (marked, self.clips, named.clips)
         source = f"the fixture {CORPUS}" if self.marked is None else f"a mark of {MARK}"
         return partial, (not_there, f"corpus is an object, of {source}", "corpus=")
 
 
 @dataclass(frozen=True, eq=False)
 class InAnotherProcess:
-    """A corpus by its name, and how many clips of that."""
+    """A corpus by its name, and how many clips of that: as `part_of` takes them."""
 
     corpus: NamedCorpus
     clips: int | None
+    most: int | None
 
     def __call__(self) -> Corpus:
-        return clips_of(self.corpus(), self.clips)
+        return part_of(self.corpus(), self.clips, self.most)
 
 
 @dataclass(frozen=True, eq=False)

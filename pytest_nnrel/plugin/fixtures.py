@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_nnrel.errors import NNRelError
-from pytest_nnrel.plugin.corpora import CORPUS, clips_of
-from pytest_nnrel.plugin.marker import MARK, check_mark, grid_of
-from pytest_nnrel.plugin.stash import RUN
+from pytest_nnrel.plugin.corpora import CORPUS
+from pytest_nnrel.plugin.marker import MARK, TRANSFORM, check_mark, grid_of, is_of_grid
+from pytest_nnrel.plugin.stash import ITEM_SINK, LASTING, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.baselines import Baseline
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.transforms import Transform
+
+_NO_ALIAS = "_nnrel_no_alias"
 
 
 @pytest.fixture(scope="session")
@@ -31,20 +34,36 @@ def pytest_fixture_setup(
 ) -> Generator[None, object, object]:
     """Let --nnrel-clips reach the corpus of a project's own nnrel_corpus.
 
-    A corpus that holds fewer is small enough as it is: the option is of a run, which may have
-    several of such fixtures.
+    What a fixture that outlives the test records is kept apart, as a rerun does not set it up.
     """
-    value = yield
+    with _kept_apart(fixturedef, request):
+        value = yield
     if fixturedef.argname != CORPUS or fixturedef.cached_result is None:
         return value
     from pytest_nnrel.corpus import Corpus
 
     if not isinstance(value, Corpus):  # who measures says so
         return value
-    most = request.config.stash[RUN].corpus.clips
-    fewer = value if most is None or most >= len(value) else clips_of(value, most)
+    fewer = request.config.stash[RUN].fewer(value)
     fixturedef.cached_result = (fewer, fixturedef.cached_result[1], None)
     return fewer
+
+
+@contextmanager
+def _kept_apart(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None]:
+    item = request._pyfuncitem
+    sink = item.stash.get(ITEM_SINK, None)
+    if sink is None or fixturedef.scope == "function":
+        yield
+        return
+    before = sink.take()
+    try:
+        yield
+    finally:
+        item.stash[LASTING].fresh[fixturedef] = sink.take()
+        sink.add(before)
 
 
 @pytest.fixture(scope="session")
@@ -63,21 +82,37 @@ def nnrel_transform(request: pytest.FixtureRequest) -> Transform:
     Magnitudes that are the same at the corpus's sample rate, such as MP3 above the codec's limit,
     are one condition: the first runs, the others are skipped and say which it was.
     """
-    from pytest_nnrel.measures import run_corpus
-
     if isinstance(request.param, str):  # what is wrong with the grid
         pytest.fail(request.param, pytrace=False)
-    transform, transforms, _ = request.param
-    rate = run_corpus().sample_rate  # of the test's own marks, if it has any
+    transform, _ = request.param
+    return transform  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def _nnrel_no_alias(request: pytest.FixtureRequest) -> None:
+    """Skip the test of an alias: which are some, each test's own corpus decides."""
+    from pytest_nnrel.measures import run_corpus
+
+    asked = request.node.callspec.params[TRANSFORM]
+    if isinstance(asked, str):  # as nnrel_transform says
+        return
+    transform, transforms = asked
+    rate = run_corpus().sample_rate
     condition = transform.condition(rate)
     first = next(other for other in transforms if other.condition(rate) == condition)
     if first is not transform:
         pytest.skip(f"{transform.name} is {condition.name} at {rate:,} Hz, as {first.name} is")
-    return transform  # type: ignore[no-any-return]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and is_of_grid(item):
+        # Before what is set up for the transformation, which an alias needs not.
+        place = item.fixturenames.index(TRANSFORM)
+        item.fixturenames = [*item.fixturenames[:place], _NO_ALIAS, *item.fixturenames[place:]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "nnrel_transform" not in metafunc.fixturenames:
+    if TRANSFORM not in metafunc.fixturenames:
         return
     run = metafunc.config.stash[RUN]
     choice: object = run.grid
@@ -90,12 +125,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except NNRelError as error:
         # One test's mistake is no reason to run none: it fails when it is set up.
         problem = f"{metafunc.definition.nodeid}: {error}"
-        metafunc.parametrize("nnrel_transform", [problem], ids=["grid"], indirect=True)
+        metafunc.parametrize(TRANSFORM, [problem], ids=["grid"], indirect=True)
         return
     metafunc.parametrize(
-        "nnrel_transform",
-        # With the test's id, as tests with marks of their own may measure on another corpus.
-        [(transform, transforms, metafunc.definition.nodeid) for transform in transforms],
+        TRANSFORM,
+        [(transform, transforms) for transform in transforms],
         ids=[transform.name for transform in transforms],
         indirect=True,
         scope="session",

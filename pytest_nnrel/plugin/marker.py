@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.transforms import Transform
 
 MARK = "nnrel"
+#: Fixture by which a test runs through a grid.
+TRANSFORM = "nnrel_transform"
 _MARK_ARGUMENTS = ("corpus", "grid", "seed", "clips")
 MARK_HELP = (
     f"{MARK}(corpus=None, grid=None, seed=None, clips=None): set these for what a test measures:"
@@ -27,7 +29,20 @@ MARK_HELP = (
 
 
 def mark_of(item: pytest.Item) -> dict[str, Any]:
-    """Return the arguments of a test's nnrel marks, the closest first to count."""
+    """Return the arguments of a test's nnrel marks, the closest first to count.
+
+    Raises
+    ------
+    SettingError
+        If a mark has arguments that it cannot take, or a grid where it comes too late.
+    """
+    if is_of_grid(item):
+        for mark in item.callspec.marks:  # type: ignore[attr-defined]  # those of pytest.param
+            if mark.name == MARK and mark.kwargs.get("grid") is not None:
+                raise SettingError(
+                    f"@pytest.mark.{MARK}(grid=...) of a pytest.param comes too late for"
+                    f" {TRANSFORM}; put grid= on the test"
+                )
     arguments: dict[str, Any] = {}
     for mark in item.iter_markers(MARK):
         check_mark(mark)
@@ -35,6 +50,11 @@ def mark_of(item: pytest.Item) -> dict[str, Any]:
             if value is not None:
                 arguments.setdefault(name, value)
     return arguments
+
+
+def is_of_grid(item: pytest.Item) -> bool:
+    """Tell whether a test is one of those that run through a grid."""
+    return TRANSFORM in getattr(getattr(item, "callspec", None), "params", ())
 
 
 def check_mark(mark: pytest.Mark) -> None:

@@ -36,14 +36,22 @@ class Reporter:
         self._problem: str | None = None
         self._notes: list[str] = []
         self._written: dict[str, str] = {}
+        #: Tests that failed, or broke in setup or teardown.
+        self._failed: set[str] = set()
         #: Whether an assertion failed that no test is known to have made, and so fails none.
         self._failed_outside = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         carried = getattr(report, CARRIED, None)
         crashed = report.when not in ("setup", "call", "teardown")  # xdist lost the worker
+        outcome: str = "crashed" if crashed else report.outcome
+        if report.when == "setup":
+            self._failed.discard(report.nodeid)
+        if outcome == "failed":
+            self._failed.add(report.nodeid)
+        elif outcome == "skipped" and hasattr(report, "wasxfail"):
+            outcome = "xfailed"
         if self._collector is not None or carried is not None or crashed:
-            outcome = "crashed" if crashed else report.outcome
             self._collected().add(report.nodeid, report.when or "", outcome, carried)
 
     def _collected(self) -> Collector:
@@ -135,6 +143,7 @@ class Reporter:
                 "seconds": time.time() - run.started,
                 "workers": workers or 0,
                 "exit_status": exit_status,
+                "failed": len(self._failed),
             },
         }
 

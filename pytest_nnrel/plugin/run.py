@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from pytest_nnrel import recording
 from pytest_nnrel.plugin import options
-from pytest_nnrel.plugin.corpora import CorpusOf, GridOf, NamedCorpus
+from pytest_nnrel.plugin.corpora import CorpusOf, GridOf, NamedCorpus, part_of
 from pytest_nnrel.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.runtime.handover import Handover
 
 
@@ -37,6 +39,8 @@ class Run:
     started: float = field(default_factory=time.time)
     #: The way to and from processes that the session starts.
     handover: Handover = field(init=False)
+    #: Whole corpora of the project's own fixtures, by what the run takes of them.
+    wholes: WeakKeyDictionary[Corpus, Corpus] = field(default_factory=WeakKeyDictionary)
     #: Whether the project brings its own corpus, to any test.
     by_fixture: bool = False
     #: Holds what no single test is known to have recorded.
@@ -92,3 +96,16 @@ class Run:
             add_training=options.switched_on(config, "add-training"),
             requirements=options.resolved(values["requirements"]),
         )
+
+    def fewer(self, corpus: Corpus) -> Corpus:
+        """Return what the run takes of a corpus of the project's own."""
+        part = part_of(corpus, None, self.corpus.clips)
+        if part is not corpus:
+            self.wholes[part] = corpus
+        return part
+
+    def whole_of(self, corpus: Corpus) -> Corpus:
+        """Return the whole of what the run takes of a corpus."""
+        if corpus in self.wholes:
+            return self.wholes[corpus]
+        return self.corpus.whole() if self.corpus.is_open_as(corpus) else corpus

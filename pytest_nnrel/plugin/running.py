@@ -15,7 +15,15 @@ from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.corpora import CorpusOf, GridOf
 from pytest_nnrel.plugin.marker import mark_of
 from pytest_nnrel.plugin.options import OPTIONS, REQUIREMENTS
-from pytest_nnrel.plugin.stash import CARRIED, ITEM_SINK, MARK_PROBLEM, RECORDED, RUN
+from pytest_nnrel.plugin.stash import (
+    CARRIED,
+    ITEM_SINK,
+    LASTING,
+    MARK_PROBLEM,
+    RECORDED,
+    RUN,
+    Lasting,
+)
 from pytest_nnrel.plugin.terminal import progress_stream
 from pytest_nnrel.runtime import settings
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_nnrel.plugin.run import Run
+    from pytest_nnrel.recording import Sink
     from pytest_nnrel.runtime.settings import Settings
 
 
@@ -51,6 +60,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         run.handover.hand_down(settings.pickled(run.settings))
         with recording.sink(_reproduction(item, run)) as sink:
             item.stash[ITEM_SINK] = sink
+            item.stash[LASTING] = Lasting()
             return (yield)
     finally:
         run.sink.add(sink.take())  # what came when the last phase had been reported
@@ -70,7 +80,7 @@ def _reproduction(item: pytest.Item, run: Run) -> str:
     place = os.path.relpath(item.path, item.config.invocation_params.dir)
     command = ["pytest", f"{place}::{within}"]
     for option in OPTIONS:
-        of_run = option.name in ("corpus", "clips", "grid", "seed")
+        of_run = option.name in ("corpus", "clips", "grid", "seed", "device", "baseline")
         if of_run or (option is REQUIREMENTS and item.path.resolve() == run.requirements):
             value = item.config.getoption(option.dest, None)
             if value is not None:
@@ -89,7 +99,10 @@ def pytest_runtest_makereport(
     recorded = item.stash.setdefault(RECORDED, [])
     if call.when == "setup" and recorded:  # a rerun replaces the run before
         recorded.clear()
+        item.stash[LASTING].start_anew()
         _set_properties(item, recorded)
+    if sink is not None:
+        _join(sink, item.stash[LASTING].take())
     if sink is not None and (sink.measurements or sink.verdicts):
         content = sink.take()
         if call.when == "call" and call.excinfo is not None:
@@ -102,6 +115,14 @@ def pytest_runtest_makereport(
     if content is not None:
         setattr(report, CARRIED, content)
     return report
+
+
+def _join(sink: Sink, contents: list[dict[str, Any]]) -> None:
+    """Put into a sink what was recorded before what it holds."""
+    if contents:
+        later = sink.take()
+        for content in [*contents, later]:
+            sink.add(content)
 
 
 def _hide_own_frames(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nnrel.failures import too_few_clips
 from pytest_nnrel.measurement import Measurement
-from pytest_nnrel.report.results import describe_beside, describe_value, kind_of, subject_of
+from pytest_nnrel.report.results import (
+    EXPECTED,
+    NO_TEST,
+    describe_beside,
+    describe_value,
+    kind_of,
+    outcome_of,
+    subject_of,
+)
 from pytest_nnrel.requirement import Requirement
 from pytest_nnrel.statistics.comparison import describe_drop
 
@@ -17,12 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement
-    from pytest_nnrel.recording import PlainTest, PlainVerdict
+    from pytest_nnrel.recording import PlainTest, PlainVerdict, Results
 
 #: Tests that a warning names.
 LISTED = 8
 #: Outcomes in the order in which the page lists them.
-ORDER = ("crashed", "error", "fails", "undecided", "holds")
+ORDER = ("crashed", "error", "fails", "undecided", EXPECTED, "holds")
+#: Those that are no reason to look for a cause.
+WELL = (EXPECTED, "holds")
 #: Clips, or groups of them, below which a verdict that holds shows little: of nine that all pass,
 #: the interval of C_W begins at .7.
 FEW = 10
@@ -32,6 +42,7 @@ WORDS = {
     "error": "could not be measured",
     "fails": "failed",
     "undecided": "too close to call",
+    EXPECTED: "expected not to hold",
     "holds": "hold",
 }
 #: What a comparison with a baseline was asked, in words.
@@ -39,6 +50,9 @@ QUESTIONS = {
     "same training": "Is it still the same training? Clip by clip.",
     "same recipe": "Is the recipe worse, whatever the seed? New trainings against those before.",
 }
+#: Exit statuses of pytest: of runs in which nothing failed, and what others are of.
+_NOTHING_FAILED, _TESTS_FAILED = (0, 5), 1
+_EXITS = {2: ", interrupted", 3: ", internal error", 4: ", wrong usage"}
 _CRASHED = "The process that ran this test died before it could report."
 _NO_VERDICT: PlainVerdict = {
     "assertion": "",
@@ -187,7 +201,8 @@ def rows_of(tests: Iterable[PlainTest], measurements: Mapping[str, PlainMeasurem
                 if one in measurements
             ]
             on = few_clips(min(corpora, key=lambda corpus: corpus["groups"])) if corpora else ""
-            rows.append(Row(name, verdict["outcome"], message, verdict, measured, on=on))
+            outcome = outcome_of(verdict, test)
+            rows.append(Row(name, outcome, message, verdict, measured, on=on))
     rows.sort(key=lambda row: (ORDER.index(row.outcome), row.spare))
     return [replace(row, anchor=f"verdict-{i}") for i, row in enumerate(rows)]
 
@@ -254,20 +269,52 @@ def tally(rows: Iterable[Row]) -> dict[str, int]:
     return counts
 
 
-def headline(rows: Sequence[Row]) -> str:
-    """Return the verdict on the run in a sentence."""
+def beside_verdicts(results: Results, rows: Sequence[Row]) -> str:
+    """Return how a run failed otherwise than by verdicts that do not hold; empty if it did not."""
+    run = results["run"]
+    status = run["exit_status"]
+    if status in _NOTHING_FAILED:
+        return ""
+    broken = {row.test for row in rows if row.outcome not in WELL}
+    told = {test["test"] for test in results["tests"] if test["outcome"] == "failed"} & broken
+    untold = max(0, run.get("failed", 0) - len(told - {NO_TEST}))
+    found = []
+    if status != _TESTS_FAILED or not (broken or untold):
+        found.append(f"the run itself failed (exit {status}{_EXITS.get(status, '')})")
+    if untold:
+        found.append(f"{untold:,} test{'s' * (untold > 1)} failed without a verdict")
+    return ", ".join(found)
+
+
+def headline(rows: Sequence[Row], beside: str) -> str:
+    """Return the verdict on the run in a sentence.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        As `rows_of` gives them.
+    beside : str
+        As `beside_verdicts` gives it.
+    """
     counts = tally(rows)
     total = sum(counts.values())
     if not total:
-        return "Nothing was judged in this run."
+        nothing = "nothing was judged in this run."
+        return _capitalised(f"{beside}; {nothing}" if beside else nothing)
     few = sum(row.holds_on_few for row in rows)
     on_few = f", {few:,} of them on fewer than {FEW} clips" if few else ""
     if few == total == 1:
         on_few = f", on fewer than {FEW} clips"
-    bad = [f"{counts[o]:,} {WORDS[o]}" for o in ORDER[:-1] if counts[o]]
+    bad = [beside] * bool(beside)
+    bad += [f"{counts[o]:,} {WORDS[o]}" for o in ORDER[:-1] if counts[o]]
     if bad:
-        return f"{', '.join(bad)}; {counts['holds']:,} of {total:,} verdicts hold{on_few}."
+        found = f"{', '.join(bad)}; {counts['holds']:,} of {total:,} verdicts hold{on_few}."
+        return _capitalised(found)
     return (f"All {total:,} verdicts hold" if total > 1 else "The one verdict holds") + f"{on_few}."
+
+
+def _capitalised(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 def groups_of(rows: Iterable[Row], outcomes: Sequence[str]) -> list[Group]:
@@ -285,7 +332,7 @@ def groups_of(rows: Iterable[Row], outcomes: Sequence[str]) -> list[Group]:
 
 
 def next_steps(
-    rows: Sequence[Row], measurements: Iterable[PlainMeasurement], *, heard: str
+    rows: Sequence[Row], measurements: Iterable[PlainMeasurement], *, heard: str, beside: str
 ) -> list[Step]:
     """Return what to do about a run.
 
@@ -297,10 +344,14 @@ def next_steps(
         All of the run: among them the audio space's, which bounds what can be asked for.
     heard : str
         Where on the page the first failing clip can be heard; empty where none can.
+    beside : str
+        As `beside_verdicts` gives it.
     """
     by_outcome = {o: [row for row in rows if row.outcome == o] for o in ORDER}
     measurements = list(measurements)
     steps = []
+    if beside:
+        steps.append(Step(f"Read pytest's own output: {beside}."))
     if by_outcome["crashed"]:
         command = shlex.join(["pytest", by_outcome["crashed"][0].test])
         steps.append(Step("Run the test that took its process down alone:", command))
@@ -323,7 +374,7 @@ def next_steps(
                 "pytest --nnrel-update-baseline",
             )
         )
-    if len(by_outcome["holds"]) == len(rows) > 0:
+    if not beside and rows and all(row.outcome in WELL for row in rows):
         steps.append(Step(_nothing_to_do(measurements)))
     return steps
 

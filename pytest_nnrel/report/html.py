@@ -17,7 +17,7 @@ from pytest_nnrel.report import (
     projection,
     references,
 )
-from pytest_nnrel.report.results import conditions_of, told_apart
+from pytest_nnrel.report.results import EXPECTED, conditions_of, told_apart
 from pytest_nnrel.runtime.settings import ALL_PAIRS_UNASKED
 from pytest_nnrel.statistics.comparison import describe_drop
 
@@ -102,7 +102,12 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     cases = listening.cases_of(rows)
     heard = [case for of_row in cases.values() for case in of_row]
     players = listening.players_of(heard, None if folder is None else folder / listening.AUDIO)
-    broken = [Broken(row, cases.get(i, [])) for i, row in enumerate(rows) if row.outcome != "holds"]
+    broken = [
+        Broken(row, cases.get(i, []))
+        for i, row in enumerate(rows)
+        if row.outcome not in findings.WELL
+    ]
+    beside = findings.beside_verdicts(results, rows)
     shown = [block for i, block in enumerate(broken) if i < MAX_BROKEN or block.cases]
     audible = (
         block.row.anchor
@@ -114,12 +119,14 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     overlays = overlay.overlays_of(results, known)
     return {
         "results": results,
-        "headline": findings.headline(rows),
+        "headline": findings.headline(rows, beside),
         "counts": counts,
-        "status": _status(rows),
+        "status": _status(rows, beside),
         "failed": Shown.first(findings.groups_of(rows, ("crashed", "error", "fails")), MAX_GROUPS),
         "undecided": Shown.first(findings.groups_of(rows, ("undecided",)), MAX_GROUPS),
-        "steps": findings.next_steps(rows, measurements.values(), heard=next(audible, "")),
+        "steps": findings.next_steps(
+            rows, measurements.values(), heard=next(audible, ""), beside=beside
+        ),
         "anchors": {block.row.anchor for block in shown},
         "broken": Shown(shown, len(broken) - len(shown)),
         "open": OPEN,
@@ -158,12 +165,18 @@ def _content(results: Results, folder: Path | None) -> dict[str, Any]:
     }
 
 
-def _status(rows: Sequence[findings.Row]) -> str:
-    """Return what the page is coloured by: the gravest outcome; holding on few is no plain one."""
-    if not rows:
+def _status(rows: Sequence[findings.Row], beside: str) -> str:
+    """Return what the page is coloured by: the gravest outcome; holding on few is no plain one.
+
+    What is expected has no colour, and a run that failed otherwise that of failures.
+    """
+    outcomes = [row.outcome for row in rows if row.outcome != EXPECTED]
+    if beside:
+        return "fails"
+    if not outcomes:
         return "nothing"
     on_few = any(row.holds_on_few for row in rows)
-    return "few" if on_few and rows[0].outcome == "holds" else rows[0].outcome
+    return "few" if on_few and outcomes[0] == "holds" else outcomes[0]
 
 
 def _corpora(conditions: Iterable[Conditions]) -> list[dict[str, Any]]:

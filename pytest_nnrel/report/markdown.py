@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_nnrel.report.findings import QUESTIONS, Row, headline, question_of, rows_of
+from pytest_nnrel.report.findings import (
+    QUESTIONS,
+    Row,
+    beside_verdicts,
+    headline,
+    question_of,
+    rows_of,
+)
 from pytest_nnrel.report.results import assumptions_of, conditions_of, told_apart
 from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.statistics.comparison import describe_drop
@@ -31,6 +38,7 @@ _HEADINGS = {
     "error": "Not measured",
     "fails": "Failed",
     "undecided": "Too close to call",
+    "expected": "Expected not to hold",
 }
 _COLUMNS = ("test", "encoder", "transformation", "found", "asked")
 
@@ -47,12 +55,12 @@ def summary_text(results: Results) -> str:
     -------
     str
         The verdict in a sentence; tables of what failed, what is too close to call and what could
-        not be measured; baselines; the smallest drop that the run could see. Names stand in code
-        spans, so that nothing in them is markup.
+        not be measured, and what was expected not to hold; baselines; the smallest drop that the
+        run could see. Names stand in code spans, so that nothing in them is markup.
     """
     results = told_apart(results)
     rows = rows_of(results["tests"], results["measurements"])
-    parts = ["## pytest-nnrel", headline(rows)]
+    parts = ["## pytest-nnrel", headline(rows, beside_verdicts(results, rows))]
     for outcome, heading in _HEADINGS.items():
         cells = [_cells(row) for row in rows if row.outcome == outcome]
         if cells:

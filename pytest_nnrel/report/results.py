@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nnrel.measurement import CorpusFacts, PlainMeasurement
-    from pytest_nnrel.recording import PlainTest, Results
+    from pytest_nnrel.recording import PlainTest, PlainVerdict, Results
 
 FORMAT = "pytest-nnrel results"
 #: Raised whenever a reader of the old schema would misread the new one.
@@ -35,6 +35,9 @@ _DISTRIBUTIONS = (
 )  # fmt: skip
 #: Stands for the test where none is known, such as in a thread while several tests run.
 NO_TEST = "(no test)"
+#: What a verdict is called that does not hold in a test that fails no run.
+EXPECTED = "expected"
+_WELL = ("passed", "xfailed", "skipped")
 #: What only a failed Hypothesis test carries.
 _OF_HYPOTHESIS = ("examples", "passed_over")
 
@@ -43,7 +46,7 @@ class Collector:
     """Gathers what test reports carry, whatever their order; a rerun replaces the run before."""
 
     def __init__(self) -> None:
-        self._phases: dict[str, dict[str, tuple[str, dict[str, Any] | None]]] = {}
+        self._phases: dict[str, list[tuple[str, dict[str, Any] | None]]] = {}
 
     def add(self, test: str, phase: str, outcome: str, carried: dict[str, Any] | None) -> None:
         """Take one phase of a test.
@@ -55,13 +58,14 @@ class Collector:
         phase : str
             ``"setup"`` starts a test anew.
         outcome : str
-            ``"passed"``, ``"failed"``, ``"skipped"``, ``"rerun"`` or ``"crashed"``.
+            ``"passed"``, ``"failed"``, ``"skipped"``, ``"xfailed"``, ``"rerun"`` or ``"crashed"``.
         carried : dict or None
             What was recorded: ``Sink.as_dict()``.
         """
         if phase == "setup":
-            self._phases[test] = {}
-        self._phases.setdefault(test, {})[phase] = (outcome, carried)
+            self._phases[test] = []
+        # Subtests report within the call of their test.
+        self._phases.setdefault(test, []).append((outcome, carried))
 
     def results(self, about: dict[str, Any]) -> Results:
         """Return the content of ``results.json``.
@@ -78,17 +82,17 @@ class Collector:
         for test, phases in sorted(self._phases.items()):
             verdicts = []
             extras: dict[str, list[Any]] = {}
-            for _, carried in phases.values():
+            for _, carried in phases:
                 if carried is not None:
                     measurements.update(carried["measurements"])
                     corpora.update(carried["corpora"])
                     audits.update(carried["audits"])
                     verdicts += carried["verdicts"]
                     extras |= {key: carried[key] for key in _OF_HYPOTHESIS if carried.get(key)}
-            outcomes = {outcome for outcome, _ in phases.values()}
+            outcomes = {outcome for outcome, _ in phases}
             recorded = any(
                 carried is not None and (carried["measurements"] or carried["verdicts"])
-                for _, carried in phases.values()
+                for _, carried in phases
             )
             if recorded or "crashed" in outcomes:
                 entry = {"test": test, "outcome": _worst(outcomes), "verdicts": verdicts}
@@ -110,7 +114,7 @@ class Collector:
         return [
             content
             for _, phases in sorted(self._phases.items())
-            for _, carried in phases.values()
+            for _, carried in phases
             if carried is not None
             for content in carried["baselines"]
         ]
@@ -149,10 +153,19 @@ def _place_of(measured: PlainMeasurement) -> tuple[tuple[object, ...], float]:
 
 
 def _worst(outcomes: set[str]) -> str:
-    for outcome in ("crashed", "failed", "rerun", "skipped"):
+    for outcome in ("crashed", "failed", "rerun", "xfailed", "skipped"):
         if outcome in outcomes:
             return outcome
     return "passed"
+
+
+def outcome_of(verdict: PlainVerdict, test: PlainTest) -> str:
+    """Return what became of a verdict: "expected" where it does not hold, and its test is well.
+
+    Such are those of tests that are marked xfail, and within ``pytest.raises``.
+    """
+    expected = verdict["outcome"] != "holds" and test["outcome"] in _WELL
+    return EXPECTED if expected else verdict["outcome"]
 
 
 def environment() -> dict[str, str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.report.results import (
+    EXPECTED,
     NO_TEST,
     assumptions_of,
     conditions_of,
     describe_fully,
     kind_of,
+    outcome_of,
     subject_of,
     told_apart,
 )
@@ -27,35 +29,42 @@ if TYPE_CHECKING:
 def summary_lines(results: Results) -> list[str]:
     """Return the lines of the summary; none where nothing was measured."""
     measurements = told_apart(results)["measurements"]
-    verdicts = [verdict for test in results["tests"] for verdict in test["verdicts"]]
+    # With the outcomes that they have for the run.
+    verdicts = [
+        (verdict, outcome_of(verdict, test))
+        for test in results["tests"]
+        for verdict in test["verdicts"]
+    ]
     lines = list(_corpora(measurements.values()))
-    judged: dict[tuple[str, str], list[tuple[PlainVerdict, PlainMeasurement]]] = defaultdict(list)
-    for verdict in verdicts:
+    judged: dict[tuple[str, str], list[_Judged]] = defaultdict(list)
+    for verdict, outcome in verdicts:
         if verdict["measurement"] is not None:
             measured = measurements[verdict["measurement"]]
-            judged[subject_of(measured), kind_of(measured)].append((verdict, measured))
+            judged[subject_of(measured), kind_of(measured)].append(
+                _Judged(verdict, outcome, measured)
+            )
     rows = []
     for (subject, kind), group in sorted(judged.items()):
         # The verdict that has least to spare says most about its group.
-        closest, measured = min(group, key=_spare)
-        counts = Counter(verdict["outcome"] for verdict, _ in group)
+        closest = min(group, key=lambda one: (one.outcome == EXPECTED, one.spare))
+        counts = Counter(one.outcome for one in group)
         tally = ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
         rows.append(
             (
                 subject,
                 kind,
                 tally,
-                f"{'worst' if closest['outcome'] == 'fails' else 'closest'}:"
-                f" {measured['details']['transform']['name']}"
-                f" {describe_fully(measured)} against {_required(closest).text}",
+                f"{'worst' if closest.outcome == 'fails' else 'closest'}:"
+                f" {closest.measured['details']['transform']['name']}"
+                f" {describe_fully(closest.measured)} against {closest.required.text}",
             )
         )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
     assumed = assumptions_of(measurements.values())
     lines += [f"{', '.join(subjects)}: {assumption}" for assumption, subjects in assumed.items()]
     lines += ["  ".join((*(c.ljust(w) for c, w in zip(row, widths)), row[3])) for row in rows]
-    lines += [verdict["headline"] for verdict in verdicts if verdict.get("headline")]
-    errors = sum(verdict["outcome"] == "error" for verdict in verdicts)
+    lines += [verdict["headline"] for verdict, _ in verdicts if verdict.get("headline")]
+    errors = sum(outcome == "error" for _, outcome in verdicts)
     if errors:
         lines.append(f"{errors} could not be measured")
     crashed = [test["test"] for test in results["tests"] if test["outcome"] == "crashed"]
@@ -68,8 +77,8 @@ def summary_lines(results: Results) -> list[str]:
         for verdict in test["verdicts"]
         if verdict["outcome"] != "holds"
     ]
-    judged_keys = {v["measurement"] for v in verdicts} - {None}
-    judged_keys |= {key for verdict in verdicts for key in verdict.get("covers", ())}
+    judged_keys = {verdict["measurement"] for verdict, _ in verdicts} - {None}
+    judged_keys |= {key for verdict, _ in verdicts for key in verdict.get("covers", ())}
     for test in results["tests"]:
         judged_keys |= set(test.get("passed_over", ())) - {None}
     unjudged = len(measurements) - len(judged_keys)
@@ -78,14 +87,19 @@ def summary_lines(results: Results) -> list[str]:
     return lines
 
 
-def _spare(judged: tuple[PlainVerdict, PlainMeasurement]) -> float:
-    """Return how far a value is within what was asked for."""
-    verdict, measured = judged
-    return _required(verdict).spare(measured["value"])
+class _Judged(NamedTuple):
+    verdict: PlainVerdict
+    outcome: str
+    measured: PlainMeasurement
 
+    @property
+    def required(self) -> Requirement:
+        return Requirement(self.verdict["minimum"], self.verdict.get("maximum"))
 
-def _required(verdict: PlainVerdict) -> Requirement:
-    return Requirement(verdict["minimum"], verdict.get("maximum"))
+    @property
+    def spare(self) -> float:
+        """How far the value is within what was asked for."""
+        return self.required.spare(self.measured["value"])
 
 
 def _corpora(measurements: Iterable[PlainMeasurement]) -> Iterable[str]:

@@ -214,12 +214,48 @@ _RATES = """
 """
 
 
+_OF_PARAMETERS = """
+    import pytest
+    from encoders import spectrum
+    from pytest_nnrel import MP3, PinkNoise, within_consistency
+    from test_rates import noise
+
+    @pytest.fixture(scope="session", params=[22050, 44100])
+    def nnrel_corpus(request):
+        return noise(request.param)
+
+    @pytest.mark.nnrel(grid=[MP3(256), MP3(320)])
+    def test_conditions_of(nnrel_transform, nnrel_corpus):
+        assert len(nnrel_corpus) == 3
+
+    @pytest.mark.nnrel(clips=4)
+    def test_clips_of_the_whole(nnrel_corpus):
+        assert within_consistency(spectrum, PinkNoise(40)).n == 4
+
+    @pytest.mark.parametrize(
+        "late", [pytest.param(1, marks=pytest.mark.nnrel(grid=[MP3(8)]))]
+    )
+    @pytest.mark.nnrel(grid=[MP3(16)], corpus=noise(22050))
+    def test_grid(late, nnrel_transform):
+        pass
+"""
+
+
 def test_aliases_are_those_of_the_corpus_that_the_test_measures_on(inner):
-    """Bitrates that are one at 22,050 Hz are two at 44,100 Hz, where the marker's corpus is."""
-    inner.write(test_rates=_RATES)
-    run = inner.run("-v", report=False)
-    outcomes = dict(re.findall(r"::(\S+\[.*\]) (PASSED|SKIPPED)", run.text))
+    """Bitrates that are one at 22,050 Hz are two at 44,100 Hz: of a marker, or a parameter."""
+    inner.write(test_rates=_RATES, test_of_parameters=_OF_PARAMETERS)
+    run = inner.run("-v", "--nnrel-clips=3", report=False)
+    outcomes = dict(re.findall(r"::(\S+\[.*\]) (PASSED|SKIPPED|ERROR)", run.text))
+    reason = "@pytest.mark.nnrel(grid=...) of a pytest.param comes too late for nnrel_transform"
+    assert f"\n{reason}; put grid= on the test\n" in run.text
     assert outcomes == {
+        "test_conditions_of[22050-MP3(kbps=256)]": "PASSED",
+        "test_conditions_of[22050-MP3(kbps=320)]": "SKIPPED",
+        "test_conditions_of[44100-MP3(kbps=256)]": "PASSED",
+        "test_conditions_of[44100-MP3(kbps=320)]": "PASSED",
+        "test_clips_of_the_whole[22050]": "PASSED",
+        "test_clips_of_the_whole[44100]": "PASSED",
+        "test_grid[MP3(kbps=16)-1]": "ERROR",
         "test_one_condition_here[MP3(kbps=256)]": "PASSED",
         "test_one_condition_here[MP3(kbps=320)]": "SKIPPED",
         "test_two_conditions_here[MP3(kbps=256)]": "PASSED",

@@ -32,6 +32,12 @@ _GOOD = """
     @pytest.mark.nnrel(clips=3)
     def test_clips(): check()
 
+    @pytest.mark.nnrel(clips=8)
+    def test_more_clips_than_of_the_run(): check()
+
+    @pytest.mark.nnrel(corpus=str(HERE / "all"))
+    def test_larger_folder(): check()
+
     @pytest.mark.nnrel(corpus=HERE / "few")
     def test_folder(): check()
 
@@ -54,9 +60,10 @@ _GOOD = """
 def good(request, new_inner, clips):
     inner = new_inner()
     inner.write(test_good=_GOOD)
-    (inner.path / "few").mkdir()
-    for clip in sorted(clips.iterdir())[:4]:
-        (inner.path / "few" / clip.name).symlink_to(clip)
+    for name, count in (("few", 4), ("all", 8)):
+        (inner.path / name).mkdir()
+        for clip in sorted(clips.iterdir())[:count]:
+            (inner.path / name / f"{name}-{clip.name}").symlink_to(clip)
     return inner.run("--nnrel-seed=1", "--nnrel-clips=7", mode=request.param)
 
 
@@ -68,6 +75,8 @@ def good(request, new_inner, clips):
         ("test_defaults_as_documented", 1, "clips", 7),
         ("test_seed", 5, "clips", 7),
         ("test_clips", 1, "clips", 3),
+        ("test_more_clips_than_of_the_run", 1, "clips", 8),
+        ("test_larger_folder", 1, "all", 7),
         ("test_folder_and_clips", 1, "few", 2),
         ("test_object", 1, "object", 4),
         ("test_inherits", 5, "clips", 4),
@@ -82,7 +91,7 @@ def test_marker_sets_corpus_seed_and_clips(good, test, seed, corpus, count):
 
 
 def test_number_of_clips_of_the_run_does_not_break_a_smaller_corpus_of_a_marker(good):
-    """--nnrel-clips is about the run's corpus; that of the marker has 4 clips."""
+    """--nnrel-clips is 7 clips at most; the marker's corpus has 4."""
     assert good.tests()["test_folder"]["outcome"] == "passed"
 
 

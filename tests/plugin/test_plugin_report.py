@@ -322,6 +322,94 @@ def test_rerun_replaces_the_run_before(inner, mode):
     assert sorted(values) == [0.875, 1.0]
 
 
+_WELL_OR_NOT = """
+    import pytest
+    from encoders import Positions
+    from pytest_nnrel import PinkNoise, assert_within_consistency
+
+    NOISE = PinkNoise(40)
+    runs = []
+
+    @pytest.fixture(scope="module")
+    def lossy(nnrel_corpus):
+        return Positions(nnrel_corpus, lost=(0,), name="lossy")
+
+    @pytest.fixture(scope="module")
+    def once(nnrel_corpus, nnrel_baseline):
+        sound = Positions(nnrel_corpus, name="sound")
+        assert_within_consistency(sound, NOISE, min=1.0)
+        with pytest.raises(AssertionError, match="has no baseline"):
+            nnrel_baseline.check(sound, [NOISE])
+
+    @pytest.fixture
+    def each_time(nnrel_corpus):
+        runs.append(1)
+        flaky = Positions(nnrel_corpus, lost=(0,) * (len(runs) < 2), name="flaky")
+        assert_within_consistency(flaky, NOISE, min=1.0)
+
+    @pytest.mark.flaky(reruns=1)
+    def test_again(once, each_time):
+        pass
+
+    @pytest.mark.xfail
+    def test_known(lossy):
+        assert_within_consistency(lossy, NOISE, min=1.0)
+
+    def test_raises(lossy):
+        with pytest.raises(AssertionError):
+            assert_within_consistency(lossy, NOISE, min=1.0)
+
+    @pytest.mark.xfail(strict=True)
+    def test_mended(lossy):
+        assert_within_consistency(lossy, NOISE, min=0.5)
+
+    def test_without_us():
+        assert not runs
+
+    @pytest.fixture
+    def broken():
+        raise FileNotFoundError("model.pt")
+
+    def test_broken(broken):
+        pass
+"""
+
+
+def test_what_lasts_what_is_expected_and_what_failed_without_a_verdict(inner):
+    inner.write(test_it=_WELL_OR_NOT)
+    run = inner.run("--nnrel-baseline=base.json", strict=False)
+    jsonschema.validate(run.results, schema())
+    # A rerun sets up again what is the test's own, and nothing else.
+    again = run.tests()["test_again"]
+    assert again["outcome"] == "passed"
+    assert [(verdict["assertion"], verdict["outcome"]) for verdict in again["verdicts"]] == [
+        ("assert_within_consistency", "holds"),
+        ("nnrel_baseline.check", "fails"),
+        ("assert_within_consistency", "holds"),
+    ]
+    assert again["verdicts"][1]["redo"].endswith(" --nnrel-baseline=base.json")
+    assert (inner.path / "base.json").exists()
+    # What fails no test is expected.
+    outcomes = {name: test["outcome"] for name, test in run.tests().items()}
+    assert outcomes == {
+        "test_again": "passed", "test_known": "xfailed", "test_raises": "passed",
+        "test_mended": "failed",
+    }  # fmt: skip
+    assert re.search(
+        r"lossy +C_W euclidean +2 expected, 1 holds +closest: .* against 0.5", run.text
+    )
+    # And tests that failed otherwise are told.
+    assert run.results["run"]["failed"] == 3
+    page = Page(run.page)
+    assert page.texts("h1") == [
+        "3 tests failed without a verdict, 3 expected not to hold; 3 of 6 verdicts hold, 3 of them"
+        " on fewer than 10 clips."
+    ]
+    assert page.find("header", class_="fails")
+    assert "What failed" not in page.texts("h2")
+    assert "What did not hold" not in page.texts("h2")
+
+
 _IN_ORDER = """
     from encoders import Positions
     from pytest_nnrel import PinkNoise, assert_within_consistency

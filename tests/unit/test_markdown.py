@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from pytest_nnrel.measurement import Measurement
 from pytest_nnrel.recording import Verdict, measurement_key
+from pytest_nnrel.report.findings import beside_verdicts, judgements, next_steps, rows_of
 from pytest_nnrel.report.markdown import append_step_summary, code, summary_text
+from pytest_nnrel.report.terminal import summary_lines
 
 
 class Page(HTMLParser):
@@ -120,11 +122,19 @@ def results_of(*verdicts, crashed=()):
     """Return results of one test for each verdict."""
     plain = {measurement_key(v.measurement): v.measurement for v in verdicts if v.measurement}
     tests = [
-        {"test": f"test_it.py::test_{i}", "outcome": "failed", "verdicts": [verdict.as_dict()]}
+        {
+            "test": f"test_it.py::test_{i}",
+            "outcome": "passed" if verdict.outcome == "holds" else "failed",
+            "verdicts": [{**verdict.as_dict(), "redo": ""}],
+        }
         for i, verdict in enumerate(verdicts)
     ]
     tests += [{"test": test, "outcome": "crashed", "verdicts": []} for test in crashed]
-    return {"measurements": plain, "tests": tests, "run": {"command": "pytest -k it"}}
+    run = {
+        "command": "pytest -k it",
+        "exit_status": int(any(t["outcome"] != "passed" for t in tests)),
+    }
+    return {"measurements": plain, "tests": tests, "run": run}
 
 
 def judged(outcome, value, minimum=0.9, **kind):
@@ -151,6 +161,54 @@ def test_verdicts_that_hold_are_a_sentence(verdicts, sentence):
     page = Page(summary_text(results_of(*verdicts)))
     assert page.texts["p"][0] == sentence
     assert page.texts["h3"] == ["What this run could see"]
+
+
+@pytest.mark.parametrize(
+    "status, failed, bad, sentence",
+    [
+        (2, 0, False, "The run itself failed (exit 2, interrupted); 1 of 1 verdicts hold."),
+        (2, 1, False, "The run itself failed (exit 2, interrupted), 1 test failed without a"
+                      " verdict; 1 of 1 verdicts hold."),
+        (1, 2, False, "2 tests failed without a verdict; 1 of 1 verdicts hold."),
+        (1, None, False, "The run itself failed (exit 1); 1 of 1 verdicts hold."),
+        (1, 1, True, "1 failed; 1 of 2 verdicts hold."),
+        (1, None, True, "1 failed; 1 of 2 verdicts hold."),
+        (1, 3, True, "2 tests failed without a verdict, 1 failed; 1 of 2 verdicts hold."),
+        (5, 0, False, "The one verdict holds."),
+    ],
+    ids=[
+        "interrupted", "interrupted and untold", "untold", "unknown", "told", "told, unknown",
+        "told and untold", "none collected",
+    ],
+)  # fmt: skip
+def test_a_run_that_failed_otherwise_is_not_well(status, failed, bad, sentence):
+    results = results_of(judged("holds", 0.95), *[judged("fails", 0.5, encoder="b")] * bad)
+    results["run"]["exit_status"] = status
+    if failed is not None:  # files of earlier versions do not have it
+        results["run"]["failed"] = failed
+    assert Page(summary_text(results)).texts["p"][0] == sentence
+    rows = rows_of(results["tests"], results["measurements"])
+    beside = beside_verdicts(results, rows)
+    steps = next_steps(rows, [], heard="", beside=beside)
+    assert bool(beside) is any("pytest's own output" in step.text for step in steps)
+    assert any(step.text.startswith("Nothing") for step in steps) is (status == 5)
+
+
+@pytest.mark.parametrize("outcome", ["passed", "xfailed"])
+def test_what_does_not_hold_in_a_test_that_is_well_is_expected(outcome):
+    results = results_of(judged("fails", 0.5), judged("holds", 0.95, seed=1))
+    results["tests"][0]["outcome"] = outcome
+    results["run"]["exit_status"] = 0
+    page = Page(summary_text(results))
+    assert page.texts["p"][0] == "1 expected not to hold; 1 of 2 verdicts hold."
+    assert page.texts["h3"] == ["Expected not to hold", "What this run could see"]
+    rows = rows_of(results["tests"], results["measurements"])
+    (step,) = next_steps(rows, results["measurements"].values(), heard="", beside="")
+    assert step.text.startswith("Nothing")
+    assert [judgement.outcome for judgement in judgements(rows).values()] == ["expected", "holds"]
+    (line,) = [line for line in summary_lines(results) if "C_W" in line and "closest" in line]
+    assert "1 expected" in line
+    assert "0.950" in line
 
 
 def test_failures_come_by_how_far_they_are_below_the_minimum():

@@ -667,6 +667,18 @@ def test_collector_keeps_the_mildest_maps_only(results):
     }  # fmt: skip
 
 
+def test_collector_keeps_what_subtests_carry():
+    verdict = Verdict("assert", "fails", 0.9, None, "text").as_dict()
+    carried = {**recording.Sink().as_dict(), "verdicts": [verdict]}
+    collector = Collector()
+    for phase, outcome, content in (
+        ("setup", "passed", None), ("call", "failed", carried), ("call", "passed", None),
+    ):  # fmt: skip
+        collector.add("test_x", phase, outcome, content)
+    (test,) = collector.results(_ABOUT)["tests"]
+    assert test == {"test": "test_x", "outcome": "failed", "verdicts": [verdict]}
+
+
 def test_of_namesakes_each_keeps_its_map(results):
     """Two encoders of one name, at other severities: they are told apart by their fingerprints."""
     mapped = _with_maps(results)["measurements"].values()
@@ -765,7 +777,9 @@ def test_ten_thousand_results_are_a_page_that_can_be_used(results):
 
 
 def test_no_results_are_a_page_that_says_so():
-    page = Page(render_page(_results_of(lambda: None)))
+    results = _results_of(lambda: None)
+    results["run"]["exit_status"] = 0
+    page = Page(render_page(results))
     assert page.texts("h1") == ["Nothing was judged in this run."]
     assert not page.find("table")
     assert "pytest" in page.texts("code")
