@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
-from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes
+from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes_of
 from pytest_nnrel.baselines.index import Index, IndexKey, index_of, misfit
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
 from pytest_nnrel.baselines.retrainings import (
@@ -186,7 +186,7 @@ class Baseline:
         """Refuse another encoder, or distance, under a name that was measured in this run."""
         for entry in measured:
             if not entry.same_as(self._seen.setdefault(entry.key, entry)):
-                raise BaselineError(namesakes(entry.key))
+                raise BaselineError(namesakes_of(entry.key))
 
     def _write(self, newer: Records) -> None:
         """Merge entries or trainings into the file."""
