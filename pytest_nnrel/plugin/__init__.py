@@ -21,6 +21,7 @@ from pytest_nnrel.plugin.running import (
 from pytest_nnrel.plugin.session import (
     pytest_collection_finish,
     pytest_configure,
+    pytest_runtest_logstart,
     pytest_sessionfinish,
     pytest_unconfigure,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "pytest_configure",
     "pytest_fixture_setup",
     "pytest_generate_tests",
+    "pytest_runtest_logstart",
     "pytest_runtest_makereport",
     "pytest_runtest_protocol",
     "pytest_runtest_setup",
