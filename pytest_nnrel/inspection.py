@@ -13,6 +13,7 @@ from pytest_nnrel.corpus import Clip, Corpus, reopen
 from pytest_nnrel.distances import audio_features, pairwise_distances
 from pytest_nnrel.errors import ResultsError
 from pytest_nnrel.measurement import MEASURES
+from pytest_nnrel.report.reading import as_written
 from pytest_nnrel.report.results import kind_of, load_results, subject_of, told_apart
 from pytest_nnrel.runtime.progress import progress
 
@@ -88,14 +89,9 @@ def findings_of(path: Path, clip_id: str, transform: str | None = None) -> list[
         If the file is no results file, or holds nothing of the clip.
     """
     results = load_results(path)
-    try:
+    with as_written(path):
         measurements = told_apart(results)["measurements"].values()
         found = [f for m in measurements for f in _found(m, clip_id, results)]
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ResultsError(
-            f"{path} is incomplete or was changed: {type(error).__name__} {error}; run the tests"
-            " again with --nnrel-report"
-        ) from error
     if not found:
         raise ResultsError(
             f"{path} holds nothing of clip {clip_id!r}; name one of a corpus that was measured, or"

@@ -125,6 +125,18 @@ class Verdict:
         return plain if self.comparison is None else {**plain, "comparison": self.comparison}
 
 
+class Attempt:
+    """One time that a test is run; it counts until the test is run again.
+
+    Attributes
+    ----------
+    counts : bool
+    """
+
+    def __init__(self) -> None:
+        self.counts = True
+
+
 @dataclass
 class Sink:
     """Measurements by key, and verdicts in the order in which they were given.
@@ -133,9 +145,12 @@ class Sink:
     ----------
     reproduction : str
         Command that runs what is recorded again, for failure messages.
+    attempt : Attempt
+        That is being made.
     """
 
     reproduction: str = ""
+    attempt: Attempt = field(default_factory=Attempt)
     measurements: dict[str, PlainMeasurement] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     #: Clips and groups of the corpora that measurements are of, by fingerprint.
@@ -258,6 +273,20 @@ def record_audit(fingerprint: str, audit: dict[str, Any]) -> None:
 def record_baseline(path: str, content: dict[str, Any]) -> bool:
     """Keep content for a baseline file, to be merged into it; tell whether a sink took it."""
     return _record(baselines=[(path, content)])
+
+
+def begin_anew() -> None:
+    """Have what the current test did before count no more: it is run, or run again."""
+    current = _SCOPES.current()
+    if current is not None:
+        current.attempt.counts = False
+        current.attempt = Attempt()
+
+
+def attempt() -> Attempt:
+    """Return the attempt of the current test; outside a test, one that counts."""
+    current = _SCOPES.current()
+    return Attempt() if current is None else current.attempt
 
 
 def reproduction() -> str:

@@ -296,7 +296,8 @@ def standings_of(grid, kept):
     kept : dict of str to dict
         What was found, by file.
     """
-    from pytest_nnrel.profiles.standings import Run, entrants_of, ranked
+    from pytest_nnrel.profiles.entrants import Run, entrants_of
+    from pytest_nnrel.profiles.standings import ranked
     from pytest_nnrel.report.leaderboard import unlike_the_best
 
     runs = [

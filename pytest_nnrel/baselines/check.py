@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
-from pytest_nnrel.baselines.entries import Clips, Entry, Key, listed, namesakes
+from pytest_nnrel.baselines.entries import Clips, Entry, listed
 from pytest_nnrel.baselines.index import Index, IndexKey, index_of, misfit
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
 from pytest_nnrel.baselines.retrainings import (
@@ -19,10 +19,11 @@ from pytest_nnrel.baselines.retrainings import (
     refuse_known,
     same_recipe,
 )
+from pytest_nnrel.baselines.seen import Seen
 from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
-from pytest_nnrel.errors import BaselineError, SettingError
+from pytest_nnrel.errors import SettingError
 from pytest_nnrel.experiment.attacks import question_to
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.recognition import recognise
@@ -69,7 +70,7 @@ class Baseline:
         self.path = path
         self.update = update
         self.add_training = add_training
-        self._seen: dict[Key, Entry] = {}
+        self._seen = Seen()
 
     def __repr__(self) -> str:
         return f"Baseline({str(self.path)!r})"
@@ -179,14 +180,8 @@ class Baseline:
             measured = [measure(one) for one in encoders]
             if retrained:
                 return self._judge_recipe(measured, self.records, clips)
-            self._check_namesakes(measured[0].entries)
+            self._seen.check(measured[0].entries)
             return self._judge(measured[0], self.records, clips, allowed, latent if index else None)
-
-    def _check_namesakes(self, measured: list[Entry]) -> None:
-        """Refuse another encoder, or distance, under a name that was measured in this run."""
-        for entry in measured:
-            if not entry.same_as(self._seen.setdefault(entry.key, entry)):
-                raise BaselineError(namesakes(entry.key))
 
     def _write(self, newer: Records) -> None:
         """Merge entries or trainings into the file."""

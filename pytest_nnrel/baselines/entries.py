@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_nnrel.measurement import namesakes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -200,12 +202,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def namesakes(key: Key) -> str:
+def namesakes_of(key: Key) -> str:
     """Return that two things that differ share a name, and what to do."""
-    return (
-        f"{key.transform}, {key.distance}: two encoders called {key.encoder!r}, or two distances of"
-        " one name, gave different outcomes in one run; name them apart: as_encoder(..., name=)"
-    )
+    return namesakes(key.encoder, transform=key.transform, distance=key.distance)
 
 
 def _numbers(values: Iterable[float]) -> str:

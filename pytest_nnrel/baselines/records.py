@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_nnrel.baselines import trainings
-from pytest_nnrel.baselines.entries import Clips, Entry, Key, namesakes
+from pytest_nnrel.baselines.entries import Clips, Entry, Key, namesakes_of
 from pytest_nnrel.baselines.index import Index, IndexKey
 from pytest_nnrel.baselines.trainings import Training, Trainings
 from pytest_nnrel.errors import BaselineError
@@ -76,7 +76,7 @@ class Records:
         """
         for key in self.entries.keys() & other.entries.keys():
             if not self.entries[key].same_as(other.entries[key]):
-                raise BaselineError(namesakes(key))
+                raise BaselineError(namesakes_of(key))
         return self.merged(other)
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_nnrel.baselines.entries import Entry, namesakes
+from pytest_nnrel.baselines.entries import Entry, namesakes_of
 from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.runtime.store import digest
 
@@ -76,7 +76,7 @@ class Training:
         transforms = [entry.key.transform for entry in measured]
         twice = next((t for t in transforms if transforms.count(t) > 1), None)
         if twice is not None:
-            raise BaselineError(namesakes(replace(one.key, transform=twice)))
+            raise BaselineError(namesakes_of(replace(one.key, transform=twice)))
         outcomes = sorted((entry.key.transform, entry.outcomes) for entry in measured)
         return cls(
             TrainingKey(
@@ -143,7 +143,7 @@ class Training:
         """
         for transform in self.entries.keys() & other.entries.keys():
             if not self.entries[transform].same_as(other.entries[transform]):
-                raise BaselineError(namesakes(other.entries[transform].key))
+                raise BaselineError(namesakes_of(other.entries[transform].key))
         first = min(self.added, other.added)
         return replace(self, added=first, entries=self.entries | other.entries)
 

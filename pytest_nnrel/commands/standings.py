@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_nnrel.commands.options import Commands
-    from pytest_nnrel.profiles.standings import Run
+    from pytest_nnrel.profiles.entrants import Run
 
 
 def add_leaderboard(commands: Commands) -> None:
@@ -35,9 +35,12 @@ def add_history(commands: Commands) -> None:
 def _leaderboard(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.profiles.standings import standings
     from pytest_nnrel.report.leaderboard import markdown, views
+    from pytest_nnrel.report.reading import as_written
     from pytest_nnrel.runtime.files import replace_text
 
-    found = standings(_runs(chosen.results), scale=chosen.scale, among=chosen.at)
+    runs = _runs(chosen.results)
+    with as_written(*chosen.results):
+        found = standings(runs, scale=chosen.scale, among=chosen.at)
     print(markdown(found), end="")
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
@@ -48,19 +51,32 @@ def _leaderboard(chosen: argparse.Namespace) -> None:
 
 def _history(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.report.history import histories, lines_of
+    from pytest_nnrel.report.reading import as_written
 
-    print("\n\n".join("\n".join(lines_of(one)) for one in histories(_runs(chosen.results))))
+    runs = _runs(chosen.results)
+    with as_written(*chosen.results):
+        found = histories(runs)
+    print("\n\n".join("\n".join(lines_of(one)) for one in found))
 
 
 def _runs(files: Sequence[Path]) -> list[Run]:
-    """Return runs, each called by its start, its commit where that is known, and its version."""
-    from pytest_nnrel.profiles.standings import Run
+    """Return runs, each called by its start, its commit where that is known, and its version.
+
+    Those that are called alike, such as shards that began together, bear their files too.
+    """
+    from pytest_nnrel.profiles.entrants import Run
+    from pytest_nnrel.report.reading import as_written
     from pytest_nnrel.report.results import load_results
 
     found = []
     for file in files:
         results = load_results(file)
-        run = results["run"]
-        marks = [run["started"], run.get("commit", ""), results["environment"]["pytest-nnrel"]]
-        found.append(Run(" ".join(filter(None, marks)), results))
-    return found
+        run, environment = results["run"], results["environment"]
+        with as_written(file):
+            marks = [run["started"], run.get("commit"), environment.get("pytest-nnrel")]
+            found.append(Run(" ".join(filter(None, marks)), results))
+    labels = [run.label for run in found]
+    return [
+        run if labels.count(run.label) == 1 else run._replace(label=f"{run.label} ({file})")
+        for run, file in zip(found, files)
+    ]

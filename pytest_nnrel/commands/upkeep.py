@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.commands.options import add, add_geometry, geometry_of
-from pytest_nnrel.errors import ResultsError, SettingError
+from pytest_nnrel.errors import SettingError
 from pytest_nnrel.runtime import settings
 
 if TYPE_CHECKING:
@@ -47,18 +47,14 @@ def _render(chosen: argparse.Namespace) -> None:
     from pytest_nnrel.report import PAGE
     from pytest_nnrel.report.html import render_page
     from pytest_nnrel.report.markdown import SUMMARY, summary_text
+    from pytest_nnrel.report.reading import as_written
     from pytest_nnrel.report.results import load_results
     from pytest_nnrel.runtime.files import replace_text
 
     results = load_results(chosen.results)
     folder = chosen.out or chosen.results.parent
-    try:
+    with as_written(chosen.results):
         views = {PAGE: render_page(results, folder), SUMMARY: summary_text(results)}
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ResultsError(
-            f"{chosen.results} is incomplete or was changed: {type(error).__name__} {error}; run"
-            " the tests again with --nnrel-report"
-        ) from error
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in views.items():
         replace_text(folder / name, text)

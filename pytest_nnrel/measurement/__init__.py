@@ -27,6 +27,7 @@ from pytest_nnrel.measurement.facts import (
     WorstClip,
 )
 from pytest_nnrel.measurement.measurement import AmongClips, Clips, Measurement, Part
+from pytest_nnrel.measurement.namesakes import namesakes
 
 __all__ = [
     "MEASURES",
@@ -53,4 +54,5 @@ __all__ = [
     "TransformFacts",
     "Unchanged",
     "WorstClip",
+    "namesakes",
 ]

@@ -23,6 +23,7 @@ from pytest_nnrel.plugin.running import (
 from pytest_nnrel.plugin.session import (
     pytest_collection_finish,
     pytest_configure,
+    pytest_runtest_logstart,
     pytest_sessionfinish,
     pytest_unconfigure,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "pytest_fixture_setup",
     "pytest_generate_tests",
     "pytest_itemcollected",
+    "pytest_runtest_logstart",
     "pytest_runtest_makereport",
     "pytest_runtest_protocol",
     "pytest_runtest_setup",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.corpora import CORPUS
 from pytest_nnrel.plugin.marker import MARK, TRANSFORM, check_mark, grid_of, is_of_grid
 from pytest_nnrel.plugin.stash import ITEM_SINK, LASTING, RUN
@@ -97,11 +98,7 @@ def _nnrel_no_alias(request: pytest.FixtureRequest) -> None:
     if isinstance(asked, str):  # as nnrel_transform says
         return
     transform, transforms = asked
-    rate = run_corpus().sample_rate
-    condition = transform.condition(rate)
-    first = next(other for other in transforms if other.condition(rate) == condition)
-    if first is not transform:
-        pytest.skip(f"{transform.name} is {condition.name} at {rate:,} Hz, as {first.name} is")
+    skip_alias(transform, transforms, run_corpus().sample_rate)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from fnmatch import fnmatch
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_nnrel.plugin.stash import RUN
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Self
 
     from pytest_nnrel.plugin.requirements import Required
 
@@ -62,8 +64,11 @@ def _passed_over(config: pytest.Config, place: Path, path: Path) -> str | None:
     return None
 
 
-class RequirementsFile(pytest.File):
-    """A file of requirements."""
+class RequirementsFile(pytest.Module):
+    """A file of requirements; to fixtures, an empty module."""
+
+    def _getobj(self) -> ModuleType:
+        return ModuleType(self.path.stem)
 
     def collect(self) -> Iterator[RequiredItem]:
         """Yield a test for each requirement under each condition."""
@@ -79,7 +84,12 @@ class RequirementsFile(pytest.File):
             )
             item.line = required.line
             if required.mark:
-                item.add_marker(getattr(pytest.mark, MARK)(**required.mark))
+                item.add_marker(getattr(pytest.mark, MARK)(**required.marked(self.path.parent)))
+            if several := item.several():
+                raise self.CollectError(
+                    f"{self.path.name}:{required.line}: the fixture {several[0]!r} has params, and"
+                    " a requirement is a test of one encoder: name a fixture without them"
+                )
             yield item
 
 
@@ -87,6 +97,27 @@ class RequiredItem(pytest.Function):
     """A requirement as a test; where its encoder is a fixture, it has that."""
 
     line = 1
+
+    @classmethod
+    def from_parent(cls, parent: pytest.Collector, **content: Any) -> Self:  # noqa: ANN401
+        """Return the test; its id is as pytest reads it again, who takes what is in brackets apart.
+
+        Parameters
+        ----------
+        parent : pytest.Collector
+        **content
+            As of pytest.Function.
+        """
+        item = super().from_parent(parent, **content)
+        parse = getattr(type(getattr(item, "id", None)), "parse", None)
+        if parse is not None:  # ids are no more than text before pytest 9.1
+            item._id = parse(item.nodeid)
+        return item
+
+    def several(self) -> list[str]:
+        """Return the fixtures that it needs and that have params."""
+        found = self._fixtureinfo.name2fixturedefs.items()
+        return [name for name, definitions in found if definitions[-1].params]
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where it is in the file."""

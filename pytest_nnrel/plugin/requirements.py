@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_nnrel.errors import NNRelError, SettingError
+from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.marker import MARK, check_mark
 from pytest_nnrel.requirement import Requirement
 
@@ -28,6 +29,8 @@ _BOUNDS = ("min", "max", "between")
 #: What of a requirement is the marker's.
 _OF_MARK = ("corpus", "clips", "seed")
 _SUBJECTS = ("transform", "grid", "family")
+#: Corpus that is no path, whatever labels its clips are to have.
+_BUNDLED = re.compile(r"bundled(\[|$)")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Required:
         Of the marker.
     line : int
         Where it is in the file.
+    beside : tuple of Transform
+        All conditions of its row, in order; empty along a ladder.
     """
 
     encoder: str
@@ -111,6 +116,7 @@ class Required:
     arguments: dict[str, Any]
     mark: dict[str, Any]
     line: int
+    beside: tuple[Transform, ...] = ()
 
     @property
     def name(self) -> str:
@@ -120,11 +126,33 @@ class Required:
         options += [f"{name}={_shown(value)}" for name, value in self.mark.items()]
         return f"{self.measure}[{'-'.join([self.encoder, subject, *options])}]"
 
+    def marked(self, folder: Path) -> dict[str, Any]:
+        """Return the arguments of the marker: a corpus that is a path is from the file's folder.
+
+        Parameters
+        ----------
+        folder : Path
+        """
+        corpus = self.mark.get("corpus")
+        if corpus is None or ":" in corpus or _BUNDLED.match(corpus):
+            return self.mark
+        return {**self.mark, "corpus": str(folder / corpus)}
+
     def judge(self, encoder: object) -> None:
-        """Raise an AssertionError unless an encoder is as it is required to be."""
+        """Raise an AssertionError unless an encoder is as it is required to be.
+
+        Skip the test where an earlier condition of its row is the same at the corpus's rate.
+
+        Parameters
+        ----------
+        encoder : object
+        """
         import pytest_nnrel
+        from pytest_nnrel.measures import run_corpus
 
         __tracebackhide__ = True
+        if not isinstance(self.subject, type) and len(self.beside) > 1:
+            skip_alias(self.subject, self.beside, run_corpus().sample_rate)
         judge = JUDGES[self.measure]
         assertion: Callable[..., object] = getattr(pytest_nnrel, judge.assertion)
         assertion(encoder, self.subject, **judge.fixed, **self.arguments)
@@ -233,8 +261,9 @@ class _Reader:
         self._check(measure, judge, arguments, mark, tell)
         subjects = self._subjects(judge, given, tell)
         if len(self.problems) == before:
+            beside = tuple(one for one in subjects if not isinstance(one, type))
             for subject in subjects:
-                yield Required(str(encoder), measure, subject, arguments, mark, head)
+                yield Required(str(encoder), measure, subject, arguments, mark, head, beside)
 
     def _check(
         self,

@@ -50,6 +50,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run.handover.hand_down(settings.pickled(run.settings))
 
 
+def pytest_runtest_logstart() -> None:
+    # Where a test is run again, once more: within the one protocol of the test.
+    recording.begin_anew()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     recording.take_back(run.handover.handed_back(), run.sink)

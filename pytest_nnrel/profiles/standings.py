@@ -9,69 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.profiles.entrants import entrants_of, recipe_of
 from pytest_nnrel.profiles.scored import Profile, bootstrap_weights, losses_of, place_of, profile_of
 from pytest_nnrel.profiles.stored import MFCC_KIND, bundled_profiles
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import comparison, intervals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from pytest_nnrel.measurement import PlainMeasurement
+    from pytest_nnrel.profiles.entrants import Entrant, Run, Setting
     from pytest_nnrel.profiles.stored import StoredProfiles
-    from pytest_nnrel.recording import Results
 
 #: Name of the encoder that errors are relative to, also among the stored.
 REFERENCE = "mfcc"
-
-
-class Run(NamedTuple):
-    """A run: what it is called, and what it found."""
-
-    label: str
-    results: Results
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """An encoder of a run.
-
-    Attributes
-    ----------
-    name : str
-        With its distance, where that is not Euclidean.
-    run : str
-        What the run is called.
-    fingerprint : str or None
-    setting : tuple
-        What must be the same for two to be compared: corpus, seed and neighbours.
-    groups : tuple of str
-    measurements : dict of str to PlainMeasurement
-        C_W by condition.
-    """
-
-    name: str
-    run: str
-    fingerprint: str | None
-    setting: Setting
-    groups: tuple[str, ...]
-    measurements: Mapping[str, PlainMeasurement]
-
-
-class Setting(NamedTuple):
-    """What C_W depends on besides encoder and transformation."""
-
-    corpus: str
-    fingerprint: str
-    clips: int
-    seed: int
-    neighbours: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.clips} clips of {self.corpus} ({self.fingerprint[:8]}), seed {self.seed},"
-            f" neighbours {self.neighbours}"
-        )
 
 
 class Difference(NamedTuple):
@@ -125,89 +76,6 @@ class Standings:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     stored: tuple[Profile, ...] = ()
-
-
-class _Key(NamedTuple):
-    """What measurements of one encoder have in common."""
-
-    name: str
-    fingerprint: str | None
-    distance: str
-    setting: Setting
-
-
-def entrants_of(runs: Iterable[Run]) -> list[Entrant]:
-    """Return the encoders of runs; of one that several runs measured alike, the last.
-
-    Raises
-    ------
-    ResultsError
-        If a run does not list the clips of a corpus, as early versions did not.
-    """
-    found: dict[tuple[_Key, str], Entrant] = {}
-    for label, results in runs:
-        by_encoder: dict[_Key, dict[str, PlainMeasurement]] = {}
-        for measured in results["measurements"].values():
-            if measured["measure"] != "within":
-                continue
-            details = measured["details"]
-            identity = details["identity"]
-            key = _Key(
-                details["encoder"]["name"],
-                identity.get("encoder_fingerprint"),
-                identity["latent_distance"],
-                _setting_of(measured),
-            )
-            by_encoder.setdefault(key, {})[details["transform"]["name"]] = measured
-        for key, measurements in by_encoder.items():
-            name, fingerprint, distance, setting = key
-            listing = results.get("corpora", {}).get(setting.fingerprint)
-            if listing is None:
-                raise ResultsError(
-                    f"run {label} does not list the clips of {setting.corpus}, which its version"
-                    " did not keep yet; measure again with this one"
-                )
-            shown = name if distance == "euclidean" else f"{name} ({distance})"
-            told = (key, "" if fingerprint else label)
-            found.pop(told, None)  # the later run's place, too
-            found[told] = Entrant(
-                shown,
-                label,
-                fingerprint,
-                setting,
-                tuple(listing["groups"]),
-                measurements,
-            )
-    return _told_apart(list(found.values()))
-
-
-def _setting_of(measured: PlainMeasurement) -> Setting:
-    identity, corpus = measured["details"]["identity"], measured["details"]["corpus"]
-    return Setting(
-        corpus["name"],
-        corpus["fingerprint"],
-        corpus["clips"],
-        identity["seed"],
-        identity.get("neighbours", "others"),
-    )
-
-
-def _told_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Return entrants; namesakes on a corpus bear the run, or a piece of the fingerprint."""
-    apart = []
-    for entrant in entrants:
-        alike = [
-            other
-            for other in entrants
-            if (other.name, other.setting) == (entrant.name, entrant.setting)
-        ]
-        name = entrant.name
-        if len(alike) > 1:
-            by_run = len({other.run for other in alike}) == len(alike)
-            mark = entrant.run if by_run else (entrant.fingerprint or "no fingerprint")[:8]
-            name = f"{name}, {mark}"
-        apart.append(replace(entrant, name=name))
-    return apart
 
 
 def standings(runs: Iterable[Run], *, scale: str = "audio", among: int | None = None) -> Standings:
@@ -280,7 +148,8 @@ def ranked(
             " measure MFCCEncoder() there, too"
         )
     stored = [one for one in references.values() if not any(one is e for e in entrants)]
-    shared, notes = shared_conditions([*entrants, *stored])
+    shared, uncommon = shared_conditions([*entrants, *stored])
+    notes = [*(note for entrant in entrants for note in entrant.notes), *uncommon]
     found = []
     for entrant in entrants:
         chosen = {name: entrant.measurements[name] for name in shared}
@@ -365,14 +234,9 @@ def shared_conditions(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]
     ResultsError
         If there is none.
     """
-
-    def told(entrant: Entrant) -> dict[str, str]:
-        return {
-            name: str(one["details"]["transform"]["recipe"])
-            for name, one in entrant.measurements.items()
-        }
-
-    recipes = [told(entrant) for entrant in entrants]
+    recipes = [
+        {name: recipe_of(one) for name, one in entrant.measurements.items()} for entrant in entrants
+    ]
     first = entrants[0].measurements
     shared = sorted(
         (

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.report.curves import DRAWN
 from pytest_nnrel.report.findings import judgements
+from pytest_nnrel.report.namesakes import Place, shared_places
 from pytest_nnrel.report.results import describe_value, kind_of, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytest_nnrel.measurement import PlainMeasurement, TransformFacts
     from pytest_nnrel.report.findings import Row
 
 #: Rows and columns that the page shows of one table.
 MAX_ROWS, MAX_COLUMNS = 40, 100
+#: Stands for values of several encoders that nothing tells apart.
+UNTOLD = "?"
 
 
 class Cell(NamedTuple):
@@ -50,6 +53,8 @@ class HeatMap:
         By encoder.
     left_out : int
         Encoders and transformations for which there is no room.
+    untold : bool
+        Whether cells stand for several encoders of one name.
     """
 
     title: str
@@ -57,6 +62,7 @@ class HeatMap:
     columns: list[Column]
     rows: list[tuple[str, list[Cell | None]]]
     left_out: int
+    untold: bool
 
 
 def heat_maps(measurements: Mapping[str, PlainMeasurement], rows: Iterable[Row]) -> list[HeatMap]:
@@ -81,6 +87,7 @@ def _heat_map(
     corpus = group[0][1]["details"]["corpus"]
     placed: dict[tuple[str, tuple[object, ...]], tuple[str, PlainMeasurement]] = {}
     columns: dict[tuple[object, ...], Column] = {}
+    shared = shared_places(measured for _, measured in group)
     for key, measured in group:
         transform = measured["details"]["transform"]
         severity = transform["severity"]
@@ -95,7 +102,7 @@ def _heat_map(
     shown = sorted(columns)[:MAX_COLUMNS]
     subjects = sorted({subject for subject, _ in placed})
     rows = [
-        (subject, [_cell(placed.get((subject, order)), outcomes) for order in shown])
+        (subject, [_cell(placed.get((subject, order)), outcomes, shared) for order in shown])
         for subject in subjects[:MAX_ROWS]
     ]
     families: dict[str, int] = {}
@@ -108,6 +115,7 @@ def _heat_map(
         [columns[order] for order in shown],
         rows,
         max(0, len(columns) - MAX_COLUMNS) + max(0, len(subjects) - MAX_ROWS),
+        any(cell is not None and cell.text == UNTOLD for _, cells in rows for cell in cells),
     )
 
 
@@ -117,10 +125,17 @@ def _column(transform: TransformFacts) -> Column:
     return Column(transform["family"], label, transform["name"])
 
 
-def _cell(entry: tuple[str, PlainMeasurement] | None, outcomes: Mapping[str, str]) -> Cell | None:
+def _cell(
+    entry: tuple[str, PlainMeasurement] | None,
+    outcomes: Mapping[str, str],
+    shared: Collection[Place],
+) -> Cell | None:
     if entry is None:
         return None
     key, measured = entry
+    if (place := Place.of(measured)) in shared:
+        told = f"{place.transform}: encoders called {place.subject} differ, name them apart"
+        return Cell(UNTOLD, 0.0, "", told)
     value = measured["value"]
     outcome = outcomes.get(key, "")
     words = f"{measured['details']['transform']['name']}: {describe_value(measured)}"

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_nnrel.errors import ResultsError
+from pytest_nnrel.profiles.entrants import entrants_of
 from pytest_nnrel.profiles.scored import bootstrap_weights, losses_of
-from pytest_nnrel.profiles.standings import differences, entrants_of, shared_conditions
+from pytest_nnrel.profiles.standings import differences, shared_conditions
 from pytest_nnrel.statistics import intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_nnrel.profiles.standings import Entrant, Run
+    from pytest_nnrel.profiles.entrants import Entrant, Run
 
 #: Level of the test against the first run, after correction over the later ones.
 LEVEL = 0.05

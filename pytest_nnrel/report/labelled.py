@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pytest_nnrel.report.namesakes import shared_places
 from pytest_nnrel.report.results import kind_of, subject_of
 from pytest_nnrel.statistics.intervals import proportion_interval
 
@@ -41,7 +42,7 @@ class Table:
     rows : list of (str, int, list of Share)
         The label's value, how many clips have it, and the share of each encoder.
     left_out : int
-        Encoders for which there is no room.
+        Encoders for which there is no room, and those that share a name and differ.
     """
 
     label: str
@@ -64,8 +65,14 @@ def tables_of(
     return [
         _table(label, values, kind, corpora[fingerprint], of_subjects)
         for (fingerprint, _, kind), of_subjects in sorted(groups.items())
+        if not all(map(_is_shared, of_subjects.values()))
         for label, values in corpora[fingerprint]["labels"].items()
     ]
+
+
+def _is_shared(measured: Sequence[PlainMeasurement]) -> bool:
+    """Tell whether it is of several encoders of one name, whose conditions none can part."""
+    return bool(shared_places(measured))
 
 
 def _table(
@@ -75,7 +82,8 @@ def _table(
     corpus: Mapping[str, Any],
     of_subjects: Mapping[str, list[PlainMeasurement]],
 ) -> Table:
-    subjects = sorted(of_subjects)[:MAX_COLUMNS]
+    told = (subject for subject, measured in of_subjects.items() if not _is_shared(measured))
+    subjects = sorted(told)[:MAX_COLUMNS]
     kept = {
         subject: np.mean(
             [[outcome == "1" for outcome in m["outcomes"]] for m in of_subjects[subject]], axis=0

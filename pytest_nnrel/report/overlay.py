@@ -6,20 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.profiles.entrants import Run, entrants_of
 from pytest_nnrel.profiles.scored import NO_FAMILY, SCALES, damage_on
-from pytest_nnrel.profiles.standings import (
-    Run,
-    Standings,
-    differences,
-    entrants_of,
-    ranked,
-    shared_conditions,
-)
+from pytest_nnrel.profiles.standings import Standings, differences, ranked, shared_conditions
+from pytest_nnrel.report.namesakes import Place, shared_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_nnrel.profiles.standings import Difference, Entrant
+    from pytest_nnrel.profiles.entrants import Entrant
+    from pytest_nnrel.profiles.standings import Difference
     from pytest_nnrel.recording import Results
     from pytest_nnrel.report.references import References
 
@@ -74,7 +70,7 @@ class Overlay:
     names : list of str
         In the order of colours.
     left_out : int
-        Encoders for which there is no room.
+        Encoders for which there is no room, and names that several share that differ.
     scale : str
         What damage is.
     panels : list of Panel
@@ -104,8 +100,14 @@ def overlays_of(results: Results, references: References | None) -> list[Overlay
     One that is alone has a score where the reference encoders that come with the package were
     measured under its conditions.
     """
+    measurements = results["measurements"]
+    shared = {(place.subject, place.corpus) for place in shared_places(measurements.values())}
+    told = results.copy()
+    told["measurements"] = {
+        key: one for key, one in measurements.items() if Place.of(one)[:2] not in shared
+    }
     try:
-        entrants = entrants_of([Run(results["run"]["started"], results)])
+        entrants = entrants_of([Run(results["run"]["started"], told)])
     except NNRelError:  # of a version that did not list clips
         return []
     by_setting: dict[object, list[Entrant]] = {}
@@ -119,7 +121,12 @@ def overlays_of(results: Results, references: References | None) -> list[Overlay
         if kept:
             drawn = replace(entrant, measurements=kept)
             by_setting.setdefault(entrant.setting, []).append(drawn)
-    overlays = [_overlay(alike, references) for alike in by_setting.values()]
+    overlays = [
+        _overlay(
+            alike, references, untold=sum(c == alike[0].setting.fingerprint for _, c in shared)
+        )
+        for alike in by_setting.values()
+    ]
     return [
         overlay
         for overlay in overlays
@@ -128,7 +135,7 @@ def overlays_of(results: Results, references: References | None) -> list[Overlay
     ]
 
 
-def _overlay(entrants: Sequence[Entrant], references: References | None) -> Overlay:
+def _overlay(entrants: Sequence[Entrant], references: References | None, *, untold: int) -> Overlay:
     setting = entrants[0].setting
     scale = _scale_of(entrants)
     scored = _scored(entrants, scale)
@@ -144,7 +151,7 @@ def _overlay(entrants: Sequence[Entrant], references: References | None) -> Over
     return Overlay(
         f"{setting.clips} clips of {setting.corpus}",
         [entrant.name for entrant in shown],
-        len(entrants) - len(shown),
+        len(entrants) - len(shown) + untold,
         SCALES[scale],
         panels,
         list(dict.fromkeys(label for panel in panels for label, _ in panel.references)),

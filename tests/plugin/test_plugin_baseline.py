@@ -48,6 +48,26 @@ def entries(inner, place="kept/base.json"):
     return json.loads((inner.path / place).read_text(encoding="utf-8"))["entries"]
 
 
+_FLAKY = """
+    from encoders import Positions
+    from pytest_nnrel import PinkNoise
+
+    lost = iter([(0,), ()])
+
+    def test_flaky(nnrel_baseline, nnrel_corpus):
+        nnrel_baseline.check(Positions(nnrel_corpus, lost=next(lost), name="mine"), [PinkNoise(40)])
+        assert nnrel_baseline.update
+"""
+
+
+def test_a_rerun_is_not_compared_with_its_first_attempt(inner):
+    inner.write(test_baseline=_FLAKY)
+    inner.ini("nnrel_baseline = base.json")
+    run = inner.run("--reruns=1", strict=False)
+    assert "two encoders called" not in run.text
+    assert [entry["lost"] for entry in entries(inner, "base.json")] == [[]]
+
+
 def test_a_baseline_is_written_kept_and_compared(project, mode, monkeypatch):
     first = project.run(mode=mode)
     first.result.assert_outcomes(failed=3)

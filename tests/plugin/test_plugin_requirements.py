@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
+import soundfile
 
 from pytest_nnrel import SettingError
 from pytest_nnrel.plugin.requirements import read_requirements
@@ -57,6 +61,64 @@ def test_each_requirement_is_a_test(inner, mode):
         again = inner.execute(*redo, f"--nnrel-corpus={inner._clips}")
         assert "1 failed" in again.stdout
         assert "passed" not in again.stdout
+
+
+_BESIDE = """\
+[[require]]
+encoder = "lossy"
+transform = "PinkNoise(snr_db=40)"
+max = 0.5
+
+[[require]]
+encoder = "by_module"
+family = "MP3"
+min = 0.0
+corpus = "low"
+"""
+_OF_MODULES = (
+    _CONFTEST
+    + """
+    from encoders import spectrum
+
+    @pytest.fixture(scope="module")
+    def by_module(request):
+        assert request.module.__name__ == "needs"
+        return spectrum
+
+    @pytest.fixture(scope="module", autouse=True)
+    def around():
+        yield
+    """
+)
+
+
+def test_scopes_folders_rates_and_last_failures_are_as_of_other_tests(inner):
+    inner.write(conftest=_OF_MODULES)
+    low = inner.path / "sub" / "low"
+    low.mkdir(parents=True)
+    noise = np.random.default_rng(0)
+    for i in range(3):
+        soundfile.write(low / f"{i}.wav", noise.normal(0.0, 0.1, 16_000), 8_000)
+    (inner.path / "sub" / "needs.toml").write_text(_BESIDE)
+    (inner.path / "pytest.ini").write_text(
+        "[pytest]\nnnrel_sample_rate = 8000\nnnrel_source_seconds = 2\nnnrel_window_seconds = 1\n"
+        "nnrel_corpus = sub/low\n"
+    )
+    asked = ("python", "-mpytest", "-q", "-rs", "--nnrel-requirements=sub/needs.toml")
+    first = inner.execute(*asked)
+    assert "1 failed, 7 passed, 9 skipped" in first.stdout
+    assert re.search(r"MP3\(kbps=320\) is MP3\(kbps=64\) at 8,000 Hz, as \S+ is", first.stdout)
+    again = inner.execute(*asked, "--lf", "--collect-only")
+    assert "sub/needs.toml::within[lossy-PinkNoise(snr_db=40)-max=0.5]\n" in again.stdout
+    assert "by_module" not in again.stdout
+
+
+def test_a_fixture_that_has_params_is_told(inner):
+    inner.write(conftest=_CONFTEST.replace('"session"', '"session", params=[1, 2]'))
+    (inner.path / "needs.toml").write_text(_FILE)
+    run = inner.execute("pytest", "--nnrel-requirements=needs.toml")
+    assert "needs.toml:4: the fixture 'lossy' has params" in run.stdout
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
 
 
 def test_in_the_ini_file_it_is_of_whole_runs(inner):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from known_answers import Known, Rungs
 
-from pytest_nnrel import Corpus, Identity, SettingError, family
+from pytest_nnrel import BaselineError, Corpus, Identity, SettingError, family, recording
 from pytest_nnrel.baselines import Baseline, Records, load_baseline, write_baseline
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime import settings
@@ -67,6 +67,20 @@ def run_of(rungs, tmp_path):
         )
 
     return run
+
+
+def test_what_a_test_measured_before_it_was_run_again_is_forgotten(rungs, tmp_path):
+    baseline = Baseline(tmp_path / "base.json", update=True)
+    baseline.check(mine(rungs, (0,), name="other"), GRID, corpus=rungs.corpus)  # of no test
+    with sink():
+        for attempt in ((0,), (1,)):
+            recording.begin_anew()
+            baseline.check(mine(rungs, attempt), GRID, corpus=rungs.corpus)
+        told = "two encoders called '{}'.*not deterministic: assert_encoder_sane"
+        with pytest.raises(BaselineError, match=told.format("mine")):
+            baseline.check(mine(rungs, (2,)), GRID, corpus=rungs.corpus)
+    with sink(), pytest.raises(BaselineError, match=told.format("other")):
+        baseline.check(mine(rungs, (2,), name="other"), GRID, corpus=rungs.corpus)
 
 
 def test_the_first_run_writes_fails_and_the_second_holds(run_of, rungs):

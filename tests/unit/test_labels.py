@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -229,6 +231,18 @@ def test_shares_are_means_over_conditions(measured, corpus):
     for value, _, (share,) in tables[1].rows:
         of_both = [found.by("licence")[value].value for found in (measured, harder)]
         assert share.value == pytest.approx(sum(of_both) / 2)
+
+
+def test_encoders_that_share_a_name_are_in_no_table(measured, corpus):
+    measurements, corpora = results_of(measured, corpus)
+    worse = deepcopy(measurements["one"])
+    worse["outcomes"] = worse["outcomes"].replace("1", "0")
+    other = deepcopy(measurements["one"])
+    other["details"]["encoder"]["name"] = "other"
+    both = {**measurements, "two": worse}
+    assert labelled.tables_of(both, corpora) == []
+    for table in labelled.tables_of({**both, "three": other}, corpora):
+        assert (table.subjects, table.left_out) == ([("other", 1)], 1)
 
 
 def test_labels_that_part_nothing_are_left_out_and_results_of_before_have_none(measured, corpus):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import re
 from copy import deepcopy
@@ -30,8 +31,10 @@ from pytest_nnrel import (
     profile,
     within_consistency,
 )
+from pytest_nnrel.__main__ import main
 from pytest_nnrel.profiles import standings as module
-from pytest_nnrel.profiles.standings import Run, entrants_of, standings
+from pytest_nnrel.profiles.entrants import Run, entrants_of
+from pytest_nnrel.profiles.standings import standings
 from pytest_nnrel.profiles.stored import (
     StoredCondition,
     StoredEncoder,
@@ -424,6 +427,90 @@ def test_namesakes_bear_their_run_and_one_that_two_runs_measured_is_one(measured
     assert names == ["envelope", "mfcc", "spectrum, monday", "spectrum, tuesday"]
     by_name = {p.encoder: p for p in standings(runs).profiles}
     assert by_name["spectrum, tuesday"].score > by_name["spectrum, monday"].score
+
+
+def with_namesake(results):
+    """Return results of an encoder without a fingerprint, and of another of its name."""
+    both = later(results, 1, fingerprint=None)
+    for key, one in list(both["measurements"].items()):
+        if one["details"]["encoder"]["name"] == "spectrum":
+            other = deepcopy(one)
+            other["outcomes"] = "0" * len(other["outcomes"])
+            other["value"] = 0.0
+            both["measurements"][f"{key} other"] = other
+    return both
+
+
+def test_two_encoders_that_nothing_tells_apart_are_not_taken_for_one(measured):
+    _, results = measured
+    both = with_namesake(results)
+    told = "run monday: .*two encoders called 'spectrum', .*not deterministic"
+    with pytest.raises(ResultsError, match=told):
+        standings([Run("monday", both)])
+    with pytest.raises(ResultsError, match=told):
+        histories([Run("monday", both), Run("tuesday", later(results, 2))])
+    (drawn,) = overlay.overlays_of(both, None)
+    assert sorted(drawn.names) == ["envelope", "mfcc"]
+    assert drawn.left_out == 1
+
+
+def part_of(results, names):
+    """Return results of a shard of a run."""
+    part = deepcopy(results)
+    for key, one in results["measurements"].items():
+        if one["details"]["transform"]["name"] not in names:
+            del part["measurements"][key]
+    return part
+
+
+def test_shards_of_one_encoder_are_put_together(measured):
+    profiles, results = measured
+    names = [transform.name for transform in GRID]
+    runs = [Run("one", part_of(results, names[:2])), Run("two", part_of(results, names[2:]))]
+    for given in (runs, runs[::-1]):
+        found = standings(given)
+        assert set(found.conditions) == set(names)
+        assert {one.encoder: one for one in found.profiles} == {
+            one.encoder: one for one in standings([Run("all", results)]).profiles
+        }
+        assert set(found.runs) == {", ".join(run.label for run in given)}
+        assert found.notes == ()
+    changed = later(results, 2, fingerprint="spectrum", lose=4)
+    found = standings([runs[0], Run("three", part_of(changed, names[1:]))])
+    (note,) = found.notes
+    assert note == (
+        f"spectrum: one and three found different things under {names[1]}; the later counts"
+    )
+    mean = standings([Run("all", changed)])
+    assert {p.encoder: p for p in mean.profiles}["spectrum"].mean < profiles["spectrum"].mean
+
+
+def command(capsys, *arguments):
+    code = main(list(map(str, arguments)))
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_commands_tell_files_that_are_not_as_they_were_written(measured, tmp_path, capsys):
+    _, results = measured
+    whole = {
+        "format": "pytest-nnrel results", "schema_version": 1, "settings": {}, "tests": [],
+        "environment": {}, **results,
+    }  # fmt: skip
+    bare = deepcopy(whole)
+    for one in bare["measurements"].values():
+        del one["details"]["corpus"]
+    place = tmp_path / "results.json"
+    place.write_text(json.dumps(whole))
+    assert command(capsys, "leaderboard", place)[::2] == (0, "")
+    assert f"({place})" in command(capsys, "history", place, place)[1]
+    for broken in ({**whole, "run": {}}, bare):
+        place.write_text(json.dumps(broken))
+        for name in ("leaderboard", "history"):
+            code, _, told = command(capsys, name, place, place)
+            assert code == 2
+            assert re.search("results.json is incomplete or was changed: KeyError", told)
+            assert told.count("\n") == 1
 
 
 def test_conditions_that_not_all_have_are_left_out_and_told(measured):

@@ -188,6 +188,20 @@ def test_cells_of_the_heat_map_are_those_of_the_results(results, page):
             assert loss == pytest.approx(1.0 - max(measured["value"], 0.0), abs=1e-3)
 
 
+def test_a_cell_of_two_encoders_that_nothing_tells_apart_is_of_neither(results):
+    both = copy.deepcopy(results)
+    measured = next(m for m in results["measurements"].values() if m["measure"] == "within")
+    both["measurements"]["other"] = other = copy.deepcopy(measured)
+    other["value"], other["outcomes"] = 0.0, "0" * measured["n"]
+    shown = Page(render_page(both))
+    cells = [e for e in shown.find("td", class_="cell") if e.text == "?"]
+    name = measured["details"]["transform"]["name"]
+    assert [e.attributes["title"] for e in cells] == [
+        f"{name}: encoders called mfcc differ, name them apart"
+    ]
+    assert any("?: several encoders of one name" in text for text in shown.texts("caption"))
+
+
 @pytest.mark.parametrize("turn", [1, -1])
 def test_a_measurement_has_its_gravest_outcome_and_a_part_of_a_failure_has_none(turn):
     def verdict(assertion, outcome, minimum=None, measurement=None, covers=()):
