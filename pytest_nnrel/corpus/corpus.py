@@ -113,11 +113,15 @@ class Corpus(Made):
     def groups(self) -> tuple[str, ...]:
         """Group of each clip; a clip without one is its own."""
         named = {s.group for s in self._sources if s.group is not None}
+        taken = named | set(self.ids)
 
-        def alone(name: str) -> str:  # under a name that no group has
-            return alone(f"{name} alone") if name in named else name
+        def alone(name: str) -> str:  # under a name that nothing else has
+            return alone(f"{name} alone") if name in taken else name
 
-        return tuple(alone(s.id) if s.group is None else s.group for s in self._sources)
+        return tuple(
+            s.group if s.group is not None else alone(s.id) if s.id in named else s.id
+            for s in self._sources
+        )
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

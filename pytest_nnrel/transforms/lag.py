@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 _REACH = 1152
 #: Length of the transforms that search them, at least.
 _FFT = 8192
-#: A peak of the normalised correlation below this is chance, as where a codec left nothing of a
-#: clip's band.
-_LIKENESS = 0.5
+#: What another lag leaves unexplained is less than this part of what lag 0 leaves; above, the peak
+#: is chance, as where a codec left nothing of a clip's band.
+_UNEXPLAINED = 0.75
 #: A peak of the correlation this much above that at lag 0 is a misalignment; below, it is the
 #: periodicity of a steady tone.
 _MARGIN = 1.02
@@ -51,6 +51,7 @@ def lag_between(before: Samples, after: Samples, *, reach: int = _REACH) -> int:
     spectrum = np.sum(np.conj(rfft(here)) * rfft(there), axis=0)
     near = irfft(spectrum, size)[: 2 * reach + 1]
     best = int(np.argmax(near)) - reach
-    peak = near[best + reach]
-    alike = _LIKENESS * np.linalg.norm(before) * np.linalg.norm(after)
-    return best if peak > alike and peak > _MARGIN * abs(near[reach]) else 0
+    peak, unmoved = float(near[best + reach]), float(near[reach])
+    whole = float(np.vdot(before, before)) * float(np.vdot(after, after))
+    explains_more = whole - peak**2 < _UNEXPLAINED * (whole - unmoved**2)
+    return best if explains_more and peak > _MARGIN * abs(unmoved) else 0

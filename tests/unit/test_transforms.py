@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate, fftconvolve, find_peaks
 
-from pytest_nnrel import Clip, Corpus
+from pytest_nnrel import Clip, Corpus, Telephone
 from pytest_nnrel.corpus import audio, decoding
 from pytest_nnrel.errors import (
     CorpusError,
@@ -648,6 +648,8 @@ def test_where_a_codec_leaves_nothing_of_a_clip_no_lag_is_made_up():
     time = np.arange(4 * RATE) / RATE
     tone = Clip("whistle", (0.2 * np.sin(2 * np.pi * 10_000 * time)).astype(np.float32), RATE)
     assert np.isfinite(MP3(160).apply(tone, seed=0).samples).all()
+    hum = tone.with_samples((0.2 * np.sin(2 * np.pi * 50 * time)).astype(np.float32))
+    assert np.isfinite(Telephone(3).apply(hum, seed=0).samples).all()
     hiss = np.fft.rfft(np.random.default_rng(0).standard_normal(4 * RATE))
     high = np.where(np.fft.rfftfreq(4 * RATE, 1 / RATE) >= 6_000, hiss, 0.0)
     clip = Clip("hi-hat", (0.2 * np.fft.irfft(high)).astype(np.float32), RATE)
