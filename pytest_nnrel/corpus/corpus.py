@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.corpus import selection, soundness
+from pytest_nnrel.corpus.clip import Clip
 from pytest_nnrel.corpus.decoded import DecodedClips
 from pytest_nnrel.corpus.expression import expression_of
 from pytest_nnrel.corpus.geometry import SOURCE_SECONDS, WINDOW_SECONDS
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.corpus.clip import Clip, ClipTransform
+    from pytest_nnrel.corpus.clip import ClipTransform
     from pytest_nnrel.corpus.selection import Selection
     from pytest_nnrel.corpus.soundness import Heard
     from pytest_nnrel.corpus.source import Gathered
@@ -147,7 +148,7 @@ class Corpus(Made):
             If no clip has that id; the message proposes close ones. If a clip of that id is
             another one, of another corpus.
         """
-        if isinstance(clip, str):
+        if not isinstance(clip, Clip):
             return selection.position_of(clip, self.ids, self.name)
         position = selection.position_of(clip.id, self.ids, self.name)
         ours = self[position]

@@ -131,8 +131,8 @@ def _encoded(listener: Listener, rendered: Rendered) -> Embeddings:
         rows.take(task.stored(rows.missing))
         for i in rows.missing:  # evicted meanwhile
             rows.take([(i, task.encode([i], task.windows([i]))[0])])
-        if all_are_made:  # none is of an earlier run
-            listener.study.stores.witnessed.add(listener.key(rendered))
+        if all_are_made and rendered is listener.originals:  # none is of an earlier run
+            listener.study.stores.witnessed.add(listener.originals_known)
     return rows.embeddings
 
 

@@ -71,6 +71,11 @@ class Listener:
         """Return what the embeddings of all rendered clips are known by."""
         return digest(self.task(rendered).scope, self.study.corpus.fingerprint)
 
+    @property
+    def originals_known(self) -> tuple[str, str, int]:
+        """What stored embeddings of the originals are of, whatever became of earlier ones."""
+        return self.identity, self.study.corpus.fingerprint, self.study.seed
+
     def task(self, rendered: Rendered) -> EncodeTask:
         """Return how rendered clips are embedded."""
         study = self.study

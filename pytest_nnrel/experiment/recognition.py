@@ -75,7 +75,7 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
     )
     originals = render(question(study, ORIGINAL))
     listener = Listener(encoder, originals, found.fingerprint, identity)
-    first = vouched and listener.key(originals) not in study.stores.witnessed
+    first = vouched and listener.originals_known not in study.stores.witnessed
     if encoder.tells_its_state and vouched and not first:
         return listener
     number = witnesses_among(len(study.corpus)) if first else FURTHER_WITNESSES
@@ -85,7 +85,7 @@ def recognise(encoder: Encoder, study: Study) -> Listener:
         task = listener.task(originals)
         fresh = task.encode(clips, task.windows(clips))
         if same_embeddings(fresh, list(stored.values())):
-            study.stores.witnessed.add(listener.key(originals))
+            study.stores.witnessed.add(listener.originals_known)
             break
         study.stores.distrust(identity)
         stored = _witnesses(listener, number)

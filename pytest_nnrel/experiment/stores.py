@@ -51,7 +51,7 @@ class Stores:
         self._tokens: WeakKeyDictionary[object, str] = WeakKeyDictionary()
         self._distrusted: dict[str, int] = {}
         #: Originals of which stored embeddings were found to hold, or were made in this process.
-        self.witnessed: set[str] = set()
+        self.witnessed: set[tuple[str, str, int]] = set()
         self._recent: LRUCache[object, tuple[Any, int]] = LRUCache(
             _RECENT_BYTES, getsizeof=lambda entry: entry[1]
         )

@@ -191,7 +191,7 @@ def ladder(
             distinct = dict.fromkeys(step.condition(sample_rate) for step in steps)
             if len(distinct) > 1:
                 rungs[direction] = tuple(distinct)
-    if ends and not rungs:
+    if any(ends) and not rungs:
         raise MagnitudeError(
             f"{family if isinstance(family, Transform) else kind.__name__} changes nothing at"
             f" {sample_rate:,} Hz: there are no rungs to go along"

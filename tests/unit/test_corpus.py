@@ -975,5 +975,7 @@ def test_a_clip_of_another_corpus_is_not_taken_for_one_of_its_id():
     corpus, other = (Corpus.from_arrays(s, **options) for s in (signals, signals[::-1]))
     assert [corpus.index(clip) for clip in corpus] == [0, 1, 2]
     assert corpus.index(other[1]) == 1  # the same audio
+    with pytest.raises(CorpusError, match="has no clip 5"):
+        corpus.index(5)
     with pytest.raises(CorpusError, match=r"'clip-000' of corpus .* is another one.*corpus="):
         assert_relative_nearest(MFCCEncoder(), other[0], PinkNoise(40), corpus=corpus)

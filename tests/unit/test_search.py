@@ -400,6 +400,6 @@ def test_what_is_never_noticed_has_no_magnitude():
     deaf = Known(rungs_of(PinkNoise), lambda severity: False)
     found = noticed_magnitude(deaf, PinkNoise, max=0.5, corpus=corpus)
     assert found.magnitude is None
-    assert "C_W is above 0.5 at all 16 rungs measured" in str(found)
+    assert "C_W is above 0.5 at all 17 rungs measured" in str(found)
     with pytest.raises(SettingError, match="max must lie"):
         noticed_magnitude(deaf, PinkNoise, max=1.5, corpus=corpus)
