@@ -30,6 +30,7 @@ from pytest_nnrel.requirement import check_steps
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.statistics import consistency
 from pytest_nnrel.transforms import Transform, ladder
+from pytest_nnrel.transforms.grids import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,8 +104,7 @@ def monotonicity(
                 f"up to {rungs[-1].name} there are {len(rungs)} rungs with the identity; rho of"
                 " severity and distance takes 3 or more"
             )
-        positions = np.unique(np.linspace(0, len(rungs) - 1, steps + 1).round().astype(int))
-        chosen = [rungs[position] for position in positions]
+        chosen = [rungs[position] for position in evenly(len(rungs) - 1, steps)]
         found.append(_measure(listener, chosen, latent, audio))
         record_measurement(found[-1])
     return tuple(found)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytest_nnrel.assertions import asked, judge
 from pytest_nnrel.directions import Displaced, way
 from pytest_nnrel.encoders import as_encoder
@@ -31,6 +29,7 @@ from pytest_nnrel.statistics.displacements import (
     shared_displacement,
 )
 from pytest_nnrel.transforms import Identity, Transform, ladder
+from pytest_nnrel.transforms.grids import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -278,8 +277,7 @@ def _rungs(family: Ladders, sample_rate: int, steps: int) -> tuple[Transform, ..
     for end in ends:
         for direction in ladder(end, sample_rate).values():
             beyond = [rung for rung in direction if not isinstance(rung, Identity)]
-            places = np.linspace(0, len(beyond), min(steps, len(beyond)) + 1)[1:].round() - 1
-            chosen = (beyond[int(place)] for place in places)
+            chosen = (beyond[place - 1] for place in evenly(len(beyond), steps)[1:])
             found |= {float(rung.severity or 0.0): rung for rung in chosen}
     return tuple(found[severity] for severity in sorted(found))
 

@@ -32,6 +32,7 @@ from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.requirement import Requirement, check_steps
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.transforms import Transform, as_transform, ladder
+from pytest_nnrel.transforms.grids import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,7 +227,7 @@ def _search(
         return has_fallen(measured[position].value, required)
 
     last = len(rungs) - 1
-    grid = np.unique(np.linspace(0, last, min(steps, last) + 1).round().astype(int)).tolist()
+    grid = evenly(last, steps)
     what = f"{listener.encoder.name} up to {rungs[-1].name}"
     broken = [position for position in progress(grid, len(grid), what, "rung") if breaks(position)]
     at = None

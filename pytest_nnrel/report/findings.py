@@ -272,7 +272,7 @@ def tally(rows: Iterable[Row]) -> dict[str, int]:
 def beside_verdicts(results: Results, rows: Sequence[Row]) -> str:
     """Return how a run failed otherwise than by verdicts that do not hold; empty if it did not."""
     run = results["run"]
-    status = run.get("exit_status", 0)  # as of results that were put together by hand
+    status = run["exit_status"]
     if status in _NOTHING_FAILED:
         return ""
     broken = {row.test for row in rows if row.outcome not in WELL}

@@ -204,6 +204,20 @@ def ladder(
     return rungs
 
 
+def evenly(last: int, steps: int) -> list[int]:
+    """Return places along a ladder, from 0 to `last`: in so many steps, as even as rungs allow.
+
+    Parameters
+    ----------
+    last, steps : int
+        Of fewer rungs than steps, all.
+    """
+    import numpy as np
+
+    places = np.linspace(0, last, min(steps, last) + 1).round().astype(int)
+    return [int(place) for place in np.unique(places)]
+
+
 def reach(family: type[Transform]) -> tuple[int, int]:
     """Return the severities that a family is followed to, downward and upward.
 

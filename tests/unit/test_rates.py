@@ -283,7 +283,8 @@ def test_reports_say_of_which_encoders_no_rate_was_stated(corpus):
         [UNSTATED], [], [UNSTATED],
     ]  # fmt: skip
     assert results.assumptions_of(measured.values()) == {UNSTATED: ["a", "c"]}
-    found = {"measurements": measured, "tests": [], "run": {"command": "pytest"}}
+    run = {"command": "pytest", "exit_status": 0}
+    found = {"measurements": measured, "tests": [], "run": run}
     assert f"a, c: {UNSTATED}" in summary_lines(found)
     assert f"- `a`, `c`: {UNSTATED}" in summary_text(found).splitlines()
 
