@@ -5,7 +5,6 @@ This is the only place that reads the settings of the run.
 
 from __future__ import annotations
 
-from operator import index as as_index
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -277,9 +276,9 @@ def study_on(
         raise SettingError(
             f"neighbours must be 'others' (of other groups) or 'all', not {neighbours!r}"
         )
-    active = settings.active()
+    seed = settings.seed_or_own(seed)
     corpus = run_corpus() if corpus is None else as_corpus(corpus)
-    return study_of(corpus, active.seed if seed is None else as_index(seed), active, neighbours)
+    return study_of(corpus, seed, settings.active(), neighbours)
 
 
 # ---------------------------------------------------------------------------------------------

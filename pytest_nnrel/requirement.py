@@ -7,10 +7,10 @@ does not notice a shift of pitch is as wrong as one that notices MP3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.runtime.scalars import is_real, is_whole
 
 if TYPE_CHECKING:
     from pytest_nnrel.measurement import Measurement
@@ -128,12 +128,11 @@ def asked_text(low: float | None, high: float | None) -> str:
 
 def check_bound(name: str, bound: Any, lowest: float) -> None:  # noqa: ANN401
     """Refuse a bound that no value could tell from another."""
-    number = isinstance(bound, Real) and not isinstance(bound, bool)
-    if not number or not lowest <= bound <= 1.0:  # the latter also for NaN
+    if not is_real(bound) or not lowest <= bound <= 1.0:  # the latter also for NaN
         raise SettingError(f"{name} must lie between {lowest:g} and 1, not {bound!r}")
 
 
 def check_steps(steps: int, least: int) -> None:
     """Refuse what is no number of steps along a ladder."""
-    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < least:
+    if not is_whole(steps) or steps < least:
         raise SettingError(f"steps must be a whole number of {least} or more, not {steps!r}")

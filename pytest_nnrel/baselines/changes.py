@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from pytest_nnrel.baselines.entries import (
     listed,
 )
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import comparison
 
@@ -437,8 +437,7 @@ def drops(max_drop: Mapping[Any, float] | float | None) -> dict[str, float] | fl
     """
 
     def checked(value: Any) -> float:  # noqa: ANN401
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        if not number or not 0.0 <= value <= 2.0:
+        if not is_real(value) or not 0.0 <= value <= 2.0:
             raise SettingError(
                 f"max_drop takes drops of a value, 0 to 1 (of C_rho to 2), not {value!r}"
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.measurement import namesakes
+from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,7 +133,7 @@ class Entry:
         """Return the entry that `as_dict` gave."""
         if not isinstance(plain["value"], float | int) or not math.isfinite(plain["value"]):
             raise ValueError(f"value {plain['value']!r}")
-        if isinstance(plain["seed"], bool) or not isinstance(plain["seed"], int):
+        if not is_whole(plain["seed"]):
             raise ValueError(f"seed {plain['seed']!r}")
         if plain["measure"] != "rho" and "lost" not in plain:
             raise ValueError("it does not say which clips are lost")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus.clip import Clip
 from pytest_nnrel.corpus.geometry import Geometry
 from pytest_nnrel.corpus.source import Gathered, InMemory, Source
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _text(given: object, what: str, place: int) -> str:
     """
     if isinstance(given, str):
         return str(given)
-    if isinstance(given, Integral) and not isinstance(given, bool):
+    if is_whole(given):
         return str(int(given))
     raise CorpusError(
         f"Corpus.from_arrays got {given!r} for the {what} of signal {place}; give a text"

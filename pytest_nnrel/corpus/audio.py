@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
+
+from pytest_nnrel.runtime.scalars import is_real
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -91,8 +92,7 @@ def k_weighting(sample_rate: int) -> npt.NDArray[np.float64]:
 
 def rate_problem(value: Any) -> str:  # noqa: ANN401
     """Say what is wrong with a sample rate; nothing where it is whole Hz, not too few."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if number and LEAST_SAMPLE_RATE <= value < math.inf and value == int(value):
+    if is_real(value) and LEAST_SAMPLE_RATE <= value < math.inf and value == int(value):
         return ""
     return f"sample_rate takes whole Hz from {LEAST_SAMPLE_RATE} on, such as 22050, not {value!r}"
 

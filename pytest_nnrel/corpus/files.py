@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from pytest_nnrel.corpus.hashed import HashedFile
 from pytest_nnrel.corpus.looking import SINCE, look_at
 from pytest_nnrel.corpus.source import LISTED, NAMED, FileStretch, Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def gather(
         For segments that are no count, groups that are none, and files that cannot be used; one
         error names them all.
     """
-    if not isinstance(segments, Integral) or isinstance(segments, bool) or segments < 1:
+    if not is_whole(segments) or segments < 1:
         raise CorpusError(f"segments must be a whole number of 1 or more, not {segments!r}")
     group_of: Mapping[str, str | None] = {}
     if groups is not None:

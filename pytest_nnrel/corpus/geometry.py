@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.scalars import is_real
 
 #: Rate at which the paper transforms and compares (section 4).
 SAMPLE_RATE = 22_050
@@ -58,5 +58,4 @@ class Geometry:
 
 def _is_positive(value: Any) -> bool:  # noqa: ANN401
     """Tell whether something is a number above 0, and finite."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
+    return is_real(value) and 0 < value < math.inf

@@ -8,7 +8,6 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from pytest_nnrel.corpus import labels
 from pytest_nnrel.corpus.source import NAMED
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def picked(selection: Selection, facts: Sequence[ClipFacts], name: str) -> list[
     CorpusError
         As `Corpus.subset` does.
     """
-    if isinstance(selection, Integral) and not isinstance(selection, bool):
+    if is_whole(selection):
         return spread(int(selection), len(facts), name)
     if callable(selection):
         return meeting(selection, facts, name)

@@ -270,14 +270,16 @@ def resolve_distance(metric: Metric, space: Space | None = None) -> Distance:
     Raises
     ------
     DistanceError
-        If no distance of that name exists, or it belongs to the other space.
+        If no distance of that name exists, it belongs to the other space, or is a class.
     """
     if isinstance(metric, Distance):
         return metric
+    if isinstance(metric, type):
+        raise DistanceError(f"{metric.__name__} is a class; pass an instance of it, or its name")
     if callable(metric):
         name = getattr(metric, "__name__", type(metric).__name__)
         return FunctionDistance(name, metric, space or "latent")
-    distance = DISTANCES.named(metric)
+    distance = DISTANCES.named(metric) if isinstance(metric, str) else None
     if distance is None or (space is not None and distance.space != space):
         known = sorted(n for n, d in DISTANCES.all().items() if space in (None, d.space))
         kind = f"{space} distance" if space else "distance"

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from numbers import Integral, Real
 from os import PathLike
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
@@ -20,6 +19,7 @@ from pytest_nnrel.errors import EncoderError, GradientError
 from pytest_nnrel.identity import Behaviour, behaviour_of
 from pytest_nnrel.runtime.allocation import keep_freed_memory
 from pytest_nnrel.runtime.devices import kind_of
+from pytest_nnrel.runtime.scalars import is_real, is_whole
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
@@ -111,13 +111,12 @@ class Encoder(ABC):
     ) -> None:
         if sample_rate is not None and (problem := audio.rate_problem(sample_rate)):
             raise EncoderError(f"encoder {name!r}: {problem}")
-        number = isinstance(window_seconds, Real) and 0 < window_seconds < float("inf")
+        number = is_real(window_seconds) and 0 < window_seconds < float("inf")
         if window_seconds is not None and not number:
             raise EncoderError(
                 f"encoder {name!r}: window_seconds must be positive, not {window_seconds!r}"
             )
-        whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
-        if not whole or batch_size < 1:
+        if not is_whole(batch_size) or batch_size < 1:
             raise EncoderError(
                 f"encoder {name!r}: batch_size must be 1 or more, a whole number, not"
                 f" {batch_size!r}"

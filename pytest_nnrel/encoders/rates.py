@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.runtime.scalars import is_real
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def _as_number(value: Any) -> Any:  # noqa: ANN401
             value = value.item()
     except Exception:  # of a tensor without data
         return None
-    return value if isinstance(value, Real) and not isinstance(value, bool) else None
+    return value if is_real(value) else None
 
 
 def _attribute(obj: object, name: str) -> Any:  # noqa: ANN401

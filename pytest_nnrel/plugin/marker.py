@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.errors import SettingError, TransformError
+from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
     import pytest
@@ -70,7 +70,7 @@ def check_mark(mark: pytest.Mark) -> None:
         value = mark.kwargs.get(name)
         if value is None:
             continue
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        if not is_whole(value) or value < least:
             raise SettingError(
                 f"@pytest.mark.{MARK}({name}=...) takes a whole number of {least} or more, not"
                 f" {value!r}"

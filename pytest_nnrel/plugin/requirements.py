@@ -14,6 +14,7 @@ from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.marker import MARK, check_mark
 from pytest_nnrel.requirement import Requirement
+from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -289,7 +290,7 @@ class _Reader:
         if arguments.get("neighbours", "others") not in ("others", "all"):
             tell("neighbours", f"neighbours is 'others' or 'all', not {arguments['neighbours']!r}")
         steps = arguments.get("steps", 2)
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+        if not is_whole(steps) or steps < 2:
             tell("steps", f"steps is a whole number of 2 or more, not {steps!r}")
         for name, value in mark.items():
             try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Real
 from typing import TYPE_CHECKING, get_args
 
 from pytest_nnrel import measures, recording
@@ -18,12 +18,13 @@ from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.profiles.scored import Profile, Profiled, profile_of
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.runtime.settings import Scale
-from pytest_nnrel.transforms import as_transform, conditions
-from pytest_nnrel.transforms import grid as grid_named
+from pytest_nnrel.transforms import conditions
+from pytest_nnrel.transforms.grids import transforms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Distance, Metric
@@ -88,8 +89,7 @@ def profile(
             known = " or ".join(map(repr, get_args(kind)))
             raise SettingError(f"{name} must be {known}, not {given!r}")
     study = replace(measures.study_on(corpus, seed, neighbours), scale=scale)
-    wanted = grid_named(grid) if isinstance(grid, str) else map(as_transform, grid)
-    settled = list(conditions(wanted, study.corpus.sample_rate))
+    settled = list(conditions(transforms_of(grid), study.corpus.sample_rate))
     sides = [
         (recognise(as_encoder(encoder), study), resolve_distance(distance, "latent")),
         (recognise(MFCCEncoder(), study), resolve_distance("euclidean", "latent")),
@@ -172,11 +172,22 @@ def assert_profile(
     """
     __tracebackhide__ = True
     assertion = "assert_profile"
-    bounds = dict(families or {})
     with recording.errors_recorded(assertion):
+        if families is not None and not isinstance(families, Mapping):
+            raise SettingError(
+                "families takes bounds by name, such as {'PitchShift': 0.5}, not"
+                f" {type(families).__name__}"
+            )
+        bounds = dict(families or {})
+        grid = transforms_of(grid)
+        known = dict.fromkeys(type(transform).__name__ for transform in grid)
+        if missing := [name for name in bounds if name not in known]:
+            raise SettingError(
+                f"families bounds {', '.join(map(str, missing))}, and the grid has none of that"
+                f" name; it has {', '.join(known)}"
+            )
         for what, bound in (("max", max), *bounds.items()):
-            number = isinstance(bound, Real) and not isinstance(bound, bool)
-            if not number or not 0.0 < bound < float("inf"):
+            if not is_real(bound) or not 0.0 < bound < float("inf"):
                 raise SettingError(f"{what} must be bounded by a number above 0, not {bound!r}")
         found = profile(
             encoder, grid, corpus=corpus, measure=measure, distance=distance, scale=scale,

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from pytest_nnrel.errors import SettingError
 from pytest_nnrel.runtime import handover
+from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.scopes import Scope, Scopes
 
 if TYPE_CHECKING:
@@ -90,6 +92,21 @@ def active() -> Settings:
         of which any could be meant.
     """
     return _SCOPES.current() or _handed_down() or _defaults()
+
+
+def seed_or_own(seed: int | None) -> int:
+    """Return the seed that a user gave, or that of the settings in force where there is none.
+
+    Raises
+    ------
+    SettingError
+        If it is no whole number.
+    """
+    if seed is None:
+        return active().seed
+    if not is_whole(seed):
+        raise SettingError(f"seed takes a whole number, not {seed!r}")
+    return int(seed)
 
 
 def activate(settings: Settings, *, shared: bool = False) -> Scope[Settings]:

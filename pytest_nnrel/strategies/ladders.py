@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from hypothesis.errors import InvalidArgument
 
 from pytest_nnrel.errors import NNRelError
+from pytest_nnrel.runtime.scalars import is_real, is_whole
 from pytest_nnrel.transforms import Identity
 from pytest_nnrel.transforms.grids import reach
 from pytest_nnrel.transforms.ladders import severity_of
@@ -123,7 +123,7 @@ def check_numbers(**bounds: object) -> None:
         If one is not, naming it.
     """
     for name, value in bounds.items():
-        if not isinstance(value, Real) or isinstance(value, bool):
+        if not is_real(value):
             raise InvalidArgument(f"{name}={value!r} is no number")
 
 
@@ -136,5 +136,5 @@ def check_whole(**numbers: object) -> None:
         If one is not, naming it.
     """
     for name, value in numbers.items():
-        if not isinstance(value, Integral) or isinstance(value, bool):
+        if not is_whole(value):
             raise InvalidArgument(f"{name}={value!r} is no whole number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,9 @@ def _pink_ladder(min_snr_db: float, max_snr_db: float) -> Ladder:
 
 def _environmental_ladder(min_snr_db: float, max_snr_db: float, recording: str | None) -> Ladder:
     ladder = _noise_ladder(EnvironmentalNoise, min_snr_db, max_snr_db)
-    if recording is not None and not Path(recording).is_file():
+    if recording is not None and not (
+        isinstance(recording, str | PathLike) and Path(recording).is_file()
+    ):
         raise InvalidArgument(f"recording={recording!r} is no file")
     return ladder if recording is None else replace(ladder, options={"recording": recording})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.encoders.evaluation import modules_in_training
 from pytest_nnrel.errors import EncoderError, NNRelError, SettingError, TrainingError
+from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def whole_number(name: str, value: object, least: int) -> int:
     SettingError
         If it is none, or less.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    if not is_whole(value) or value < least:
         raise SettingError(f"{name} takes a whole number from {least} on, not {value!r}")
     return int(value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 
 from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.errors import SettingError, TrainingError
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.training.checks import check_embeddings
 from pytest_nnrel.training.forms import FORMS
 from pytest_nnrel.training.views import TransformedViews
@@ -83,8 +83,7 @@ class ConsistencyLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.form = _form_of(form)
-        number = isinstance(weight, Real) and not isinstance(weight, bool)
-        if not number or not 0.0 <= weight < float("inf"):
+        if not is_real(weight) or not 0.0 <= weight < float("inf"):
             raise SettingError(f"weight takes a number from 0 on, not {weight!r}")
         if teacher is not None and not isinstance(teacher, nn.Module):
             raise SettingError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from numbers import Real
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,10 @@ from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.training.checks import refused_in_training, whole_number
-from pytest_nnrel.transforms import as_transform, conditions
-from pytest_nnrel.transforms import grid as grid_named
+from pytest_nnrel.transforms import conditions
+from pytest_nnrel.transforms.grids import transforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,16 +141,14 @@ class ConsistencyMonitor:
         self.name = name
         self._every = whole_number("every", every, 1)
         self._patience = None if patience is None else whole_number("patience", patience, 1)
-        number = isinstance(least_gain, Real) and not isinstance(least_gain, bool)
-        if not number or not 0.0 <= least_gain < 1.0:
+        if not is_real(least_gain) or not 0.0 <= least_gain < 1.0:
             raise SettingError(f"least_gain takes a number from 0 to 1, not {least_gain!r}")
         self._least_gain = least_gain
         study = measures.study_on(corpus, seed)
         self._corpus = study.corpus if clips is None else study.corpus.subset(clips)
         self._seed = study.seed
         self._distance = distance
-        wanted = grid_named(grid) if isinstance(grid, str) else map(as_transform, grid)
-        self._conditions = tuple(conditions(wanted, self._corpus.sample_rate))
+        self._conditions = tuple(conditions(transforms_of(grid), self._corpus.sample_rate))
         if not self._conditions:
             raise SettingError("the grid of a monitor must hold a transformation, and is empty")
         names = [condition.name for condition in self._conditions]

@@ -6,7 +6,6 @@ import io
 import json
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.files import replace_bytes, replace_text
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import run_tasks
 from pytest_nnrel.training.checks import check_waveforms, whole_number
@@ -333,7 +333,7 @@ class _Rendering:
 
 def _jobs(jobs: object) -> int:
     """Return a number of tasks side by side, as of `joblib.Parallel`."""
-    if not isinstance(jobs, Integral) or isinstance(jobs, bool) or not jobs:
+    if not is_whole(jobs) or not jobs:
         raise SettingError(
             f"jobs takes a whole number of clips to render side by side, -1 for as many as there"
             f" are cores, not {jobs!r}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from operator import index as as_index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
@@ -150,7 +149,7 @@ class Chain(SinglePoint):
         from pytest_nnrel.runtime import settings
         from pytest_nnrel.runtime.store import digest
 
-        seed = settings.active().seed if seed is None else as_index(seed)
+        seed = settings.seed_or_own(seed)
         checks: Checks = {}
         for number, step in enumerate(self.steps, start=1):
             # The same noise twice in a chain is two noises: of steps of one name, which seeds them.

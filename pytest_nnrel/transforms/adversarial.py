@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.transforms.ladders import even_steps
 from pytest_nnrel.transforms.noise import DB_PER_RUNG
 from pytest_nnrel.transforms.protocol import Transform, Transformed
@@ -119,8 +119,7 @@ class Adversarial(Transform):
         super().__post_init__()
         for name, least in (("steps", 0), ("restarts", 1)):
             number = getattr(self, name)
-            whole = isinstance(number, Integral) and not isinstance(number, bool)
-            if not whole or number < least:
+            if not is_whole(number) or number < least:
                 raise MagnitudeError(
                     f"Adversarial({name}=...) takes {least} or more, a whole number, not {number!r}"
                 )

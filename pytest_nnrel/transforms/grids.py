@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import MagnitudeError, SettingError
 from pytest_nnrel.transforms import field
-from pytest_nnrel.transforms.adapters import Chain
+from pytest_nnrel.transforms.adapters import Chain, as_transform
 from pytest_nnrel.transforms.mp3 import MP3
 from pytest_nnrel.transforms.noise import EnvironmentalNoise, PinkNoise
 from pytest_nnrel.transforms.protocol import Identity, Transform
@@ -16,7 +17,7 @@ from pytest_nnrel.transforms.registry import families, family_named
 from pytest_nnrel.transforms.rubberband import PitchShift, TempoShift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Magnitudes of the paper's Table 1.
 _PITCHES = (0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12)
@@ -114,6 +115,26 @@ def grid(name: str) -> tuple[Transform, ...]:
     if not family.points:
         raise SettingError(f"{name} is no grid: the family declares no points")
     return _points(family)
+
+
+def transforms_of(given: str | Iterable[TransformLike]) -> tuple[Transform, ...]:
+    """Return the transformations of a grid that a user gave, by name or one by one.
+
+    Raises
+    ------
+    SettingError
+        If it is neither; for a name, as in `grid`.
+    TransformError
+        If one of them is no transformation.
+    """
+    if isinstance(given, str):
+        return grid(given)
+    if isinstance(given, type) or not isinstance(given, Iterable):
+        raise SettingError(
+            "the grid takes a name, such as 'quick' or 'PinkNoise', or a list of transformations,"
+            f" such as [PinkNoise(12), MP3(64)], not {given!r}"
+        )
+    return tuple(map(as_transform, given))
 
 
 def _points(family: type[Transform]) -> tuple[Transform, ...]:

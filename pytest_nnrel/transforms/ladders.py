@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from itertools import pairwise
-from numbers import Real
 from typing import TYPE_CHECKING
+
+from pytest_nnrel.runtime.scalars import is_real
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +69,9 @@ def bounds_of(
 
 def ladder_problem(identity: object, ladder: object, negative_ladder: object) -> str:
     """Say what is wrong with a ladder; nothing where it starts at the identity and goes away."""
-    if not _is_number(identity) or math.isnan(identity):  # type: ignore[arg-type]
+    if not is_real(identity) or math.isnan(identity):
         return f"identity must be the magnitude that changes nothing, a number, not {identity!r}"
-    start = float(identity)  # type: ignore[arg-type]
+    start = float(identity)
     for name, rungs in (("ladder", ladder), ("negative_ladder", negative_ladder)):
         if not isinstance(rungs, tuple) or not all(map(_is_finite, rungs)):
             return f"{name} must be a tuple of finite magnitudes, not {rungs!r}"
@@ -94,9 +95,5 @@ def _grows(rungs: Sequence[float], identity: float) -> bool:
     return rungs[0] > identity
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 def _is_finite(value: object) -> bool:
-    return _is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
+    return is_real(value) and math.isfinite(value)

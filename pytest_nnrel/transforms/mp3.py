@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_nnrel.errors import MagnitudeError, TransformError
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.runtime.versions import library_version
 from pytest_nnrel.transforms.full_scale import to_pcm16
 from pytest_nnrel.transforms.lag import lag_between
@@ -61,8 +61,7 @@ class MP3(Transform):
 
     def __post_init__(self) -> None:
         known: Any = self.kbps
-        number = isinstance(known, Real) and not isinstance(known, bool)
-        if not number or known not in BITRATES:
+        if not is_real(known) or known not in BITRATES:
             rates = ", ".join(map(str, BITRATES))
             raise MagnitudeError(f"MP3(kbps=...) takes a bitrate of MP3: {rates}; not {known!r}")
         object.__setattr__(self, "kbps", int(known))

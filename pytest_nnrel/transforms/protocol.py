@@ -9,13 +9,12 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from numbers import Real
-from operator import index as as_index
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError, TransformError
 from pytest_nnrel.runtime.printing import AsItsRepr
 from pytest_nnrel.runtime.registry import is_abstract
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.transforms.ladders import severity_of
 from pytest_nnrel.transforms.output import check_length, restore_loudness, signal_of
 from pytest_nnrel.transforms.registry import register, tell_unversioned
@@ -343,7 +342,7 @@ class Transform(ABC):
         from pytest_nnrel.runtime import settings
         from pytest_nnrel.runtime.store import digest
 
-        seed = settings.active().seed if seed is None else as_index(seed)
+        seed = settings.seed_or_own(seed)
         return np.random.default_rng(int(digest("noise", seed, clip.id, self.name), 16))
 
     def _rendered(self, clip: Clip, rng: np.random.Generator) -> tuple[Samples, Checks]:
@@ -418,7 +417,7 @@ def checked_magnitude(family: type[Transform], field: str, value: Any) -> float:
     """
     low, high = family.bounds
     expected = f"{family.__name__}({field}=...) takes {low:g} to {high:g} {family.unit}"
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if not is_real(value):
         raise MagnitudeError(f"{expected}, not {value!r}")
     try:
         number = float(value)

@@ -1386,3 +1386,13 @@ def test_timings_are_told_by_stage(run, corpus):
     stages = {"transformation", "distances", "embedding", "ranks", "bootstrap", "damage"}
     assert set(measured.timings) == stages
     assert all(seconds >= 0.0 for seconds in measured.timings.values())
+
+
+@pytest.mark.parametrize("seed", [1.5, 2.0, True, "1"])
+def test_a_seed_is_a_whole_number(corpus, seed):
+    with pytest.raises(SettingError, match=f"seed takes a whole number, not {seed!r}"):
+        within_consistency(bands, NOISE, corpus=corpus, seed=seed)
+    with pytest.raises(SettingError, match=f"seed takes a whole number, not {seed!r}"):
+        PinkNoise(12).apply(corpus[0], seed=seed)
+    with pytest.raises(SettingError, match=f"seed takes a whole number, not {seed!r}"):
+        Chain(PinkNoise(12), PinkNoise(20)).apply(corpus[0], seed=seed)

@@ -23,6 +23,7 @@ from pytest_nnrel import (
     ResultsError,
     SettingError,
     TooFewClipsError,
+    TransformError,
     UndefinedMeasureError,
     as_encoder,
     assert_profile,
@@ -325,6 +326,9 @@ def test_an_encoder_that_gives_one_embedding_loses_everything(corpus, run):
         ((Chain(PitchShift(1), PinkNoise(20)),), {}, UndefinedMeasureError, "families"),
         ((), {}, UndefinedMeasureError, "families"),
         ("fields", {}, SettingError, "grid must be"),
+        (PinkNoise, {}, SettingError, "takes a name, such as 'quick' .* not <class .*PinkNoise'>"),
+        (PinkNoise(12), {}, SettingError, r"or a list of transformations, .* not PinkNoise\("),
+        ((MFCCEncoder(),), {}, TransformError, "is no transformation"),
         (GRID, {"measure": "delta"}, SettingError, "measure must be 'within' or 'accuracy' or"),
         (GRID, {"scale": "loud"}, SettingError, "scale must be 'audio' or 'perceived'"),
     ],
@@ -370,8 +374,12 @@ def test_a_bound_is_a_number_above_none(corpus, run, bound):
 
 
 def test_a_family_that_is_not_in_the_grid_is_told(corpus, run):
-    with pytest.raises(SettingError, match="no family 'MP3'; it has PinkNoise, PitchShift"):
-        assert_profile(spectrum, GRID, families={"MP3": 1.0}, max=1e6, corpus=corpus)
+    with sink() as kept:
+        with pytest.raises(SettingError, match="bounds MP3, and .* it has PitchShift, PinkNoise"):
+            assert_profile(spectrum, GRID, families={"MP3": 1.0}, max=1e6, corpus=corpus)
+        with pytest.raises(SettingError, match="families takes bounds by name, .* not float"):
+            assert_profile(spectrum, GRID, families=0.5, max=1e6, corpus=corpus)
+    assert kept.measurements == []  # told before anything is measured
 
 
 def test_a_profile_is_plain_for_json(measured):

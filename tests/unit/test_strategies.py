@@ -109,6 +109,8 @@ def test_a_recording_goes_to_the_environment_alone(tmp_path):
     bar = str(tmp_path / "bar.wav")
     with pytest.raises(InvalidArgument, match=r"bar\.wav' is no file"):
         nn.environmental_noises(recording=bar)
+    with pytest.raises(InvalidArgument, match="recording=5 is no file"):
+        nn.environmental_noises(recording=5)
     Path(bar).touch()
     drawn = drawn_from(
         nn.transforms(PinkNoise, EnvironmentalNoise, max_snr_db=20, recording=bar), 50

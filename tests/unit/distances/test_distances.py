@@ -188,6 +188,17 @@ def test_a_distance_of_the_other_space_is_refused():
         resolve_distance("dtw", "latent")
 
 
+@pytest.mark.parametrize("given", [["euclidean"], 5, None])
+def test_what_is_no_distance_is_told(given):
+    with pytest.raises(DistanceError, match="no latent distance is called .*; there are angular"):
+        resolve_distance(given, "latent")
+
+
+def test_a_class_is_no_distance():
+    with pytest.raises(DistanceError, match="Euclidean is a class; pass an instance"):
+        resolve_distance(type(resolve_distance("euclidean")), "latent")
+
+
 def test_an_unknown_device_is_refused(frames):
     with pytest.raises(DistanceError, match="device='tpu'"):
         pairwise_distances(frames, frames, device="tpu")
