@@ -57,6 +57,28 @@ def test_modules_whose_mode_does_not_matter_are_no_finding(mode, short):
     assert report.passed == ("training_mode",)
 
 
+def test_what_drops_out_of_few_clips_is_a_finding(short):
+    model = zoo.LogMelCNN(0).eval()
+
+    class DropsOneClip(torch.nn.Module):
+        """Loses the loudest clip in training mode, and no other."""
+
+        def forward(self, batch):
+            kept = torch.ones(len(batch), 1)
+            if self.training:
+                kept[batch.square().sum(dim=1).argmax()] = 0.0
+            return model(batch) * kept
+
+    module = DropsOneClip().train()
+
+    def encode(batch):
+        with torch.no_grad():
+            return module(torch.from_numpy(batch))
+
+    (finding,) = check_encoder(encode, corpus=short, checks="training_mode").findings
+    assert "DropsOneClip; evaluated, clips are elsewhere" in finding.seen
+
+
 @pytest.mark.parametrize("kind", ["attention", "recurrent"])
 def test_dropout_inside_other_modules_is_a_finding(kind, short):
     torch.manual_seed(1)
