@@ -1,9 +1,9 @@
 """Training for consistency, shown on the paper's encoders: what it gains, what it costs.
 
 python benchmarks/cure.py at --data OPEN     # hours; goes on where it was
-python benchmarks/cure.py ae --data OPEN
+python benchmarks/cure.py at-long --data OPEN
 
-The shipped encoder of a task is trained on for a while, on clips of its task, in several ways with
+An encoder that is shipped is trained on for a while, on clips of its task, in several ways with
 the same batches, and measured on recorded music that none of them heard; the documentation's page
 makes tables of what is stored. OPEN is an open corpus, see
 ``reference_models/README.md``. Needs ``reference_models[train]``.
@@ -32,6 +32,7 @@ from pytest_nnrel import (
     sensitivity,
     within_consistency,
 )
+from pytest_nnrel.runtime.allocation import keep_freed_memory
 from pytest_nnrel.runtime.files import replace_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.training import TransformedPool
     from reference_models.networks import TaskNetwork
 
-#: A file for each training, named by task, way and seed.
+#: A file for each training, named by encoder, way and seed.
 STORED = Path(__file__).parent / "cure"
 #: What training sees; of the quick grid's families the others are unseen.
 SEEN = (PitchShift(2), PitchShift(-2), PinkNoise(12))
@@ -92,12 +93,17 @@ ATTACK = Adversarial(60)
 FEW = 30
 
 
-def shipped(task: str) -> TaskNetwork:
-    """Return the network that is shipped."""
+def shipped(name: str) -> TaskNetwork:
+    """Return a network that is shipped, by the name of its encoder."""
     from reference_models import checkpoint
 
-    network, _ = checkpoint.load_network(checkpoint.SHIPPED / task)
+    network, _ = checkpoint.load_network(checkpoint.path_of(name))
     return network
+
+
+def task_of(name: str) -> str:
+    """Return the task of an encoder that is shipped: ``"at"`` of ``"at-long"``."""
+    return name.partition("-")[0]
 
 
 def clips_of(task: str, data: Path) -> tuple[Tensor, Tensor]:
@@ -115,7 +121,13 @@ def clips_of(task: str, data: Path) -> tuple[Tensor, Tensor]:
 
 
 def trained(
-    task: str, name: str, seed: int, windows: Tensor, targets: Tensor, pool: TransformedPool
+    encoder: str,
+    name: str,
+    seed: int,
+    windows: Tensor,
+    targets: Tensor,
+    pool: TransformedPool,
+    precision: str,
 ) -> TaskNetwork:
     """Return the shipped network, trained on in one of the ways."""
     import torch
@@ -125,7 +137,8 @@ def trained(
     from reference_models.task import task_named
 
     torch.manual_seed(seed)
-    network, way, of_task = shipped(task).train(), WAYS[name], task_named(task)
+    network, way = shipped(encoder).train(), WAYS[name]
+    of_task = task_named(task_of(encoder))
     loss = ConsistencyLoss(
         (*SEEN, ATTACKS) if way.attacks else SEEN,
         sample_rate=22_050,
@@ -143,7 +156,7 @@ def trained(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, way.steps)
     rng = np.random.default_rng(seed)
     order = itertools.chain.from_iterable(rng.permutation(len(windows)) for _ in itertools.count())
-    for _ in tqdm(range(way.steps), desc=f"{task}, {name} {seed}"):
+    for _ in tqdm(range(way.steps), desc=f"{encoder}, {name} {seed}"):
         chosen = list(itertools.islice(order, BATCH))
         clean, target = windows[chosen], targets[chosen]
         audio = clean
@@ -151,7 +164,7 @@ def trained(
             audio = torch.cat([clean, loss.views(clean, chosen, encode=network.embedding)])
             target = torch.cat([target, target])
         kept.clear()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
             total = of_task.loss(network, audio, target)
         if way.form:
             total = total + loss.compare(*kept[0].float().chunk(2))
@@ -185,20 +198,24 @@ def measured(task: str, network: TaskNetwork, data: Path) -> dict[str, Any]:
     }
 
 
-def run(task: str, data: Path, ways: Sequence[str], seeds: Sequence[int]) -> None:
+def run(
+    encoder: str, data: Path, ways: Sequence[str], seeds: Sequence[int], precision: str
+) -> None:
     """Train and measure what is not stored yet, and what no other process is at."""
     import torch
 
     from pytest_nnrel.training import TransformedPool
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     STORED.mkdir(exist_ok=True)
+    task = task_of(encoder)
     windows, targets = clips_of(task, data)
     folder = data.parent / f"{data.name}-pool-{task}"
     pool = TransformedPool(windows, SEEN, sample_rate=22_050, versions=2, folder=folder)
 
     def keep(name: str, make: Callable[[], TaskNetwork]) -> None:
-        path = STORED / f"{task}-{name}.json"
+        path = STORED / f"{encoder}-{name}.json"
         with FileLock(data.parent / f"{path.name}.lock"):
             if path.exists():
                 return
@@ -207,11 +224,11 @@ def run(task: str, data: Path, ways: Sequence[str], seeds: Sequence[int]) -> Non
         mean = np.mean(list(found["within"].values()))
         print(f"{path.stem}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
 
-    keep("shipped", lambda: shipped(task))
+    keep("shipped", lambda: shipped(encoder))
     for seed, way in itertools.product(seeds, ways):
 
         def train(way: str = way, seed: int = seed) -> TaskNetwork:
-            return trained(task, way, seed, windows, targets, pool)
+            return trained(encoder, way, seed, windows, targets, pool, precision)
 
         keep(f"{way}-{seed}", train)
 
@@ -219,12 +236,16 @@ def run(task: str, data: Path, ways: Sequence[str], seeds: Sequence[int]) -> Non
 def main() -> None:
     """Train, and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("task", choices=("at", "ae"))
+    parser.add_argument("encoder", choices=("at", "ae", "at-long", "ae-long"))
     parser.add_argument("--data", type=Path, required=True, help="an open corpus")
     parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument(
+        "--precision", choices=("32-true", "bf16-mixed"), default="32-true",
+        help="bf16-mixed is faster on a CPU that has its instructions, and far slower on others",
+    )  # fmt: skip
     chosen = parser.parse_args()
-    run(chosen.task, chosen.data, chosen.only, chosen.seeds)
+    run(chosen.encoder, chosen.data, chosen.only, chosen.seeds, chosen.precision)
 
 
 if __name__ == "__main__":

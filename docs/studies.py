@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-#: Ways to train on, in the order of the tables; others come after them.
+#: Ways to train on, in the order of the tables.
 _WAYS = (
     "shipped",
     "plain",
@@ -83,22 +83,23 @@ def _panel(title: str, name: str, found: dict[str, Any]) -> Figure:
     return figure
 
 
-def _ways(task: str) -> dict[str, list[dict[str, Any]]]:
+def _ways(encoder: str) -> dict[str, list[dict[str, Any]]]:
     """Return what was found of each way to train an encoder on, of each seed."""
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in _WAYS}
-    for path in sorted((BENCHMARKS / "cure").glob(f"{task}-*.json")):
-        found.setdefault(path.stem.split("-")[1], []).append(_stored(f"cure/{path.name}"))
+    for way, of in found.items():
+        for path in sorted((BENCHMARKS / "cure").glob(f"{encoder}-{way}*.json")):
+            of.append(_stored(f"cure/{path.name}"))
     return {way: of for way, of in found.items() if of}
 
 
-def cure_table(task: str) -> str:
+def cure_table(encoder: str) -> str:
     """Return what training on gained and cost, means over seeds and their standard deviation."""
-    ways = _ways(task)
+    ways = _ways(encoder)
     conditions = ways["shipped"][0]["within"]
     seen = [name for name in conditions if isinstance(parse_transform(name), _SEEN)]
     unseen = [name for name in conditions if name not in seen]
     heads = ["trained on", "seeds", "mean C_W", "seen: pitch, pink noise", "unseen", "C_rho"]
-    heads += ["C_W under attack", "pitch told, R2", task_named(task).measure]
+    heads += ["C_W under attack", "pitch told, R2", task_named(encoder.partition("-")[0]).measure]
     rows = [
         [
             way,
@@ -116,9 +117,9 @@ def cure_table(task: str) -> str:
     return table(heads, rows)
 
 
-def cure_conditions(task: str) -> str:
+def cure_conditions(encoder: str) -> str:
     """Return C_W by condition, means over seeds."""
-    ways = _ways(task)
+    ways = _ways(encoder)
     rows = []
     for condition in ways["shipped"][0]["within"]:
         values = [[one["within"][condition] for one in of] for of in ways.values()]

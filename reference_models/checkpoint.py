@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from reference_models.networks import TaskNetwork
 
 FORMAT = "pytest-nnrel checkpoint"
-#: Where the checkpoints that come with the package are.
+#: Where the checkpoints that come with the package are, in a folder for each extent of training.
 SHIPPED = Path(__file__).parent / "checkpoints"
+#: Trained for some passes; the results that come with the package are of these.
+BRIEF = SHIPPED / "brief"
+#: Trained until the validation loss fell no more.
+LONG = SHIPPED / "long"
 #: The paper's baseline, which needs no checkpoint.
 BASELINE = "mfcc"
 _PRECISIONS = ("float32", "float16")
@@ -161,13 +165,34 @@ def load_network(path: Path, *, task: str | None = None) -> tuple[TaskNetwork, d
     return network.eval(), card
 
 
+def path_of(name: str | Path) -> Path:
+    """Return the path of a checkpoint that comes with the package, or one that is given.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none of that name.
+    """
+    path = Path(name)
+    if path.suffix in (".safetensors", ".json"):
+        return path
+    shipped = {tensors.stem: tensors for tensors in SHIPPED.glob("*/*.safetensors")}
+    if str(name) not in shipped:
+        raise CheckpointError(
+            f"there is no reference encoder {str(name)!r}; there are"
+            f" {', '.join([BASELINE, *sorted(shipped)])}, and paths of checkpoints (.safetensors)"
+        )
+    return shipped[str(name)]
+
+
 def load(name: str | Path) -> Encoder:
     """Return a reference encoder, for every function of `pytest_nnrel`.
 
     Parameters
     ----------
     name : str or Path
-        ``"mfcc"``, the name of a checkpoint that comes with the package, or the path of one.
+        ``"mfcc"``, the name of a checkpoint that comes with the package, such as ``"at"`` or
+        ``"at-long"``, or the path of one.
 
     Raises
     ------
@@ -176,14 +201,6 @@ def load(name: str | Path) -> Encoder:
     """
     if name == BASELINE:
         return MFCCEncoder()
-    path = Path(name)
-    if path.suffix not in (".safetensors", ".json"):
-        shipped = sorted(tensors.stem for tensors in SHIPPED.glob("*.safetensors"))
-        if str(name) not in shipped:
-            raise CheckpointError(
-                f"there is no reference encoder {str(name)!r}; there are"
-                f" {', '.join([BASELINE, *shipped])}, and paths of checkpoints (.safetensors)"
-            )
-        path = SHIPPED / f"{name}.json"
+    path = path_of(name)
     network, card = load_network(path)
     return as_encoder(network.embedding, name=card.get("name", path.stem))

@@ -3,7 +3,7 @@
 ::
 
     python scripts/ship_reference_models.py excerpt --data OPEN_CORPUS
-    python scripts/ship_reference_models.py checkpoints --runs RUNS
+    python scripts/ship_reference_models.py checkpoints --runs RUNS [--as long]
     python scripts/ship_reference_models.py results --from OUT_OF_REPRODUCE
     python scripts/ship_reference_models.py ranks
     python scripts/ship_reference_models.py readme
@@ -25,7 +25,7 @@ import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest_nnrel
 import reference_models
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 EXCERPT_CLIPS = 40
 CURVES = Path(pytest_nnrel.__file__).parent / "data" / "reference_curves.json"
 README = checkpoint.SHIPPED.parent / "README.md"
-TRIALS = checkpoint.SHIPPED / "trials.json"
+#: Scores and curves of all trials, in each folder of checkpoints.
+TRIALS = "trials.json"
 LABELS = {
     "mfcc": "MFCC",
     "at": "AT: auto-tagging",
@@ -77,7 +78,9 @@ def excerpt(chosen: argparse.Namespace) -> None:
 
 def checkpoints(chosen: argparse.Namespace) -> None:
     """Store first trials as float16, with the effect that this has on C_W."""
-    there = json.loads(TRIALS.read_text(encoding="utf-8")) if TRIALS.exists() else {}
+    folder = checkpoint.SHIPPED / chosen.extent
+    folder.mkdir(exist_ok=True)
+    there = _trials(folder)
     trials: dict[str, dict[str, object]] = defaultdict(dict, there)
     for trained in trained_networks(chosen.runs):
         trials[f"{trained.task}-{trained.encoder}"][str(trained.trial)] = {
@@ -86,13 +89,15 @@ def checkpoints(chosen: argparse.Namespace) -> None:
         if trained.trial > 1:
             continue
         name = trained.task if trained.encoder == "vgg" else f"mfcc-{trained.task}"
+        if folder != checkpoint.BRIEF:
+            name = f"{name}-{folder.name}"
         card = {k: v for k, v in trained.card.items() if k not in ("precision", "sha256")}
         card["name"] = name
         if trained.encoder == "vgg":
             card["float16"] = _effect(trained.network)
         checkpoint.save(
             trained.network,
-            checkpoint.SHIPPED / name,
+            folder / name,
             task=trained.task,
             encoder=trained.encoder,
             arguments=trained.card["arguments"],
@@ -100,7 +105,14 @@ def checkpoints(chosen: argparse.Namespace) -> None:
             card=card,
         )
         print(name, card["scores"], card.get("float16"))
-    replace_text(TRIALS, json.dumps(trials, indent=1) + "\n")
+    replace_text(folder / TRIALS, json.dumps(trials, indent=1) + "\n")
+
+
+def _trials(folder: Path) -> dict[str, Any]:
+    """Return scores and curves of all trials of a folder of checkpoints, by network and trial."""
+    path = folder / TRIALS
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return known
 
 
 def _effect(network: TaskNetwork) -> dict[str, float]:
@@ -207,13 +219,13 @@ def readme(_: argparse.Namespace) -> None:
 
 def sections() -> dict[str, str]:
     """Return the sections by name: a table of scores, and a list of claims."""
-    rows = [
-        "| task | encoder | measure | test | other trials | held-out SoundFont |",
-        "|---|---|---|---|---|---|",
-    ]
-    trials = json.loads(TRIALS.read_text(encoding="utf-8"))
-    for path in sorted(checkpoint.SHIPPED.glob("*.safetensors")):
+    heads = ["name", "task", "encoder", "clips seen", "measure", "test", "other trials"]
+    heads += ["held-out SoundFont"]
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for path in sorted(checkpoint.SHIPPED.glob("*/*.safetensors")):
         _, card = checkpoint.load_network(path)
+        trials = _trials(path.parent)
+        epoch = card["recipe"]["epoch_clips"] or card["data"]["train"]["clips"]
         # A corpus of one SoundFont has none to hold out.
         test, font = (_score(card["scores"].get(part)) for part in ("test", "test-font"))
         others = [
@@ -222,7 +234,8 @@ def sections() -> dict[str, str]:
             if int(number) != card["recipe"]["trial"]
         ]
         cells = [
-            card["task"].upper(), card["encoder"], card["scores"]["test"]["measure"],
+            f"`{path.stem}`", card["task"].upper(), card["encoder"],
+            f"{len(card['curves']) * epoch:,}", card["scores"]["test"]["measure"],
             test, ", ".join(others), font,
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
@@ -259,6 +272,8 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument(option, type=Path, required=True)
         command.set_defaults(run=run)
+        if run is checkpoints:
+            command.add_argument("--as", dest="extent", choices=("brief", "long"), default="brief")
     commands.add_parser("ranks").set_defaults(run=ranks)
     commands.add_parser("readme").set_defaults(run=readme)
     chosen = parser.parse_args()

@@ -144,7 +144,7 @@ def consistency_corpus(clips: int, data: Path | None = None) -> Corpus:
 def reproduce(
     scale: str,
     *,
-    checkpoints: Path = checkpoint.SHIPPED,
+    checkpoints: Path = checkpoint.BRIEF,
     data: Path | None = None,
     clips: int | None = None,
     parts: Sequence[str] = PARTS,
@@ -156,7 +156,8 @@ def reproduce(
     ----------
     scale : {"ci", "small", "paper"}
     checkpoints : Path
-        A folder of checkpoints; those that come with the package where omitted.
+        A folder of checkpoints; where omitted, those that come with the package and were trained
+        briefly.
     data : Path, optional
         An open corpus; where omitted, the excerpt of it that comes with the package.
     clips : int, optional

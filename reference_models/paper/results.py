@@ -13,9 +13,9 @@ from reference_models.errors import ReproductionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
 #: What a folder of results has.
 RESULTS = "reproduction.json"
+#: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
 MEASURED = Path(__file__).with_name("measured") / "small.json"
 FORMAT = "pytest-nnrel reproduction"
 VERSION = 1

@@ -84,7 +84,7 @@ def test_an_unknown_name_is_told():
 
 
 def test_the_scores_beside_the_checkpoints_are_no_encoder():
-    assert (checkpoint.SHIPPED / "trials.json").exists()
+    assert (checkpoint.BRIEF / "trials.json").exists()
     with pytest.raises(
         CheckpointError, match=r"no reference encoder 'trials'; .* mfcc-vs, vs, and"
     ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def write_checkpoint(folder, trial):
     """Write a network for AT on MFCCs, trained on a corpus that holds no SoundFont out."""
     arguments = {"channels": 2, "max_channels": 4}
     scores = {"test": {"measure": "AUC_C", "value": 0.5, "compared": None}}
-    card = {"recipe": {"trial": trial}, "scores": scores, "curves": []}
+    recipe = {"trial": trial, "epoch_clips": 24}
+    card = {"recipe": recipe, "scores": scores, "curves": [{"epoch": 0}, {"epoch": 1}]}
     checkpoint.save(
         build("at", "mfcc", **arguments), folder / "mfcc-at", task="at", encoder="mfcc",
         arguments=arguments, card=card,
@@ -86,22 +88,24 @@ def write_checkpoint(folder, trial):
 
 def test_the_scores_of_new_runs_are_kept_beside_the_others(script, tmp_path, monkeypatch):
     there = {"at-mfcc": {"1": {"scores": 1}}, "ir-vgg": {"1": {"scores": 2}}}
-    trials = tmp_path / "trials.json"
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
+    trials = tmp_path / "brief" / script.TRIALS
+    trials.parent.mkdir()
     trials.write_text(json.dumps(there), encoding="utf-8")
-    monkeypatch.setattr(script, "TRIALS", trials)
     write_checkpoint(tmp_path / "runs", 2)
-    script.checkpoints(Namespace(runs=tmp_path / "runs"))
+    script.checkpoints(Namespace(runs=tmp_path / "runs", extent="brief"))
     kept = json.loads(trials.read_text(encoding="utf-8"))
-    assert kept["at-mfcc"].pop("2")["recipe"] == {"trial": 2}
+    assert kept["at-mfcc"].pop("2")["recipe"] == {"trial": 2, "epoch_clips": 24}
     assert kept == there
 
 
 def test_a_corpus_without_a_soundfont_held_out_leaves_its_cell_empty(script, tmp_path, monkeypatch):
-    write_checkpoint(tmp_path, 1)
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
-    monkeypatch.setattr(script, "TRIALS", tmp_path / "trials.json")
-    script.TRIALS.write_text(json.dumps({"at-mfcc": {"1": {}}}), encoding="utf-8")
-    assert script.sections()["scores"].endswith("| AT | mfcc | AUC_C | 0.500 |  |  |\n")
+    write_checkpoint(tmp_path / "runs", 1)
+    script.checkpoints(Namespace(runs=tmp_path / "runs", extent="long"))
+    shutil.rmtree(tmp_path / "runs")
+    row = "| `mfcc-at-long` | AT | mfcc | 48 | AUC_C | 0.500 |  |  |\n"
+    assert script.sections()["scores"].endswith(row)
 
 
 def test_the_readme_tells_scores_and_claims_as_they_are(script):

@@ -375,9 +375,9 @@ def test_a_bound_is_a_number_above_none(corpus, run, bound):
 
 def test_a_family_that_is_not_in_the_grid_is_told(corpus, run):
     with sink() as kept:
-        with pytest.raises(SettingError, match="bounds MP3, and .* it has PitchShift, PinkNoise"):
+        with pytest.raises(SettingError, match=r"bounds MP3, and .* it has PitchShift, PinkNoise"):
             assert_profile(spectrum, GRID, families={"MP3": 1.0}, max=1e6, corpus=corpus)
-        with pytest.raises(SettingError, match="families takes bounds by name, .* not float"):
+        with pytest.raises(SettingError, match=r"families takes bounds by name, .* not float"):
             assert_profile(spectrum, GRID, families=0.5, max=1e6, corpus=corpus)
     assert kept.measurements == []  # told before anything is measured
 

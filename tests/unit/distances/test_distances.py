@@ -190,7 +190,7 @@ def test_a_distance_of_the_other_space_is_refused():
 
 @pytest.mark.parametrize("given", [["euclidean"], 5, None])
 def test_what_is_no_distance_is_told(given):
-    with pytest.raises(DistanceError, match="no latent distance is called .*; there are angular"):
+    with pytest.raises(DistanceError, match=r"no latent distance is called .*; there are angular"):
         resolve_distance(given, "latent")
 
 
