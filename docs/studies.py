@@ -1,4 +1,4 @@
-"""What two studies of `benchmarks` found, as pages have it: the worst case, and training."""
+"""What studies found, as pages have it: the worst case, training on, and longer training."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure
+
 from docs.real_encoders import panel_of, table
-from pytest_nnrel import PinkNoise, PitchShift
+from pytest_nnrel import PinkNoise, PitchShift, quick_grid
 from pytest_nnrel.transforms import parse_transform
-from reference_models.paper import drawing
+from reference_models import checkpoint
+from reference_models.paper import drawing, results
+from reference_models.paper.reproduction import FAMILIES
 from reference_models.paper.targets import NAMES
 from reference_models.task import task_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from matplotlib.figure import Figure
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 #: Ways to train on, in the order of the tables.
@@ -31,6 +33,8 @@ _WAYS = (
     "vicreg",
     "attacks",
 )
+#: Of a panel of losses, in inches.
+_CURVE = (3.4, 2.4)
 #: What training saw of the quick grid.
 _SEEN = (PitchShift, PinkNoise)
 
@@ -128,6 +132,64 @@ def cure_conditions(encoder: str) -> str:
     return table(["", "", *ways], rows)
 
 
+def _trained_longer() -> list[str]:
+    """Return the tasks whose networks were trained longer, too, in the order of the paper."""
+    there = {path.stem.partition("-")[0] for path in checkpoint.LONG.glob("*.safetensors")}
+    return [task for task in results.PAPER_TASKS if task in there]
+
+
+def _trainings(folder: Path, task: str) -> list[dict[str, Any]]:
+    """Return recipe, scores and curves of each trial of a task's network."""
+    known = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
+    return list(known[f"{task}-vgg"].values())
+
+
+def trained_curves() -> str:
+    """Return validation losses over the clips seen as HTML: brief trainings dotted, long solid."""
+    shown = []
+    with drawing.style():
+        for task in _trained_longer():
+            figure = Figure(figsize=_CURVE, layout="constrained")
+            axes = figure.subplots()
+            for folder, style in ((checkpoint.BRIEF, ":"), (checkpoint.LONG, "-")):
+                for of in _trainings(folder, task):
+                    losses = [epoch["validation_loss"] for epoch in of["curves"]]
+                    each = of["recipe"]["epoch_clips"] / 1_000
+                    seen = [each * (i + 1) for i in range(len(losses))]
+                    axes.plot(seen, losses, style, color=drawing.COLOURS[task], linewidth=1)
+            axes.set(xlabel="clips seen, thousands", title=f"{NAMES[task]}: validation loss")
+            axes.set_ylim(bottom=0)
+            title = f"Validation loss of {NAMES[task]} over the clips that it has seen"
+            shown.append(drawing.to_svg(figure, title))
+    return f'<div class="panels" data-search-exclude>{"".join(shown)}</div>'
+
+
+def trained_table() -> str:
+    """Return C_W of the quick grid, and the task's score, after brief and after long training."""
+    measured = results.load(results.MEASURED)
+    heads, columns = [""], []
+    grid = [(FAMILIES[type(t)], float(t.magnitude)) for t in quick_grid()]
+    for task in _trained_longer():
+        rows = [
+            row
+            for row in measured.consistency
+            if (row.encoder, row.measure, row.latent_distance) == (task, "within", "euclidean")
+        ]
+        trials = sorted({row.trial for row in rows})
+        found = {(row.trial, row.transformation, row.magnitude): row.value for row in rows}
+        brief = [[found[trial, *place] for trial in trials] for place in grid]
+        brief.append([fmean(found[trial, *place] for place in grid) for trial in trials])
+        within = _stored(f"cure/{task}-long-shipped.json")["within"]
+        long = [[within[transform.name]] for transform in quick_grid()]
+        long.append([fmean(within.values())])
+        for values, folder in ((brief, checkpoint.BRIEF), (long, checkpoint.LONG)):
+            scores = [of["scores"]["test"]["value"] for of in _trainings(folder, task)]
+            columns.append([_told(each) for each in (*values, scores)])
+            heads.append(f"{NAMES[task]}, {folder.name}")
+    names = [f"`{transform.name}`" for transform in quick_grid()]
+    return table(heads, zip((*names, "mean C_W", "score of the task"), *columns))
+
+
 def _told(values: Iterable[float]) -> str:
     each = list(values)
     return f"{fmean(each):.3f}" + (f" ± {stdev(each):.3f}" if len(each) > 1 else "")
@@ -140,4 +202,6 @@ PARTS = (
     worst_case_curves,
     cure_table,
     cure_conditions,
+    trained_curves,
+    trained_table,
 )

@@ -110,13 +110,15 @@ def test_studies_are_told_as_they_are_stored(monkeypatch):
             told = [f"{found[kind][0]:.2f}" for kind in ("attacked", "noise")]
             assert cell.strip() == "{} ({})".format(*told)
     assert studies.worst_case_curves().count("<svg") == len(rows)
-    trained = [path.stem.split("-") for path in (studies.BENCHMARKS / "cure").glob("*.json")]
+    named = re.compile(r"([a-z]+(?:-long)?)-([a-z]+)(?:-\d+)?")
+    stems = [path.stem for path in (studies.BENCHMARKS / "cure").glob("*.json")]
+    trained = [named.fullmatch(stem).groups() for stem in stems]
     page = (DOCS / "explanation" / "worst_case.md").read_text(encoding="utf-8")
-    for task in {task for task, *_ in trained}:
-        arms = [arm for of, arm, *_ in trained if of == task]
-        rows = studies.cure_table(task).splitlines()[2:]
+    for encoder in {encoder for encoder, arm in trained if arm != "shipped"}:
+        arms = [arm for of, arm in trained if of == encoder]
+        rows = studies.cure_table(encoder).splitlines()[2:]
         for row in rows:
             arm, seeds, *_ = (cell.strip() for cell in row.split("|")[1:-1])
             assert seeds == (str(arms.count(arm)) if arm != "shipped" else "")
         assert {row.split("|")[1].strip() for row in rows} == {*arms}
-        assert f'cure_table("{task}")' in page
+        assert f'cure_table("{encoder}")' in page

@@ -107,6 +107,32 @@ def listed(paths: Iterable[str | Path] | Mapping[str, str | Path]) -> dict[str, 
     return files
 
 
+def check_labels(labels: object, files: Mapping[str, Path]) -> None:
+    """Refuse labels that are of no file given to `Corpus.from_files`.
+
+    Raises
+    ------
+    CorpusError
+        If they are no mapping of ids to mappings, or an id is none of the files'.
+    """
+    if labels is None:
+        return
+    if not isinstance(labels, Mapping) or not all(
+        isinstance(of_file, Mapping) for of_file in labels.values()
+    ):
+        raise CorpusError(
+            "Corpus.from_files takes labels by clip id, such as {'song': {'genre': 'folk'}}, not"
+            f" {labels!r}"
+        )
+    if unknown := [id_ for id_ in labels if id_ not in files]:
+        raise CorpusError(
+            f"Corpus.from_files got labels of {', '.join(map(repr, unknown[:NAMED]))}"
+            f"{f' and {len(unknown) - NAMED} more' if len(unknown) > NAMED else ''}, and no file"
+            f" has that id; ids are {', '.join(map(repr, list(files)[:NAMED]))}"
+            f"{', ...' if len(files) > NAMED else ''}"
+        )
+
+
 def upsampled(name: str, sources: Sequence[Source], geometry: Geometry) -> list[str]:
     """Say how many clips have a lower rate than the corpus, if any have."""
     low = [source.own_rate for source in sources if source.own_rate < geometry.sample_rate]

@@ -115,10 +115,11 @@ class Made(ABC):
         Raises
         ------
         CorpusError
-            As `from_directory` does.
+            As `from_directory` does, and for labels of what is no id.
         """
         geometry = Geometry(sample_rate, source_seconds, window_seconds)
         given = files.listed(paths)
+        files.check_labels(labels, given)
         return cls._told(
             files.gather(given, name, segments, geometry, labels=labels, groups=groups)
         )

@@ -979,3 +979,17 @@ def test_a_clip_of_another_corpus_is_not_taken_for_one_of_its_id():
         corpus.index(5)
     with pytest.raises(CorpusError, match=r"'clip-000' of corpus .* is another one.*corpus="):
         assert_relative_nearest(MFCCEncoder(), other[0], PinkNoise(40), corpus=corpus)
+
+
+@pytest.mark.parametrize(
+    "labels, said",
+    [
+        ({"c": {"genre": "folk"}}, "labels of 'c', and no file has that id; ids are 'a', 'b'"),
+        ({"a": "folk"}, r"takes labels by clip id, .* not \{'a': 'folk'\}"),
+        ([("a", "folk")], "takes labels by clip id"),
+    ],
+)
+def test_labels_of_no_file_are_refused(tmp_path, labels, said):
+    files = {"a": tmp_path / "a.wav", "b": tmp_path / "b.wav"}
+    with pytest.raises(CorpusError, match=said):
+        Corpus.from_files(files, labels=labels)
