@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import MagnitudeError, SettingError
+from pytest_nnrel.runtime.registry import is_abstract
 from pytest_nnrel.transforms import field
 from pytest_nnrel.transforms.adapters import Chain, as_transform
 from pytest_nnrel.transforms.mp3 import MP3
@@ -175,7 +176,8 @@ def ladder(
         a family that the paper does not have. Of a transformation: its own direction, options
         kept, as far as it goes.
     sample_rate : int
-        In Hz. Rungs that are the same condition there are one.
+        In Hz. Rungs that are the same condition there are one; of a class, those that do not
+        apply there are left out.
 
     Returns
     -------
@@ -193,7 +195,7 @@ def ladder(
         if not severity:
             raise MagnitudeError(f"{family} changes nothing: it has no rungs below it")
         ends: list[float] = [] if math.isnan(severity) else [severity]
-    elif isinstance(family, type) and issubclass(family, Transform):
+    elif isinstance(family, type) and issubclass(family, Transform) and not is_abstract(family):
         kind = family
         ends = list(reach(family))
     else:
@@ -207,7 +209,9 @@ def ladder(
         if end:
             direction = 1 if end > 0 else -1
             steps = [to_rung(direction * step) for step in range(int(abs(end)) + 1)]
-            if isinstance(family, Transform) and end != int(end):
+            if not isinstance(family, Transform):  # what is asked for by itself says why it is not
+                steps = [step for step in steps if step.applies_at(sample_rate)]
+            elif end != int(end):
                 steps.append(family)  # it is between two rungs
             distinct = dict.fromkeys(step.condition(sample_rate) for step in steps)
             if len(distinct) > 1:

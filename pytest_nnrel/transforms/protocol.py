@@ -256,6 +256,10 @@ class Transform(ABC):
         """
         return Identity() if self.magnitude == self.identity else self
 
+    def applies_at(self, sample_rate: int) -> bool:
+        """Tell whether there is such a thing at a sample rate; ladders end where there is none."""
+        return True
+
     def aimed(self, at: AimAt) -> Transform:
         """Return the transformation as it is of the encoder that is measured: for most, itself.
 

@@ -140,6 +140,13 @@ def test_time_shift_lags_by_so_much(ms, rate):
     assert not silent.any()
 
 
+def test_a_shift_of_less_than_half_a_sample_is_none():
+    sample = 1000 / RATE
+    assert TimeShift(0.49 * sample).condition(RATE) == Identity()
+    assert TimeShift(-0.49 * sample).condition(RATE) == Identity()
+    assert TimeShift(0.51 * sample).condition(RATE) == TimeShift(0.51 * sample)
+
+
 @pytest.mark.parametrize("ms", [10, 100, 500])
 def test_dropout_silences_so_much_of_each_second_at_places_of_the_seed(ms):
     noise = 1 + np.random.default_rng(0).random(round(3.5 * RATE)).astype(np.float32)

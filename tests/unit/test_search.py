@@ -16,12 +16,14 @@ from pytest_nnrel import (
     Chain,
     Corpus,
     EnvironmentalNoise,
+    HighPass,
     Identity,
     MagnitudeError,
     PinkNoise,
     PitchShift,
     SettingError,
     TempoShift,
+    Transform,
     assert_unbroken_until,
     assert_within_consistency,
     breaking_magnitude,
@@ -300,6 +302,13 @@ def test_a_ladder_goes_as_far_as_the_paper():
     }
 
 
+def test_a_ladder_ends_where_the_sample_rate_does():
+    assert ladder(HighPass, 8_000)[1][-1] == HighPass(3225.4)
+    assert ladder(HighPass, 22_050)[1][-1] == HighPass(5120)
+    # What is asked for by itself is not left out: it says why it cannot be.
+    assert ladder(HighPass(5120), 8_000)[1][-1] == HighPass(5120)
+
+
 @pytest.mark.parametrize(
     "family, problem",
     [
@@ -309,6 +318,7 @@ def test_a_ladder_goes_as_far_as_the_paper():
         ("PitchShift", "is no family"),
         (PitchShift(0), "changes nothing"),
         (int, "is no family"),
+        (Transform, "is no family"),
     ],
 )
 def test_what_is_no_family_is_refused(family, problem):

@@ -39,8 +39,12 @@ class HighPass(Transform):
     ladder: ClassVar[tuple[float, ...]] = octaves(20.0, 8)
     points: ClassVar[tuple[float, ...]] = (50, 300, 2000)
 
+    def applies_at(self, sample_rate: int) -> bool:
+        """Tell whether anything is above the limit."""
+        return self.hz < sample_rate / 2
+
     def render(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        if self.hz >= sample_rate / 2:
+        if not self.applies_at(sample_rate):
             raise TransformError(
                 f"at {sample_rate:,} Hz there is nothing above {self.hz:g} Hz; use a lower limit"
             )
