@@ -107,7 +107,8 @@ class Verifier:
         Parameters
         ----------
         sample : int, optional
-            So many, evenly spread over their digests; all where omitted.
+            So many, evenly spread over their digests; all where omitted. They come in the order
+            of encoders, measures and severities.
 
         Raises
         ------
@@ -116,9 +117,10 @@ class Verifier:
         """
         measurements = list(self.results["measurements"].values())
         most = len(measurements) if sample is None else sample
+        chosen = [measurements[i] for i in spread(len(measurements), most)]
         with _without_cache():
-            for i in spread(len(measurements), most):
-                yield self._checked(measurements[i])
+            for stated in sorted(chosen, key=_place):
+                yield self._checked(stated)
 
     def notes(self) -> list[str]:
         """Return which versions that decide values are others than they were."""
@@ -203,6 +205,14 @@ class Verifier:
         raise NotCheckableError(
             f"encoder {name!r} is not to be had: --encoder={name}=MODULE:OBJECT"
         )
+
+
+def _place(stated: PlainMeasurement) -> tuple[str, str, str, float]:
+    """Return where a measurement stands among others."""
+    transform = stated["details"]["transform"]
+    severity = transform["severity"]
+    place = np.inf if severity is None else severity
+    return subject_of(stated), kind_of(stated), transform["family"], place
 
 
 @contextmanager

@@ -106,6 +106,10 @@ def test_each_measure_is_measured_again_and_is_the_same(results):
     assert [str(one) for one in checked if one.outcome != "same" or one.found] == []
     assert verifier.notes() == []
     assert len(list(verifier.verify(3))) == 3
+    told = [str(one) for one in checked]
+    backwards = dict(reversed(results["measurements"].items()))
+    again = Verifier({**results, "measurements": backwards}, ENCODERS).verify()
+    assert [str(one) for one in again] == told
 
 
 def test_what_was_altered_is_told(results):
