@@ -106,16 +106,12 @@ class Audiomentation(Effect):
     symbol: ClassVar[str] = "AM"
 
     def __post_init__(self) -> None:
-        at_random = [
-            f"{type(part).__name__}(p={part.p:g})"
-            for part in _parts_of(self.effect)
-            if getattr(part, "p", 1.0) < 1.0
-        ]
+        at_random = [told for part in _parts_of(self.effect) if (told := _left_out(part))]
         if at_random:
             raise TransformError(
                 f"{self.name}: {', '.join(at_random)} leaves clips unchanged at random, each of"
                 " which counts as nearest to itself; pass p=1.0 (audiomentations' own default is"
-                " 0.5)"
+                " 0.5), and to SomeOf 1 or more"
             )
 
     def settings(self) -> dict[str, object]:
@@ -141,6 +137,15 @@ class Audiomentation(Effect):
             finally:
                 random.setstate(python_state)
                 np.random.set_state(numpy_state)
+
+
+def _left_out(augment: Any) -> str:  # noqa: ANN401
+    """Say by what a transform may do nothing at all; nothing where it always does something."""
+    kind = type(augment).__name__
+    if getattr(augment, "p", 1.0) < 1.0:
+        return f"{kind}(p={augment.p:g})"
+    some = getattr(augment, "num_transforms", 1)  # or the least and the most
+    return f"{kind}({some})" if (some[0] if isinstance(some, tuple) else some) == 0 else ""
 
 
 def _augmentation(augment: Any) -> object:  # noqa: ANN401

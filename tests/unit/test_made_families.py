@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -473,6 +474,17 @@ def test_an_augmentation_that_may_do_nothing_is_refused():
     made = family("Perhaps", lambda n: audiomentations.BitCrush(n, n), ladder=[8, 4], unit="bits")
     with pytest.raises(TransformError, match=r"BitCrush\(p=0\.5\) leaves clips unchanged"):
         made(8).apply(noise())
+
+
+@pytest.mark.parametrize("number", [(0, None), (0, 2), 0])
+def test_a_choice_of_some_that_may_be_none_is_refused(number):
+    audiomentations = pytest.importorskip("audiomentations")
+    steps = [audiomentations.BitCrush(4, 8, p=1.0), audiomentations.Reverse(p=1.0)]
+    some = audiomentations.SomeOf
+    told = re.escape(f"SomeOf({number}) leaves clips unchanged at random")
+    with pytest.raises(TransformError, match=told):
+        as_transform(audiomentations.Compose([some(number, steps)], p=1.0))
+    as_transform(some((1, 2), steps)).apply(noise())
 
 
 @pytest.mark.parametrize("effect", [pedalboard.Bitcrush(8), lambda samples, rate: samples])
