@@ -27,7 +27,7 @@ FORMAT = "pytest-nnrel checkpoint"
 SHIPPED = Path(__file__).parent / "checkpoints"
 #: Trained for some passes; the results that come with the package are of these.
 BRIEF = SHIPPED / "brief"
-#: Trained until the validation loss fell no more.
+#: Trained longer, on eight times as many clips or more.
 LONG = SHIPPED / "long"
 #: The paper's baseline, which needs no checkpoint.
 BASELINE = "mfcc"

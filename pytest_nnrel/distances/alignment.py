@@ -1,8 +1,9 @@
 """DTW and SiMPle of every query with every candidate, with the decisions of float64.
 
 The pass over all pairs runs in float32 (`lanes`). Its relative error is bounded by the number of
-additions, so whichever originals lie within that bound of the nearest one are compared again in
-float64 (`exact`): which original is nearest never depends on the precision.
+additions, so whichever originals lie within that bound of the nearest one, or of the own one, are
+compared again in float64 (`exact`): which is nearest, and which are nearer than the own, never
+depends on the precision, nor does it where originals of the own group do not compete.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def align(
     device: str = CPU,
     progress: Progress | None = None,
     folder: Path | None = None,
+    own: Sequence[int] | None = None,
 ) -> dict[str, Matrix]:
     """Return the DTW costs, and the SiMPle distances where all have frames enough.
 
@@ -108,6 +110,8 @@ def align(
         See `run_tasks`.
     folder : Path, optional
         Where tasks in other processes find the candidates; sent with each task where omitted.
+    own : sequence of int, optional
+        Of each query, the candidate that others are compared with.
 
     Returns
     -------
@@ -133,7 +137,7 @@ def align(
     )
     scales = {"dtw": scale, "simple": scale * scale}
     return {
-        name: _settled(distances, queries, candidates, _OF_PAIR[name]) / scales[name]
+        name: _settled(distances, queries, candidates, _OF_PAIR[name], own) / scales[name]
         for name, distances in raw.items()
     }
 
@@ -232,8 +236,9 @@ def _settled(
     queries: Sequence[Frames],
     candidates: Sequence[Frames],
     of_pair: Callable[[Frames, Frames], float],
+    own: Sequence[int] | None,
 ) -> Matrix:
-    """Compute anew, in float64, what competes for the nearest candidate of each query."""
+    """Compute anew, in float64, what competes with the nearest candidate and with the own one."""
     # Frames summed along a path or window, dimensions of each, and the square root: each addition
     # of numbers that are not negative adds at most one rounding. Twice, as both the nearest and
     # its rival may be off. What a device takes for zero comes once for each frame.
@@ -241,9 +246,18 @@ def _settled(
     longest = max(len(candidate) for candidate in candidates)
     additions = np.array([len(query) for query in queries]) + longest + dimensions + 6
     zero = _TAKEN_FOR_ZERO * _LARGEST * np.sqrt(2.0 * dimensions)
-    bounds = distances.min(axis=1) * (1.0 + 4.0 * additions * _ROUNDING) + additions * zero
-    contested = distances <= bounds[:, None]
-    for row in np.flatnonzero(contested.sum(axis=1) > 1).tolist():
-        columns = np.flatnonzero(contested[row]).tolist()
+
+    def rivals(of: Matrix) -> npt.NDArray[np.bool_]:
+        most = of * (1.0 + 4.0 * additions * _ROUNDING) + additions * zero
+        least = of * (1.0 - 4.0 * additions * _ROUNDING) - additions * zero
+        return np.asarray((least[:, None] <= distances) & (distances <= most[:, None]))
+
+    contested = [rivals(distances.min(axis=1))]
+    if own is not None:
+        contested.append(rivals(distances[np.arange(len(distances)), own]))
+    # One that nothing comes near is the nearest, whatever its last digits are.
+    anew = np.any([found & (found.sum(axis=1) > 1)[:, None] for found in contested], axis=0)
+    for row in np.flatnonzero(anew.any(axis=1)).tolist():
+        columns = np.flatnonzero(anew[row]).tolist()
         distances[row, columns] = [of_pair(queries[row], candidates[c]) for c in columns]
     return distances

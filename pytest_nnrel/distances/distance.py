@@ -10,7 +10,7 @@ from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.runtime.registry import Registry, home_of, is_abstract, undeclared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -38,12 +38,16 @@ class Execution:
         See `run_tasks`.
     folder : Path or None
         Where tasks in other processes find what they have in common.
+    own : sequence of int or None
+        Of each query, the candidate that others are compared with: where a distance is computed
+        coarsely at first, what is as near as that one deserves a second look.
     """
 
     jobs: int | None
     device: str
     progress: Progress | None
     folder: Path | None = None
+    own: Sequence[int] | None = None
 
 
 class Distance(ABC):

@@ -73,6 +73,7 @@ def pairwise_together(
     device: str = "cpu",
     progress: Progress | None = None,
     folder: Path | None = None,
+    own: Sequence[int] | None = None,
 ) -> dict[str, Matrix]:
     """Return a distance, and those that its computation yields besides, by name.
 
@@ -85,6 +86,8 @@ def pairwise_together(
         See `run_tasks`.
     folder : Path, optional
         Where tasks in other processes find the candidates; sent with each task where omitted.
+    own : sequence of int, optional
+        Of each query, the candidate that others are compared with.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def pairwise_together(
     if not distance.leaves_input:  # and others go on with it, and store what they make of it
         left, right = copy.deepcopy((left, right))
     jobs = settings.active().jobs if jobs is None else jobs
-    execution = Execution(jobs, device, progress, folder)
+    execution = Execution(jobs, device, progress, folder, own)
     together = {}
     for name, values in distance.together(left, right, execution).items():
         wanted = (

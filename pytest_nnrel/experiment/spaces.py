@@ -124,7 +124,9 @@ def audio_space(rendered: Rendered, distance: Distance) -> Space:
             with question.watch("distances"), store.lock(min(key for _, key in places.values())):
                 stored = store.get("distances", place)
                 if stored is None:
-                    made = _compared(study, queries[rows], candidates, distance, rows.start)
+                    made = _compared(
+                        study, queries[rows], candidates, distance, rendered.indices[rows]
+                    )
                     for name, matrix in made.items():
                         store, place = places[name]
                         store.put("distances", place, {"distances": matrix})
@@ -147,7 +149,7 @@ def audio_space(rendered: Rendered, distance: Distance) -> Space:
 
 
 def _compared(
-    study: Study, queries: Features, originals: Features, distance: Distance, first: int
+    study: Study, queries: Features, originals: Features, distance: Distance, own: Sequence[int]
 ) -> dict[str, Matrix]:
     what = " and ".join(other.name for other in companions(distance))
     try:
@@ -159,9 +161,10 @@ def _compared(
             device=study.device,
             progress=partial(progress, what=f"{what} distances"),
             folder=study.stores.of_run,
+            own=own,
         )
     except DistanceError as error:
-        at_fault = "" if error.row is None else f"; clip {study.corpus.ids[first + error.row]!r}"
+        at_fault = "" if error.row is None else f"; clip {study.corpus.ids[own[error.row]]!r}"
         where = f" (corpus {study.corpus.name!r}{at_fault})"
         raise DistanceError(f"{error}{where}", error.row) from error
 

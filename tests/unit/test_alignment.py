@@ -18,6 +18,7 @@ from pytest_nnrel import pairwise_distances
 from pytest_nnrel.distances import SIMPLE_WINDOW, alignment, exact
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.kernels import lanes
+from pytest_nnrel.statistics.consistency import exemplars
 
 
 def frames(rng, n, dimensions=3, scale=5.0):
@@ -108,6 +109,24 @@ def test_the_nearest_is_that_of_float64_where_float32_cannot_tell(metric):
         np.testing.assert_allclose(found, expected, rtol=1e-13)
         disagreements += found.astype(np.float32).argmin() != expected.argmin()
     assert disagreements > 0  # or float32 would do
+
+
+@pytest.mark.parametrize("metric", ["dtw", "simple"])
+def test_ties_with_the_own_are_those_of_float64_where_a_relative_is_nearer(metric):
+    """All dimensions of a query are one, so that those of a candidate may change their places."""
+    coarse = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        query = np.repeat(frames(rng, 70, 1), 24, axis=1)
+        own = frames(rng, 70, 24)
+        candidates = [own, own[:, rng.permutation(24)], query]
+        groups = ["own", "other", "own"]  # a relative that is the query itself
+        for among, told in (([0], True), (None, False)):
+            distances = alignment.align([query], candidates, jobs=1, own=among)[metric]
+            found = exemplars(distances, np.array([0]), groups)
+            assert found.ties.all() or not told
+            coarse += not found.ties.all()
+    assert coarse > 0  # or float32 would do
 
 
 @pytest.mark.parametrize("exponent", [-110, -60, 0, 60, 120])

@@ -36,4 +36,5 @@ class DTW(Distance):
             device=execution.device,
             progress=execution.progress,
             folder=execution.folder,
+            own=execution.own,
         )
