@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_nnrel import Measurement
 
 STORED = Path(__file__).parent / "worst_case.json"
-ENCODERS = ("mfcc", "at", "ir", "vs", "ae")
+ENCODERS = ("mfcc", "at", "at-long", "ir", "vs", "ae")
 #: In decibels.
 RATIOS = (80, 70, 60, 50, 40, 30, 20)
 #: Of attacks that are told to be honest, and of those that are to transfer.

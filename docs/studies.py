@@ -44,6 +44,17 @@ def _stored(name: str) -> dict[str, Any]:
     return known
 
 
+def _task_of(encoder: str) -> str:
+    """Return the task of a reference encoder: ``"at"`` of ``"at-long"``."""
+    return encoder.partition("-")[0]
+
+
+def _label(encoder: str) -> str:
+    """Return how readers know a reference encoder."""
+    name = NAMES[_task_of(encoder)]
+    return f"{name}, trained longer" if encoder.endswith("-long") else name
+
+
 def _worst_case() -> dict[str, Any]:
     """Return what was measured of encoders at all ratios."""
     encoders = _stored("worst_case.json")["encoders"]
@@ -61,7 +72,7 @@ def worst_case_table() -> str:
     encoders = _worst_case()
     ratios = list(next(iter(encoders.values())))
     rows = [
-        [NAMES[name], *(f"{of[r]['attacked'][0]:.2f} ({of[r]['noise'][0]:.2f})" for r in ratios)]
+        [_label(name), *(f"{of[r]['attacked'][0]:.2f} ({of[r]['noise'][0]:.2f})" for r in ratios)]
         for name, of in encoders.items()
     ]
     return table(["", *(f"{ratio} dB" for ratio in ratios)], rows)
@@ -72,8 +83,8 @@ def worst_case_curves() -> str:
     panels = []
     with drawing.style():
         for name, of in _worst_case().items():
-            panel = _panel(NAMES[name], name, of)
-            panels.append(drawing.to_svg(panel, f"C_W of {NAMES[name]} under attacks and noise"))
+            panel = _panel(_label(name), name, of)
+            panels.append(drawing.to_svg(panel, f"C_W of {_label(name)} under attacks and noise"))
     return f'<div class="panels" data-search-exclude>{"".join(panels)}</div>'
 
 
@@ -82,7 +93,7 @@ def _panel(title: str, name: str, found: dict[str, Any]) -> Figure:
     figure, axes = panel_of(ratios, f"{title}: dB SNR")
     for kind, style in (("noise", ":"), ("attacked", "-")):
         points = [drawing.Point(i, *found[ratio][kind]) for i, ratio in enumerate(ratios)]
-        colour = drawing.COLOURS.get(name, drawing.INK)
+        colour = drawing.COLOURS[_task_of(name)]
         drawing.curve(axes, {0: points}, colour=colour, marker="o", style=style)
     return figure
 
@@ -103,7 +114,7 @@ def cure_table(encoder: str) -> str:
     seen = [name for name in conditions if isinstance(parse_transform(name), _SEEN)]
     unseen = [name for name in conditions if name not in seen]
     heads = ["trained on", "seeds", "mean C_W", "seen: pitch, pink noise", "unseen", "C_rho"]
-    heads += ["C_W under attack", "pitch told, R2", task_named(encoder.partition("-")[0]).measure]
+    heads += ["C_W under attack", "pitch told, R2", task_named(_task_of(encoder)).measure]
     rows = [
         [
             way,
@@ -134,7 +145,7 @@ def cure_conditions(encoder: str) -> str:
 
 def _trained_longer() -> list[str]:
     """Return the tasks whose networks were trained longer, too, in the order of the paper."""
-    there = {path.stem.partition("-")[0] for path in checkpoint.LONG.glob("*.safetensors")}
+    there = {_task_of(path.stem) for path in checkpoint.LONG.glob("*.safetensors")}
     return [task for task in results.PAPER_TASKS if task in there]
 
 

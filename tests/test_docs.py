@@ -122,3 +122,25 @@ def test_studies_are_told_as_they_are_stored(monkeypatch):
             assert seeds == (str(arms.count(arm)) if arm != "shipped" else "")
         assert {row.split("|")[1].strip() for row in rows} == {*arms}
         assert f'cure_table("{encoder}")' in page
+
+
+def test_longer_training_is_told_as_it_is_stored(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS.parent)
+    from docs import studies
+    from reference_models import checkpoint
+
+    longer = sorted(path.stem for path in checkpoint.LONG.glob("*.safetensors"))
+    assert longer
+    heads, _, *rows = studies.trained_table().splitlines()
+    cells = {row.split("|")[1].strip(): row.split("|")[2:-1] for row in rows}
+    for encoder in longer:
+        stored = json.loads((studies.BENCHMARKS / "cure" / f"{encoder}-shipped.json").read_text())
+        name = encoder.partition("-")[0].upper()
+        place = [head.strip() for head in heads.split("|")[2:-1]].index(f"{name}, long")
+        for condition, value in stored["within"].items():
+            assert cells[f"`{condition}`"][place].strip() == f"{value:.3f}"
+        card = json.loads((checkpoint.LONG / f"{encoder}.json").read_text())
+        score = card["scores"]["test"]["value"]
+        assert cells["score of the task"][place].strip() == f"{score:.3f}"
+        assert stored["score"] == pytest.approx(score, abs=1e-3)  # of rounded weights
+    assert studies.trained_curves().count("<svg") == len(longer)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from pytest_nnrel import (
@@ -17,6 +20,8 @@ from reference_models import checkpoint
 from reference_models.paper.reproduction import FAMILIES, SCALES
 from reference_models.paper.results import ENCODERS, MEASURED, load
 
+#: What training on, and longer training, came to.
+CURE = Path(__file__).parents[2] / "benchmarks" / "cure"
 #: Of grave, middling and slight damage, one of each kind of transformation.
 AGAIN = (pytest.param(PitchShift(2), marks=pytest.mark.exhaustive), PinkNoise(12), MP3(64))
 #: By how many of the clips another processor's rounding may tip the balance.
@@ -99,3 +104,14 @@ def test_the_audio_space_is_what_was_stored(distance, transform, measured, corpu
     row = stored_row(measured, transform, encoder="", measure="within", audio_distance=distance)
     found = audio_consistency(transform, corpus=corpus, distance=distance)
     assert abs(found.value - row.value) * found.n <= TIPPED + 1e-6
+
+
+@pytest.mark.parametrize("transform", AGAIN, ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(checkpoint.LONG.glob("*.safetensors")), ids=lambda p: p.stem
+)
+def test_what_longer_training_gives_is_what_was_stored(path, transform, corpus):
+    text = (CURE / f"{path.stem}-shipped.json").read_text(encoding="utf-8")
+    stored = json.loads(text)["within"][transform.name]
+    found = within_consistency(checkpoint.load(path), transform, corpus=corpus)
+    assert abs(found.value - stored) * found.n <= TIPPED + 1e-6
