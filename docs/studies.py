@@ -190,15 +190,21 @@ def trained_table() -> str:
         found = {(row.trial, row.transformation, row.magnitude): row.value for row in rows}
         brief = [[found[trial, *place] for trial in trials] for place in grid]
         brief.append([fmean(found[trial, *place] for place in grid) for trial in trials])
-        within = _stored(f"cure/{task}-long-shipped.json")["within"]
+        first, longer = (_stored(f"cure/{task}{of}-shipped.json") for of in ("", "-long"))
+        within = longer["within"]
         long = [[within[transform.name]] for transform in quick_grid()]
         long.append([fmean(within.values())])
-        for values, folder in ((brief, checkpoint.BRIEF), (long, checkpoint.LONG)):
+        for values, folder, once in (
+            (brief, checkpoint.BRIEF, first),
+            (long, checkpoint.LONG, longer),
+        ):
             scores = [of["scores"]["test"]["value"] for of in _trainings(folder, task)]
-            columns.append([_told(each) for each in (*values, scores)])
+            of_one = fmean(once["rho"].values()), once["attacked"], once["pitch told (R2)"]
+            columns.append([_told(each) for each in (*values, scores, *([v] for v in of_one))])
             heads.append(f"{NAMES[task]}, {folder.name}")
     names = [f"`{transform.name}`" for transform in quick_grid()]
-    return table(heads, zip((*names, "mean C_W", "score of the task"), *columns))
+    names += ["mean C_W", "score of the task", "C_rho", "C_W under attack", "pitch told, R2"]
+    return table(heads, zip(names, *columns))
 
 
 def _told(values: Iterable[float]) -> str:
