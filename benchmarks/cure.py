@@ -93,17 +93,12 @@ ATTACK = Adversarial(60)
 FEW = 30
 
 
-def shipped(name: str) -> TaskNetwork:
-    """Return a network that is shipped, by the name of its encoder."""
+def shipped(name: str) -> tuple[TaskNetwork, str]:
+    """Return a network that is shipped, by the name of its encoder, and its task."""
     from reference_models import checkpoint
 
-    network, _ = checkpoint.load_network(checkpoint.path_of(name))
-    return network
-
-
-def task_of(name: str) -> str:
-    """Return the task of an encoder that is shipped: ``"at"`` of ``"at-long"``."""
-    return name.partition("-")[0]
+    network, card = checkpoint.load_network(checkpoint.path_of(name))
+    return network, card["task"]
 
 
 def clips_of(task: str, data: Path) -> tuple[Tensor, Tensor]:
@@ -137,8 +132,9 @@ def trained(
     from reference_models.task import task_named
 
     torch.manual_seed(seed)
-    network, way = shipped(encoder).train(), WAYS[name]
-    of_task = task_named(task_of(encoder))
+    network, task = shipped(encoder)
+    network.train()
+    way, of_task = WAYS[name], task_named(task)
     loss = ConsistencyLoss(
         (*SEEN, ATTACKS) if way.attacks else SEEN,
         sample_rate=22_050,
@@ -208,8 +204,8 @@ def run(
 
     torch.set_num_threads(1)
     keep_freed_memory()
+    network, task = shipped(encoder)
     STORED.mkdir(exist_ok=True)
-    task = task_of(encoder)
 
     def keep(name: str, make: Callable[[], TaskNetwork]) -> None:
         path = STORED / f"{encoder}-{name}.json"
@@ -221,7 +217,7 @@ def run(
         mean = np.mean(list(found["within"].values()))
         print(f"{path.stem}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)
 
-    keep("shipped", lambda: shipped(encoder))
+    keep("shipped", lambda: network)
     if not ways:
         return
     windows, targets = clips_of(task, data)
