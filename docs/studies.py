@@ -151,8 +151,7 @@ def _trained_longer() -> list[str]:
 
 def _trainings(folder: Path, task: str) -> list[dict[str, Any]]:
     """Return recipe, scores and curves of each trial of a task's network."""
-    known = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
-    return list(known[f"{task}-vgg"].values())
+    return list(checkpoint.trials_in(folder)[f"{task}-vgg"].values())
 
 
 def trained_curves() -> str:

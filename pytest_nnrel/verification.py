@@ -28,6 +28,7 @@ from pytest_nnrel.monotonicity import monotonicity
 from pytest_nnrel.report.results import environment, kind_of, subject_of
 from pytest_nnrel.response import equivariance, sensitivity
 from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.transforms import parse_transform
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 #: Difference of two values that are the same.
 TOLERANCE = 1e-4
-#: Clips that a line names.
-_LISTED = 5
 #: What else than values is compared.
 _IDENTITY = {
     "encoder_fingerprint": "another fingerprint",
@@ -165,8 +164,7 @@ class Verifier:
         clips = self.results["corpora"][stated["details"]["identity"]["corpus"]]["clips"]
         pairs = zip(clips, stated["outcomes"], found["outcomes"])
         others = [clip for clip, then, now in pairs if then != now]
-        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-        return f"{len(others)} clips fare otherwise ({', '.join(others[:_LISTED])}{more})"
+        return f"{len(others)} clips fare otherwise ({a_few(others)})"
 
     def _measured_again(self, stated: PlainMeasurement) -> Measurement:
         again = _AGAIN.get(stated["measure"])

@@ -27,8 +27,10 @@ FORMAT = "pytest-nnrel checkpoint"
 SHIPPED = Path(__file__).parent / "checkpoints"
 #: Trained for some passes; the results that come with the package are of these.
 BRIEF = SHIPPED / "brief"
-#: Trained longer, on eight times as many clips or more.
+#: Trained longer, on three to eight times as many clips.
 LONG = SHIPPED / "long"
+#: In each such folder: recipes, scores and curves of all trials.
+TRIALS = "trials.json"
 #: The paper's baseline, which needs no checkpoint.
 BASELINE = "mfcc"
 _PRECISIONS = ("float32", "float16")
@@ -163,6 +165,16 @@ def load_network(path: Path, *, task: str | None = None) -> tuple[TaskNetwork, d
             f" arguments {arguments}): {str(error).splitlines()[-1].strip()}"
         ) from error
     return network.eval(), card
+
+
+def trials_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return recipe, scores and curves of a folder's trials, by network (``"at-vgg"``) and number.
+
+    A folder that tells of none has none.
+    """
+    path = folder / TRIALS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return dict(known)
 
 
 def path_of(name: str | Path) -> Path:

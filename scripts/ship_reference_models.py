@@ -25,7 +25,7 @@ import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest_nnrel
 import reference_models
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 EXCERPT_CLIPS = 40
 CURVES = Path(pytest_nnrel.__file__).parent / "data" / "reference_curves.json"
 README = checkpoint.SHIPPED.parent / "README.md"
-#: Scores and curves of all trials, in each folder of checkpoints.
-TRIALS = "trials.json"
 LABELS = {
     "mfcc": "MFCC",
     "at": "AT: auto-tagging",
@@ -80,8 +78,7 @@ def checkpoints(chosen: argparse.Namespace) -> None:
     """Store first trials as float16, with the effect that this has on C_W."""
     folder = checkpoint.SHIPPED / chosen.extent
     folder.mkdir(exist_ok=True)
-    there = _trials(folder)
-    trials: dict[str, dict[str, object]] = defaultdict(dict, there)
+    trials: dict[str, dict[str, object]] = defaultdict(dict, checkpoint.trials_in(folder))
     for trained in trained_networks(chosen.runs):
         trials[f"{trained.task}-{trained.encoder}"][str(trained.trial)] = {
             name: trained.card[name] for name in ("recipe", "scores", "curves")
@@ -105,14 +102,7 @@ def checkpoints(chosen: argparse.Namespace) -> None:
             card=card,
         )
         print(name, card["scores"], card.get("float16"))
-    replace_text(folder / TRIALS, json.dumps(trials, indent=1) + "\n")
-
-
-def _trials(folder: Path) -> dict[str, Any]:
-    """Return scores and curves of all trials of a folder of checkpoints, by network and trial."""
-    path = folder / TRIALS
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return known
+    replace_text(folder / checkpoint.TRIALS, json.dumps(trials, indent=1) + "\n")
 
 
 def _effect(network: TaskNetwork) -> dict[str, float]:
@@ -224,7 +214,7 @@ def sections() -> dict[str, str]:
     rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for path in sorted(checkpoint.SHIPPED.glob("*/*.safetensors")):
         _, card = checkpoint.load_network(path)
-        trials = _trials(path.parent)
+        trials = checkpoint.trials_in(path.parent)
         epoch = card["recipe"]["epoch_clips"] or card["data"]["train"]["clips"]
         # A corpus of one SoundFont has none to hold out.
         test, font = (_score(card["scores"].get(part)) for part in ("test", "test-font"))

@@ -17,6 +17,7 @@ import numpy as np
 from pytest_nnrel.audit.defects import LOWEST_EDGE_HZ, clipping, cut_off, offset, silence
 from pytest_nnrel.audit.twins import COST, SAME, NearTwins, near_twins
 from pytest_nnrel.experiment.keys import key_of
+from pytest_nnrel.runtime.listing import a_few_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,6 +166,5 @@ def _audit(study: Study) -> Audit:
 
 
 def _listed(what: str, found: Sequence[str]) -> list[str]:
-    lines = [f"  {what}: {len(found) or 'none'}"]
-    lines += [f"    {one}" for one in found[:_LISTED]]
-    return lines + ([f"    and {len(found) - _LISTED} more"] if len(found) > _LISTED else [])
+    lines = [f"    {line}" for line in a_few_lines(found, _LISTED)]
+    return [f"  {what}: {len(found) or 'none'}", *lines]

@@ -16,9 +16,9 @@ from pytest_nnrel.baselines.entries import (
     Entry,
     Key,
     counted,
-    listed,
 )
 from pytest_nnrel.errors import SettingError
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics import comparison
@@ -240,7 +240,7 @@ def _describe(change: Change, corpus: Clips, worse: bool) -> str:
     both = zip(corpus.ids, change.before.outcomes, change.after.outcomes)
     gone = [clip for clip, before, after in both if before and not after]
     if gone:
-        text += f"\n    lost: {listed(gone)}"
+        text += f"\n    lost: {a_few(gone)}"
     return text
 
 
@@ -389,7 +389,7 @@ def compare_records(
 
 
 def _conditions(keys: Iterable[Key]) -> str:
-    return listed(sorted({f"{key.transform} of {key.encoder}" for key in keys}))
+    return a_few(sorted({f"{key.transform} of {key.encoder}" for key in keys}))
 
 
 def other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
-from pytest_nnrel.baselines.entries import Clips, Entry, listed
+from pytest_nnrel.baselines.entries import Clips, Entry
 from pytest_nnrel.baselines.index import Index, IndexKey, index_of, misfit
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
 from pytest_nnrel.baselines.retrainings import (
@@ -33,6 +33,7 @@ from pytest_nnrel.experiment.study import listing
 from pytest_nnrel.measures import between, study_on, within
 from pytest_nnrel.recording import Verdict, record_measurement, record_verdict
 from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ class Baseline:
             transforms = list(dict.fromkeys(e.key.transform for e in missing))
             lines.append(
                 f"{missing[0].key.encoder} has no baseline for {len(missing)} of {len(measured)}"
-                f" conditions ({listed(transforms)}): they are written to {self.path} when the run"
+                f" conditions ({a_few(transforms)}): they are written to {self.path} when the run"
                 " ends; look at the file, commit it, and run again"
             )
         for reason in dict.fromkeys(stale.values()):
@@ -410,7 +411,7 @@ def _of_conditions(
     if unknown:
         raise SettingError(
             f"max_drop names {', '.join(unknown)}, which is not among the transformations:"
-            f" {listed(sorted(names))}"
+            f" {a_few(sorted(names))}"
         )
     found: dict[str, float] = {}
     for name, drop in allowed.items():

@@ -192,12 +192,6 @@ class Clips:
         return {"name": self.name, "clips": list(self.ids), "groups": list(self.groups)}
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return names in a line, those beyond the first few as a number."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{', '.join(names[:LISTED])}{more}"
-
-
 def counted(number: int, noun: str) -> str:
     """Return a number of things, such as ``1 training`` and ``2 trainings``."""
     return f"{number} {noun}{'s' * (number != 1)}"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.baselines.entries import listed
 from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
 from pytest_nnrel.experiment.rendering import render
 from pytest_nnrel.experiment.spaces import exemplars_of, latent_space
+from pytest_nnrel.runtime.listing import a_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ class Index:
         }
         unknown = rows.keys() - set(clips)
         if unknown:
-            raise ValueError(f"embeddings of clips {listed(sorted(unknown))}, not of the corpus")
+            raise ValueError(f"embeddings of clips {a_few(sorted(unknown))}, not of the corpus")
         finite = all(np.isfinite(row).all() for row in rows.values())
         if not finite or len({len(row) for row in rows.values()}) != 1:
             raise ValueError("embeddings that are missing, not finite, or of several lengths")
@@ -146,7 +146,7 @@ def misfit(kept: Index, listener: Listener, distance: Distance) -> list[str]:
     return [
         f"{name} does not fit its index: of {len(kept.embeddings)} embeddings that are kept of"
         f" originals, {len(lost)} are nearer to another of {len(listener.study.corpus)} originals"
-        f" as it embeds them now ({listed(lost)})",
+        f" as it embeds them now ({a_few(lost)})",
         "  what is stored elsewhere must be embedded anew, and this with --nnrel-update-baseline;"
         " assert_interchangeable tells whether a rotation would do",
     ]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.baselines.changes import other_recipe
-from pytest_nnrel.baselines.entries import LISTED, counted, listed
+from pytest_nnrel.baselines.entries import LISTED, counted
 from pytest_nnrel.baselines.records import Records, load_trainings
 from pytest_nnrel.errors import BaselineError, SettingError
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.statistics.trainings import FEWEST, compare_trainings, reference
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def same_recipe(after: Sequence[Training]) -> None:
     names = sorted({training.key.encoder for training in after})
     if len(names) > 1:
         raise SettingError(
-            f"trainings of one recipe share a name, and these are called {listed(names)}; name them"
+            f"trainings of one recipe share a name, and these are called {a_few(names)}; name them"
             " alike: as_encoder(..., name=)"
         )
     fingerprints = [training.key.fingerprint for training in after]
@@ -246,7 +247,7 @@ def population(
             unused[why].append(training)
     notes = [
         f"{counted(len(those), 'training')} of {after[0].key.encoder} in {place} left out"
-        f" ({listed([str(t) for t in those])}): {why}"
+        f" ({a_few([str(t) for t in those])}): {why}"
         for why, those in unused.items()
     ]
     return found, notes
@@ -267,7 +268,7 @@ def _why_not(training: Training, new: Training, records: Records) -> str | None:
         return f"measured by {was.distance}, not {now.distance}"
     missing = [name for name in new.entries if name not in training.entries]
     if missing:
-        return f"measured on another grid: without {listed(missing)}"
+        return f"measured on another grid: without {a_few(missing)}"
     for name, entry in new.entries.items():
         if training.entries[name].recipe != entry.recipe:
             return f"of {name}, {other_recipe(training.entries[name].recipe, entry.recipe)}"

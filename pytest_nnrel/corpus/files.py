@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from pytest_nnrel.corpus import grouping
 from pytest_nnrel.corpus.hashed import HashedFile
 from pytest_nnrel.corpus.looking import SINCE, look_at
-from pytest_nnrel.corpus.source import LISTED, NAMED, FileStretch, Gathered, Source, raise_all
+from pytest_nnrel.corpus.source import FileStretch, Gathered, Source, raise_all
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.store import digest
 
@@ -66,11 +67,10 @@ def gather(
     raise_all(name, problems)
     warnings = upsampled(name, sources, geometry)
     if short:
-        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
         warnings.append(
             f"corpus {name!r}: fewer than {segments} segments of {geometry.source_seconds:g} s come"
             f" from {len(short)} of {len(files)} files, which are too short or silent in part"
-            f" ({', '.join(short[:NAMED])}{more}); the corpus has {len(sources)} clips"
+            f" ({a_few(short)}); the corpus has {len(sources)} clips"
         )
     return Gathered(
         name,
@@ -126,10 +126,8 @@ def check_labels(labels: object, files: Mapping[str, Path]) -> None:
         )
     if unknown := [id_ for id_ in labels if id_ not in files]:
         raise CorpusError(
-            f"Corpus.from_files got labels of {', '.join(map(repr, unknown[:NAMED]))}"
-            f"{f' and {len(unknown) - NAMED} more' if len(unknown) > NAMED else ''}, and no file"
-            f" has that id; ids are {', '.join(map(repr, list(files)[:NAMED]))}"
-            f"{', ...' if len(files) > NAMED else ''}"
+            f"Corpus.from_files got labels of {a_few([repr(id_) for id_ in unknown])}, and no file"
+            f" has that id; ids are {a_few([repr(id_) for id_ in files])}"
         )
 
 
@@ -205,5 +203,5 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
             return names
     repeated = [str(path) for path, count in Counter(paths).items() if count > 1]
     if repeated:
-        raise CorpusError(f"Corpus.from_files got {', '.join(repeated[:LISTED])} twice")
+        raise CorpusError(f"Corpus.from_files got {a_few(repeated)} twice")
     return []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import audiofile, ffmpeg, files
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.listing import a_few
 
 if TYPE_CHECKING:
     from pytest_nnrel.corpus.geometry import Geometry
@@ -74,8 +75,7 @@ class PassedOver:
             ("a folder that may not be read", self.closed),
         ):
             if paths:
-                more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-                parts.append(f"{kind}: {', '.join(map(str, paths[:_NAMED]))}{more}")
+                parts.append(f"{kind}: {a_few(paths, _NAMED)}")
         return "; ".join(parts)
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from pytest_nnrel.corpus import labels
-from pytest_nnrel.corpus.source import NAMED
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def picked(selection: Selection, facts: Sequence[ClipFacts], name: str) -> list[
     repeated = [ids[i] for i, times in Counter(positions).items() if times > 1]
     if repeated:
         raise CorpusError(
-            f"corpus {name!r}: {repeated[:NAMED]} asked for more than once; give each id once"
+            f"corpus {name!r}: {a_few([repr(id_) for id_ in repeated])} asked for more than once;"
+            " give each id once"
         )
     return positions
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import audio
-from pytest_nnrel.corpus.source import NAMED
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def name_problems(sources: Sequence[Source]) -> list[str]:
     repeated = [id_ for id_, n in Counter(source.id for source in sources).items() if n > 1]
     if not repeated:
         return []
-    return [f"clip ids must be unique; repeated: {repeated[:NAMED]}; give each its own"]
+    named = a_few([repr(id_) for id_ in repeated])
+    return [f"clip ids must be unique; repeated: {named}; give each its own"]
 
 
 def length_problems(sources: Sequence[Source], window_seconds: float) -> list[str]:
@@ -53,11 +54,7 @@ def twin_problems(sources: Sequence[Source]) -> list[str]:
 
 def cancelled_text(ids: Sequence[str]) -> str:
     """Say of which clips the mono mix is not what one hears."""
-    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-    return (
-        f"{_OPPOSITE} of {', '.join(ids[:NAMED])}{more}, so that little is left of them;"
-        f" {_ONE_CHANNEL}"
-    )
+    return f"{_OPPOSITE} of {a_few(ids)}, so that little is left of them; {_ONE_CHANNEL}"
 
 
 @dataclass(frozen=True)

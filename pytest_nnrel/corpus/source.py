@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_nnrel.corpus import decoding
 from pytest_nnrel.corpus.decoding import Mix
 from pytest_nnrel.errors import CorpusError
+from pytest_nnrel.runtime.listing import a_few_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Problems that one error lists before it counts the rest.
 LISTED = 10
-#: Clips that a warning names.
-NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +116,5 @@ def raise_all(name: str, problems: Sequence[str]) -> None:
     """Raise one error that lists the problems of a corpus, if there are any."""
     if not problems:
         return
-    listed = "".join(f"\n  {problem}" for problem in problems[:LISTED])
-    more = f"\n  and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-    raise CorpusError(f"corpus {name!r} cannot be used:{listed}{more}")
+    listed = "".join(f"\n  {line}" for line in a_few_lines(problems, LISTED))
+    raise CorpusError(f"corpus {name!r} cannot be used:{listed}")

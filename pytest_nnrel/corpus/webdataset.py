@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import decoding, held
 from pytest_nnrel.corpus.audiofile import EXTRA_SUFFIXES, SUFFIXES, Stamp
-from pytest_nnrel.corpus.source import LISTED, raise_all
+from pytest_nnrel.corpus.source import raise_all
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime import settings
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import run_tasks
@@ -139,7 +140,7 @@ def _listed(shards: str | Path | Iterable[str | Path]) -> list[str]:
         raise CorpusError("Corpus.from_webdataset got no shards; give paths of tar files")
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
-        raise CorpusError(f"Corpus.from_webdataset got {', '.join(twice[:LISTED])} twice")
+        raise CorpusError(f"Corpus.from_webdataset got {a_few(twice)} twice")
     return paths
 
 

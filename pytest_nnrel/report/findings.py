@@ -19,6 +19,7 @@ from pytest_nnrel.report.results import (
     subject_of,
 )
 from pytest_nnrel.requirement import Requirement
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.statistics.comparison import describe_drop
 
 if TYPE_CHECKING:
@@ -220,9 +221,8 @@ def few_text(rows: Iterable[Row]) -> str:
     tests = list(dict.fromkeys(row.test for row in rows if row.holds_on_few))
     if not tests:
         return ""
-    more = f" and {len(tests) - LISTED} more" if len(tests) > LISTED else ""
     return (
-        f"fewer than {FEW} clips, or groups of them, show little: {', '.join(tests[:LISTED])}{more}"
+        f"fewer than {FEW} clips, or groups of them, show little: {a_few(tests, LISTED)}"
         f" {'hold' if len(tests) > 1 else 'holds'} on so few; measure more"
     )
 
@@ -419,11 +419,10 @@ def _beyond_the_audio(
     if not beyond:
         return []
     names = list(beyond.values())
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return [
         Step(
             "Ask less, or expect to fail, where the audio itself, by DTW over MFCCs, does not"
-            f" reach what was asked for: {', '.join(names[:3])}{more}."
+            f" reach what was asked for: {a_few(names, 3)}."
         )
     ]
 

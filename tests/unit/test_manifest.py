@@ -113,7 +113,7 @@ def test_a_parquet_table_gives_what_a_csv_table_gives(table, audio):
         ("", "has no rows"),
         ("path\n", "has no rows"),
         ("file\naudio/0.wav\n", "no column 'path'.*'file'"),
-        ("path,id\naudio/0.wav,a\naudio/1.wav,a\n", "ids must be unique; repeated: .'a'"),
+        ("path,id\naudio/0.wav,a\naudio/1.wav,a\n", "ids must be unique; repeated: 'a'"),
         ("path\naudio/0.wav\naudio/0.wav\n", "unique"),
         ("path,id\naudio/0.wav,a\naudio/0.wav,b\n", "same content"),
         ("path,id\n,a\naudio/0.wav,b\n", "row 1: the path is empty"),
