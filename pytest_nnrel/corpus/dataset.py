@@ -83,15 +83,14 @@ def gather(
                 f"row {values.index(None)} of the dataset has no {id_column!r}; give each row one"
             )
         ids = [str(value) for value in values]
-    groups = [None] * len(rows) if group_column is None else _column(dataset, group_column)
+    groups = [None] * len(rows) if group_column is None else _texts(dataset, group_column)
     labels: list[dict[str, str]] = [{} for _ in rows]
-    for column, text in _label_columns(dataset, {audio, id_column, group_column}):
-        for of_row, value in zip(labels, _column(dataset, column)):
-            told = None if value is None else text(value)
-            if told is not None:
-                of_row[column] = told
+    for column in _label_columns(dataset, {audio, id_column, group_column}):
+        for of_row, text in zip(labels, _texts(dataset, column)):
+            if text is not None:
+                of_row[column] = text
     clips = [
-        held.HeldClip(id_, None if group is None else str(group), of_row, Row(undecoded, row))
+        held.HeldClip(id_, group, of_row, Row(undecoded, row))
         for row, id_, group, of_row in zip(rows, ids, groups, labels)
     ]
     return held.gather(name, clips, geometry)
@@ -132,17 +131,24 @@ def _alone(dataset: Any, name: str) -> Any:  # noqa: ANN401
     return dataset.select_columns([name]).with_format("arrow")
 
 
-def _label_columns(dataset: Any, taken: set[str | None]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Yield the columns of text and of classes, and what makes text of a value of each.
+def _texts(dataset: Any, name: str) -> list[str | None]:  # noqa: ANN401
+    """Return a column's values as text, classes by name.
 
     Values that are no class, as -1 of a row without one, have none.
     """
     import datasets
 
+    of, values = dataset.features[name], _column(dataset, name)
+    if isinstance(of, datasets.ClassLabel):
+        return [None if value is None or value < 0 else of.names[value] for value in values]
+    return [None if value is None else str(value) for value in values]
+
+
+def _label_columns(dataset: Any, taken: set[str | None]) -> Iterator[str]:  # noqa: ANN401
+    """Yield the names of the columns of text and of classes."""
+    import datasets
+
     for name, of in dataset.features.items():
-        if name in taken:
-            continue
-        if isinstance(of, datasets.ClassLabel):
-            yield name, lambda value, of=of: of.names[value] if value >= 0 else None
-        elif isinstance(of, datasets.Value) and of.dtype in ("string", "large_string"):
-            yield name, str
+        is_text = isinstance(of, datasets.Value) and of.dtype in ("string", "large_string")
+        if name not in taken and (is_text or isinstance(of, datasets.ClassLabel)):
+            yield name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus import files
 from pytest_nnrel.errors import CorpusError
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.source import Gathered
 
+#: What mirdata's tracks read of a dataset's table.
+_METADATA = "_track_metadata"
 #: What such corpora's names begin with, on command lines and in reports.
 PREFIX = "mirdata:"
 
@@ -82,15 +86,22 @@ def tracks(
     }
     if not paths:
         raise CorpusError(f"mirdata's dataset {name!r} names no audio files; take one that does")
-    labels = {
-        id_: {
-            key: value
-            for key, value in vars(loaded[id_]).items()
-            if isinstance(value, str) and not key.startswith("_") and not key.endswith("path")
-        }
-        for id_ in paths
+    return paths, {id_: _labels_of(loaded[id_]) for id_ in paths}
+
+
+def _labels_of(track: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return what is said of a track in words: its attributes, and what its metadata tell."""
+    told = dict(vars(track))
+    for key, member in inspect.getmembers(type(track), lambda member: isinstance(member, property)):
+        # Other properties read files: audio, annotations.
+        if _METADATA in member.fget.__code__.co_names:
+            with suppress(OSError, AttributeError, LookupError, ValueError):  # not there, or broken
+                told[key] = getattr(track, key)
+    return {
+        key: value
+        for key, value in told.items()
+        if isinstance(value, str) and not key.startswith("_") and not key.endswith("path")
     }
-    return paths, labels
 
 
 def parsed(origin: str) -> tuple[str, str, str | None]:

@@ -248,6 +248,12 @@ def test_rows_of_a_dataset_are_decoded_when_asked_for(rows):
 
 
 @pytest.mark.runtimes
+def test_groups_by_a_class_bear_its_name_and_rows_of_no_class_are_their_own(rows):
+    corpus = Corpus.from_dataset(rows, group="genre", **OWN)
+    assert corpus.groups == ("folk", "rock", "row-002", "folk")
+
+
+@pytest.mark.runtimes
 def test_rows_that_were_chosen_and_formatted_are_those(rows):
     corpus = Corpus.from_dataset(rows.select([2, 0]).with_format("numpy"), **OWN)
     assert corpus.ids == ("row-000", "row-001")
@@ -269,7 +275,7 @@ def test_what_is_no_dataset_of_audio_is_told(datasets, rows):
     said("no column 'title'; it has 'audio', 'name'", rows, id="title")
     said("no rows", rows.select([]))
     said("same content", datasets.concatenate_datasets([rows, rows]))
-    said("repeated: .'calm'", rows.select([0, 3]), id="mood")
+    said("repeated: 'calm'", rows.select([0, 3]), id="mood")
     gone = {"bytes": None, "path": "/gone.wav"}
     bad = made(datasets, {"audio": [{"bytes": b"none", "path": "x.wav"}, gone, None]})
     said(r"(?s)row 0/x.wav cannot.*/gone.wav does not exist.*row 2 has no audio", bad)

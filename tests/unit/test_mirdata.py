@@ -22,6 +22,11 @@ IRMAS = {
     "0189__2": "IRMAS-TrainingData/cla/[cla][cla]0189__2.wav",
     "0612__3": "IRMAS-TrainingData/gel/[gel][dru][pop_roc]0612__3.wav",
 }
+# Medley-solos-DB: clips of 3 s, whose instruments are in a table.
+SOLOS = {
+    name: f"audio/Medley-solos-DB_test-{number}_{name}.wav"
+    for number, name in enumerate(("0a282672", "0bb0a3d4", "1c0a7c3e"))
+}
 # GTZAN: clips of 30 s, 22.05 kHz mono, in one folder per genre; the annotations come separately.
 GTZAN = {
     f"{genre}.{number:05d}": f"gtzan_mini-main/genres/{genre}/{genre}.{number:05d}.wav"
@@ -56,11 +61,14 @@ def lay_out(home, tracks, *, seconds, rate, channels, annotations):
 @pytest.fixture
 def indexes(tmp_path, monkeypatch):
     """Keep mirdata's downloaded indexes in a folder of the test's own."""
-    from mirdata.datasets import gtzan_genre, irmas
+    from mirdata.datasets import gtzan_genre, irmas, medley_solos_db
 
     folder = tmp_path / "indexes"
     folder.mkdir()
-    for entry in (irmas.INDEXES["1.0"], gtzan_genre.INDEXES["1.0"], gtzan_genre.INDEXES["mini"]):
+    for entry in (
+        irmas.INDEXES["1.0"], gtzan_genre.INDEXES["1.0"], gtzan_genre.INDEXES["mini"],
+        medley_solos_db.INDEXES["1.2"],
+    ):  # fmt: skip
         monkeypatch.setattr(entry, "indexes_dir", str(folder))
     return folder
 
@@ -116,6 +124,36 @@ def test_tracks_become_clips_with_their_ids_and_labels(irmas):
     assert labels["genre"] == "pop_roc"
     assert labels["split"] == "train"
     assert not any(str(irmas) in value for value in labels.values())
+
+
+@pytest.fixture
+def solos(tmp_path, indexes):
+    home = tmp_path / "medley_solos_db"
+    index = lay_out(
+        home, SOLOS, seconds=2.972, rate=44_100, channels=1, annotations=lambda track, audio: {}
+    )
+    (indexes / "medley_solos_db_index_1.2.json").write_text(json.dumps(index))
+    (home / "annotation").mkdir()
+    lines = [
+        f"test,clarinet,0,{number % 2},{name}" if number else f"test,flute,3,9,{name}"
+        for number, name in enumerate(SOLOS)
+    ]
+    table = ["subset,instrument,instrument_id,song_id,uuid4", *lines]
+    (home / "annotation" / "Medley-solos-DB_metadata.csv").write_text("\n".join(table) + "\n")
+    return home
+
+
+def test_what_the_dataset_s_table_says_of_a_track_is_among_its_labels(solos):
+    corpus = Corpus.from_mirdata("medley_solos_db", solos, source_seconds=2.9)
+    assert corpus.labels["instrument"] == ("flute", "clarinet", "clarinet")
+    assert corpus.labels["subset"] == ("test",) * 3
+
+
+def test_without_its_table_a_dataset_has_the_labels_that_files_tell(solos):
+    (solos / "annotation" / "Medley-solos-DB_metadata.csv").unlink()
+    assert not Corpus.from_mirdata("medley_solos_db", solos, source_seconds=2.9).labels.get(
+        "instrument"
+    )
 
 
 def test_a_version_is_chosen_and_long_tracks_are_segmented(gtzan):
