@@ -45,10 +45,9 @@ def evaluated(
 
     if device is not None:
         module.to(device)
-    tensors = (*module.parameters(), *module.buffers())
     with mode_kept(module), torch.set_grad_enabled(gradients):
         module.eval()
-        yield next((tensor.device for tensor in tensors), torch.device(device or "cpu"))
+        yield next((tensor.device for tensor in tensors_of(module)), torch.device(device or "cpu"))
 
 
 def modes_of(module: Any) -> PassedOver:  # noqa: ANN401
@@ -66,8 +65,13 @@ def modes_of(module: Any) -> PassedOver:  # noqa: ANN401
 
 def kinds_of_devices(module: Any) -> frozenset[str]:  # noqa: ANN401
     """Return the kinds of the devices that a torch module's tensors lie on."""
-    tensors = (*module.parameters(), *module.buffers())
-    return frozenset(tensor.device.type for tensor in tensors)
+    return frozenset(tensor.device.type for tensor in tensors_of(module))
+
+
+def tensors_of(module: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Yield a torch module's weights and buffers."""
+    yield from module.parameters()
+    yield from module.buffers()
 
 
 @contextmanager
@@ -163,8 +167,7 @@ def precision_of(module: Any) -> Any:  # noqa: ANN401
     """Return the floating type of all weights and buffers; None for float32, several or none."""
     import torch
 
-    tensors = (*module.parameters(), *module.buffers())
-    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    kinds = {tensor.dtype for tensor in tensors_of(module) if tensor.is_floating_point()}
     return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None
 
 

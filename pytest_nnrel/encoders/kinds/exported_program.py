@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.encoders.adapter import Adapter
 from pytest_nnrel.encoders.calls import is_a
+from pytest_nnrel.encoders.evaluation import tensors_of
 from pytest_nnrel.encoders.protocol import Identified
 from pytest_nnrel.identity import behaviour_of
 
@@ -59,7 +60,6 @@ class ExportedEncoder(Adapter):
 
     def forward_traced(self, audio: Any, sample_rate: int) -> Any:  # noqa: ANN401
         module = self._module
-        tensors = (*module.parameters(), *module.buffers())
-        device = next((tensor.device for tensor in tensors), None)
+        device = next((tensor.device for tensor in tensors_of(module)), None)
         example = next(iter((self.obj.example_inputs or ((),))[0]), None)
         return module(audio.to(device, getattr(example, "dtype", None)))
