@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus.clip import Clip
@@ -33,6 +34,11 @@ def gather(
     CorpusError
         If there is none, one is no mono signal, or ids or groups are not as many.
     """
+    if not isinstance(samples, Iterable):
+        raise CorpusError(
+            "Corpus.from_arrays takes signals, float32[n, samples] or a list of them, not"
+            f" {samples!r}"
+        )
     rows = list(samples)
     if not rows:
         raise CorpusError("Corpus.from_arrays got no signals; give two or more")

@@ -11,6 +11,7 @@ import numpy as np
 from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.printing import AsItsRepr
+from pytest_nnrel.runtime.scalars import is_positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,8 +115,17 @@ class Clip:
         Returns
         -------
         float32[round(seconds * sample_rate)]
+
+        Raises
+        ------
+        CorpusError
+            If there is no such length or rate.
         """
         rate = self.sample_rate if sample_rate is None else sample_rate
+        if problem := audio.rate_problem(rate):
+            raise CorpusError(problem)
+        if not is_positive(seconds):
+            raise CorpusError(f"a window takes seconds above 0, not {seconds!r}")
         samples = audio.resample(self.samples, self.sample_rate, rate)
         return audio.centre(samples, round(seconds * rate))
 

@@ -6,6 +6,7 @@ asked for; building a corpus reads file headers, and samples only to pass over s
 
 from __future__ import annotations
 
+import operator
 import warnings
 from dataclasses import replace
 from functools import cached_property, partial
@@ -91,8 +92,22 @@ class Corpus(Made):
         """Return one clip: its source, at the corpus's rate.
 
         What was decoded lately is kept, up to half a gibibyte: each transformation asks for it.
+
+        Raises
+        ------
+        CorpusError
+            If `index` is no position.
+        IndexError
+            If there is none at it.
         """
-        return self._clips[index]
+        try:
+            position = operator.index(index)
+        except TypeError:
+            raise CorpusError(
+                f"a corpus has a clip at each position, such as corpus[0], not {index!r};"
+                " corpus.clip(ID) is the one of an id, corpus.subset(...) a part"
+            ) from None
+        return self._clips[position]
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r}, {len(self)} clips, {self.sample_rate} Hz)"
@@ -228,7 +243,19 @@ class Corpus(Made):
         Returns
         -------
         float32[n, samples]
+
+        Raises
+        ------
+        CorpusError
+            If it is no transformation of ours, or there is no such length or rate.
         """
+        if transform is not None and (
+            isinstance(transform, type) or not hasattr(transform, "apply")
+        ):
+            raise CorpusError(
+                "Corpus.windows takes a transformation such as PitchShift(2), not"
+                f" {transform!r}; as_transform(...) makes one of a function or an effect"
+            )
         seconds = self.window_seconds if window_seconds is None else window_seconds
         return np.stack(
             [

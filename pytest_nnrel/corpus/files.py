@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import grouping
 from pytest_nnrel.corpus.hashed import HashedFile
 from pytest_nnrel.corpus.looking import SINCE, look_at
-from pytest_nnrel.corpus.source import FileStretch, Gathered, Source, raise_all
+from pytest_nnrel.corpus.source import FileStretch, Gathered, Source, as_path, raise_all
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.grouping import GroupRule
@@ -92,15 +92,16 @@ def listed(paths: Iterable[str | Path] | Mapping[str, str | Path]) -> dict[str, 
     CorpusError
         If it is a single path, or no file is there, or one twice.
     """
-    if isinstance(paths, str | Path):
+    if isinstance(paths, str | bytes | Path) or not isinstance(paths, Iterable):
         raise CorpusError(
-            f"Corpus.from_files takes a list of files, not {str(paths)!r}; for a folder there"
+            f"Corpus.from_files takes a list of files, not {paths!r}; for a folder there"
             " is Corpus.from_directory"
         )
+    what = "Corpus.from_files takes paths of files"
     if isinstance(paths, Mapping):
-        files = {id_: Path(path) for id_, path in paths.items()}
+        files = {id_: as_path(path, what) for id_, path in paths.items()}
     else:
-        given = [Path(path) for path in paths]
+        given = [as_path(path, what) for path in paths]
         files = dict(zip(distinct_names(given), given))
     if not files:
         raise CorpusError("Corpus.from_files got an empty list of files; give two or more")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import audiofile, ffmpeg, files
+from pytest_nnrel.corpus.source import as_path
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime.listing import a_few
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.grouping import GroupRule
     from pytest_nnrel.corpus.source import Gathered
@@ -93,9 +95,7 @@ def gather(
     CorpusError
         If it is no folder, or holds no audio, and for files that cannot be used.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise CorpusError(f"Corpus.from_directory takes the path of a folder, not {path!r}")
-    root = Path(path)
+    root = as_path(path, "Corpus.from_directory takes the path of a folder")
     if not root.exists():
         raise CorpusError(f"corpus folder {root} does not exist; check the path")
     if not root.is_dir():

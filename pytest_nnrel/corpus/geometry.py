@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_nnrel.corpus import audio
 from pytest_nnrel.errors import CorpusError
-from pytest_nnrel.runtime.scalars import is_real
+from pytest_nnrel.runtime.scalars import is_positive
 
 #: Rate at which the paper transforms and compares (section 4).
 SAMPLE_RATE = 22_050
@@ -40,7 +38,7 @@ class Geometry:
     def __post_init__(self) -> None:
         if problem := audio.rate_problem(self.sample_rate):
             raise CorpusError(problem)
-        if not _is_positive(self.window_seconds) or not _is_positive(self.source_seconds):
+        if not is_positive(self.window_seconds) or not is_positive(self.source_seconds):
             raise CorpusError(
                 "window_seconds and source_seconds must be positive, not"
                 f" {self.window_seconds!r} and {self.source_seconds!r}"
@@ -54,8 +52,3 @@ class Geometry:
         object.__setattr__(self, "sample_rate", int(self.sample_rate))
         for name in ("source_seconds", "window_seconds"):
             object.__setattr__(self, name, float(getattr(self, name)))
-
-
-def _is_positive(value: Any) -> bool:  # noqa: ANN401
-    """Tell whether something is a number above 0, and finite."""
-    return is_real(value) and 0 < value < math.inf

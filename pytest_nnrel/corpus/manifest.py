@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel.corpus import files
 from pytest_nnrel.corpus.looking import look_at
-from pytest_nnrel.corpus.source import FileStretch, Gathered, Source, raise_all
+from pytest_nnrel.corpus.source import FileStretch, Gathered, Source, as_path, raise_all
 from pytest_nnrel.errors import CorpusError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pytest_nnrel.corpus.geometry import Geometry
     from pytest_nnrel.corpus.remembered import Looked
@@ -41,12 +42,17 @@ def gather(
     CorpusError
         If it cannot be read, and for rows that cannot be used.
     """
+    table = as_path(path, "Corpus.from_manifest takes the path of a table")
+    if not isinstance(columns, Mapping):
+        raise CorpusError(
+            "Corpus.from_manifest takes columns by what they are, such as {'id': 'track'}, not"
+            f" {columns!r}"
+        )
     if unknown := sorted(columns.keys() - set(_COLUMNS)):
         raise CorpusError(
             f"columns names {', '.join(map(repr, unknown))}, but a manifest has"
             f" {', '.join(_COLUMNS)} and labels"
         )
-    table = Path(path)
     called = {one: columns.get(one, one) for one in _COLUMNS}
     rows = _rows(table)
     if not rows:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import decoding
@@ -110,6 +112,19 @@ class Gathered:
     grouping: str | None = None
     passed_over: dict[str, int] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+
+
+def as_path(given: object, what: str) -> Path:
+    """Return a path as it was given, as text or as one of `pathlib`.
+
+    Raises
+    ------
+    CorpusError
+        If it is none; the error begins with `what`, such as ``"Corpus.from_files takes paths"``.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise CorpusError(f"{what}, not {given!r}")
+    return Path(given)
 
 
 def raise_all(name: str, problems: Sequence[str]) -> None:

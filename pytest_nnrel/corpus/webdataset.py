@@ -10,6 +10,7 @@ import os
 import re
 import tarfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.corpus import decoding, held
 from pytest_nnrel.corpus.audiofile import EXTRA_SUFFIXES, SUFFIXES, Stamp
-from pytest_nnrel.corpus.source import raise_all
+from pytest_nnrel.corpus.source import as_path, raise_all
 from pytest_nnrel.errors import CorpusError
 from pytest_nnrel.runtime import settings
 from pytest_nnrel.runtime.listing import a_few
@@ -26,7 +27,6 @@ from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import run_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import BinaryIO
 
     from pytest_nnrel.corpus.geometry import Geometry
@@ -134,8 +134,10 @@ def _listed(shards: str | Path | Iterable[str | Path]) -> list[str]:
     CorpusError
         If there are none, or one twice.
     """
-    given = [shards] if isinstance(shards, str | Path) else list(shards)
-    paths = [path for one in given for path in _written_out(str(one))]
+    what = "Corpus.from_webdataset takes paths of tar files"
+    if isinstance(shards, str | bytes | Path) or not isinstance(shards, Iterable):
+        shards = [shards]
+    paths = [path for shard in shards for path in _written_out(str(as_path(shard, what)))]
     if not paths:
         raise CorpusError("Corpus.from_webdataset got no shards; give paths of tar files")
     twice = [path for path, count in Counter(paths).items() if count > 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 def is_real(value: object) -> TypeGuard[float]:
     """Tell whether a value is a real number; NaN and the infinities are, `True` is none."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_positive(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a number above 0, and finite."""
+    return is_real(value) and 0 < value < math.inf
 
 
 def is_whole(value: object) -> TypeGuard[int]:

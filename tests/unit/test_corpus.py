@@ -693,6 +693,55 @@ def test_bad_audio_is_refused_by_its_name_when_it_is_checked(folder, bad):
     Corpus.from_directory(folder).check_audio()
 
 
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Corpus.from_directory(b"music"), r"takes the path of a folder, not b'music'"),
+        (lambda: Corpus.from_files(None), r"from_files takes a list of files, not None"),
+        (lambda: Corpus.from_files(b"a.wav"), r"from_files takes a list of files, not b'a.wav'"),
+        (lambda: Corpus.from_files([1]), r"from_files takes paths of files, not 1"),
+        (lambda: Corpus.from_files({"a": None}), r"from_files takes paths of files, not None"),
+        (lambda: Corpus.from_manifest(None), r"from_manifest takes the path of a table, not None"),
+        (
+            lambda: Corpus.from_manifest("m.csv", columns=["id"]),
+            r"from_manifest takes columns by what they are, .* not \['id'\]",
+        ),
+        (lambda: Corpus.from_webdataset(None), r"takes paths of tar files, not None"),
+        (lambda: Corpus.from_webdataset(b"a.tar"), r"takes paths of tar files, not b'a.tar'"),
+        (lambda: Corpus.from_webdataset([5]), r"takes paths of tar files, not 5"),
+        (lambda: Corpus.from_arrays(5, sample_rate=22_050), r"from_arrays takes signals, .* not 5"),
+    ],
+)
+def test_what_is_no_source_of_clips_is_told(make, message):
+    with pytest.raises(CorpusError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "ask, message",
+    [
+        (lambda c: c[:2], r"a clip at each position, such as corpus\[0\], not slice\(.*subset"),
+        (lambda c: c["001_boss-theme"], r"not '001_boss-theme'; corpus\.clip\(ID\)"),
+        (lambda c: c.windows(lambda s, r: s), r"windows takes a transformation .* as_transform"),
+        (lambda c: c.windows(PinkNoise), r"windows takes a transformation .* not <class"),
+        (lambda c: c.windows(window_seconds="2"), r"a window takes seconds above 0, not '2'"),
+        (lambda c: c.windows(window_seconds=0), r"a window takes seconds above 0, not 0"),
+        (lambda c: c.windows(sample_rate="22050"), r"sample_rate takes whole Hz .* not '22050'"),
+        (lambda c: c[0].window(float("nan")), r"a window takes seconds above 0, not nan"),
+    ],
+)
+def test_what_a_corpus_cannot_give_is_told(ask, message):
+    with pytest.raises(CorpusError, match=message):
+        ask(Corpus.bundled().subset(3))
+
+
+def test_a_position_may_be_numpy_s_and_beyond_the_last_there_is_no_clip():
+    corpus = Corpus.bundled().subset(3)
+    assert corpus[np.int64(-1)].id == corpus.ids[-1]
+    with pytest.raises(IndexError):
+        corpus[3]
+
+
 def test_one_error_names_every_bad_file(folder):
     (folder / "text.wav").write_text("not audio")
     write(folder / "sub" / "empty.flac", np.zeros(0))
