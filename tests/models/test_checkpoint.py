@@ -86,7 +86,7 @@ def test_an_unknown_name_is_told():
 def test_the_scores_beside_the_checkpoints_are_no_encoder():
     assert (checkpoint.BRIEF / "trials.json").exists()
     with pytest.raises(
-        CheckpointError, match=r"no reference encoder 'trials'; .* mfcc-vs, vs, and"
+        CheckpointError, match=r"no reference encoder 'trials'; .* mfcc-vs, vs, vs-long, and"
     ):
         checkpoint.load("trials")
 
