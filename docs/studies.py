@@ -34,7 +34,7 @@ _WAYS = (
     "attacks",
 )
 #: Of a panel of losses, in inches.
-_CURVE = (3.4, 2.4)
+_CURVE = (2.3, 1.8)
 #: What training saw of the quick grid.
 _SEEN = (PitchShift, PinkNoise)
 
@@ -197,11 +197,12 @@ def trained_table() -> str:
             (brief, checkpoint.BRIEF, first),
             (long, checkpoint.LONG, longer),
         ):
-            scores = [of["scores"]["test"]["value"] for of in _trainings(folder, task)]
+            values.append([of["scores"]["test"]["value"] for of in _trainings(folder, task)])
             of_one = fmean(once["rho"].values()), once["attacked"], once["pitch told (R2)"]
-            columns.append([_told(each) for each in (*values, scores, *([v] for v in of_one))])
-            heads.append(f"{NAMES[task]}, {folder.name}")
-    names = [f"`{transform.name}`" for transform in quick_grid()]
+            values.extend([value] for value in of_one)
+        columns.append([f"{_told(then)} → {_told(now)}" for then, now in zip(brief, long)])
+        heads.append(NAMES[task])
+    names = [f"`{type(t).__name__}({t.magnitude:g})`" for t in quick_grid()]
     names += ["mean C_W", "score of the task", "C_rho", "C_W under attack", "pitch told, R2"]
     return table(heads, zip(names, *columns))
 

@@ -136,11 +136,13 @@ def test_longer_training_is_told_as_it_is_stored(monkeypatch):
     for encoder in longer:
         stored = json.loads((studies.BENCHMARKS / "cure" / f"{encoder}-shipped.json").read_text())
         name = encoder.partition("-")[0].upper()
-        place = [head.strip() for head in heads.split("|")[2:-1]].index(f"{name}, long")
+        place = [head.strip() for head in heads.split("|")[2:-1]].index(name)
+        told = {what: cell[place].partition(" → ")[2].strip() for what, cell in cells.items()}
         for condition, value in stored["within"].items():
-            assert cells[f"`{condition}`"][place].strip() == f"{value:.3f}"
+            family, magnitude = re.match(r"(\w+)\(\w+=(.*)\)", condition).groups()
+            assert told[f"`{family}({magnitude})`"] == f"{value:.3f}"
         card = json.loads((checkpoint.LONG / f"{encoder}.json").read_text())
         score = card["scores"]["test"]["value"]
-        assert cells["score of the task"][place].strip() == f"{score:.3f}"
+        assert told["score of the task"] == f"{score:.3f}"
         assert stored["score"] == pytest.approx(score, abs=1e-3)  # of rounded weights
     assert studies.trained_curves().count("<svg") == len(longer)
