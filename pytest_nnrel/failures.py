@@ -57,7 +57,7 @@ def _headline(measurement: Measurement, required: Requirement, outcome: recordin
             f" {bound:g}: {too_few_clips(measurement, bound)}"
         )
     return (
-        f"{encoder}: {symbol} = {measurement.value:.3f} {required.missed_by(measurement.value)}"
+        f"{encoder}: {symbol} = {measurement.value:.3f} {required.missed_by(measurement)}"
         f" under {name} ({interval}, n = {measurement.n})"
     )
 

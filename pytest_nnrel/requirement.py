@@ -85,7 +85,13 @@ class Requirement:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def outcome(self, measurement: Measurement, *, confident: bool) -> Judged:
-        """Return whether a measurement is as asked, by its value or by its interval."""
+        """Return whether a measurement is as asked, by its value or by its interval.
+
+        A largest value holds only where it does with ties as kept: an encoder that puts all clips
+        at one place has noticed nothing, though none is nearest to its own original.
+        """
+        if self.high is not None and measurement.value <= self.high < _at_most(measurement):
+            return "fails"
         if not confident:
             return "holds" if self.met_by(measurement.value) else "fails"
         low, high = measurement.ci
@@ -101,10 +107,13 @@ class Requirement:
         bounds = [bound for bound in (self.low, self.high) if bound is not None]
         return sorted(bounds, key=lambda bound: abs(bound - measurement.value))[0]
 
-    def missed_by(self, value: float) -> str:
+    def missed_by(self, measurement: Measurement) -> str:
         """Return how a value that is not as asked compares with the bound that it is beyond."""
+        value = measurement.value
         if self.low is not None and value < self.low:
             return f"< {self.low:g}"
+        if self.high is not None and value <= self.high:
+            return f"({_at_most(measurement):.3f} with ties as kept) > {self.high:g}"
         return f"> {self.high:g}"
 
     @property
@@ -117,6 +126,13 @@ class Requirement:
         below = float("inf") if self.low is None else value - self.low
         above = float("inf") if self.high is None else self.high - value
         return min(below, above)
+
+
+def _at_most(measurement: Measurement) -> float:
+    """Return a value with all as kept that no distance tells from others: ties, NaN."""
+    details = measurement.details
+    untold = details.get("ties", 0) + details.get("non_finite", 0)
+    return measurement.value + untold / measurement.n if untold else measurement.value
 
 
 def asked_text(low: float | None, high: float | None) -> str:

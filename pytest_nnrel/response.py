@@ -307,7 +307,7 @@ def _failure_message(
     interval = f"95 % CI [{measurement.ci[0]:.3f}, {measurement.ci[1]:.3f}]"
     bound = required.at_issue(measurement)
     if outcome == "fails":
-        compared = f"{required.missed_by(measurement.value)} ({interval}, n = {measurement.n})"
+        compared = f"{required.missed_by(measurement)} ({interval}, n = {measurement.n})"
     elif measurement.ci[0] >= bound:
         compared = (
             f"({interval}), but permuted severities reach that with p = {details['p']:.3f}: too few"

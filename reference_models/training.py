@@ -109,7 +109,7 @@ class TaskTraining(lightning.LightningModule):
             # It cuts when more epochs than its patience were no better.
             borne = max(1, recipe.patience // (PLATEAU_CUTS + 1)) - 1
             self._plateau = ReduceLROnPlateau(
-                optimiser, factor=PLATEAU_FACTOR, patience=borne, eps=0.0
+                optimiser, factor=PLATEAU_FACTOR, patience=borne, threshold=0.0, eps=0.0
             )
             for epoch in self.curves:  # of a training that goes on
                 self._plateau.step(epoch["validation_loss"])
@@ -183,11 +183,14 @@ def train(
         )
     clips = Clips(recipe, root, workers)
     of_data = {"train": clips.train.fingerprint, "validation": clips.validation.fingerprint}
-    runs.claim(folder, recipe, of_data)
     if finished.with_suffix(".json").exists():
+        runs.claim(folder, recipe, of_data)
         return finished
     torch.manual_seed(int(recipe.random("weights").integers(2**62)))
     training = TaskTraining(build(recipe.task, recipe.encoder, **recipe.arguments), recipe)
+    trainer = _trainer(recipe, folder, accelerator, devices, max_time)
+    # What is refused until here leaves no folder that a corrected command would not fit.
+    runs.claim(folder, recipe, of_data)
     last = folder / runs.LAST
     if last.exists():
         training.on_load_checkpoint(runs.state_of(last))
@@ -196,7 +199,6 @@ def train(
         batches = (batch[0] for batch in every)
         training.network.fit_statistics(progress(batches, len(every), "statistics", "batch"))
     if not training.has_ended:
-        trainer = _trainer(recipe, folder, accelerator, devices, max_time)
         _fit(trainer, training, clips, last if last.exists() else None)
     training.load_state_dict(runs.state_of(folder / runs.BEST)["state_dict"])
     _finish(finished, training, clips, root)

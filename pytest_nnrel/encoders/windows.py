@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.corpus.audio import Samples
-    from pytest_nnrel.transforms import Transform
+    from pytest_nnrel.transforms.protocol import TransformLike
 
 #: Names of the files that `export_windows` writes.
 WINDOWS = "windows.npy"
@@ -29,8 +30,8 @@ LISTING = "windows.json"
 
 
 def export_windows(
-    folder: Path,
-    transforms: Iterable[Transform],
+    folder: str | os.PathLike[str],
+    transforms: str | Iterable[TransformLike],
     *,
     corpus: Corpus,
     sample_rate: int | None = None,
@@ -44,10 +45,10 @@ def export_windows(
 
     Parameters
     ----------
-    folder : Path
+    folder : path-like
         Gets ``windows.npy``, float32[n, samples], and ``windows.json``, which lists the rows.
-    transforms : iterable of Transform
-        Those that will be measured; the originals are added.
+    transforms : iterable of Transform, or str
+        Those that will be measured, or the name of a grid; the originals are added.
     corpus : Corpus
     sample_rate, window_seconds, seed
         As in `Corpus.windows`.
@@ -60,11 +61,18 @@ def export_windows(
     Raises
     ------
     EncoderError
-        If the folder holds tables beside a list of other windows.
+        If it is no folder's path, or holds tables beside a list of other windows.
+    SettingError, TransformError
+        If `transforms` holds what is no transformation, or names no grid.
     """
     from pytest_nnrel.transforms import Identity
+    from pytest_nnrel.transforms.grids import transforms_of
 
-    conditions = dict.fromkeys(t.condition(corpus.sample_rate) for t in (Identity(), *transforms))
+    if not isinstance(folder, str | os.PathLike):
+        raise EncoderError(f"export_windows takes the path of a folder, not {folder!r}")
+    folder = Path(folder)
+    asked = (Identity(), *transforms_of(transforms))
+    conditions = dict.fromkeys(t.condition(corpus.sample_rate) for t in asked)
     rate = corpus.sample_rate if sample_rate is None else sample_rate
     seconds = corpus.window_seconds if window_seconds is None else window_seconds
     rows: list[dict[str, str]] = []

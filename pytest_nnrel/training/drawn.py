@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pytest_nnrel.corpus.audio import rate_problem
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.training.batched import BATCHED
-from pytest_nnrel.transforms import Adversarial, Identity, as_transform
-from pytest_nnrel.transforms.grids import ladder
+from pytest_nnrel.transforms import Adversarial, Identity
+from pytest_nnrel.transforms.grids import ladder, transforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,7 @@ class Drawn:
         return self.rungs[int(rng.integers(len(self.rungs)))]
 
 
-def drawn_of(transforms: Iterable[TransformLike], sample_rate: int) -> tuple[Drawn, ...]:
+def drawn_of(transforms: str | Iterable[TransformLike], sample_rate: int) -> tuple[Drawn, ...]:
     """Return what is drawn in the place of transformations at a sample rate.
 
     Raises
@@ -73,7 +73,7 @@ def drawn_of(transforms: Iterable[TransformLike], sample_rate: int) -> tuple[Dra
     """
     if problem := rate_problem(sample_rate):
         raise SettingError(problem)
-    given = [as_transform(transform) for transform in transforms]
+    given = transforms_of(transforms)
     if not given:
         raise SettingError(
             "transforms must hold what the encoder is to survive, such as [PinkNoise(12)], and is"

@@ -31,7 +31,7 @@ class ConsistencyLoss(nn.Module):
 
     Parameters
     ----------
-    transforms : iterable of Transform, or anything that `as_transform` takes
+    transforms : iterable of Transform, or anything that `as_transform` takes; or a grid's name
         What the encoder is to survive, each the gravest of its family that is drawn: severities
         from rung 1 to it are equally likely.
     sample_rate : int
@@ -71,7 +71,7 @@ class ConsistencyLoss(nn.Module):
 
     def __init__(
         self,
-        transforms: Iterable[TransformLike],
+        transforms: str | Iterable[TransformLike],
         *,
         sample_rate: int,
         form: str | Form = "stability",

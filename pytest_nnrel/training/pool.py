@@ -54,7 +54,7 @@ class TransformedPool:
         What is trained on: of a corpus, the windows of its clips, cut after they were transformed,
         so that a speed-up leaves enough; of an array, its rows, with silence where a row became
         shorter.
-    transforms : iterable of Transform, or anything that `as_transform` takes
+    transforms : iterable of Transform, or anything that `as_transform` takes; or a grid's name
         As `ConsistencyLoss` has them: of those, the ones that cannot be computed batch by batch.
     sample_rate : int, optional
         Of an array, in Hz; a corpus has its own.
@@ -89,7 +89,7 @@ class TransformedPool:
     def __init__(
         self,
         clips: Corpus | Any,  # noqa: ANN401  (an array or a tensor)
-        transforms: Iterable[TransformLike],
+        transforms: str | Iterable[TransformLike],
         *,
         sample_rate: int | None = None,
         versions: int = 4,

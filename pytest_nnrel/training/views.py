@@ -38,7 +38,7 @@ class TransformedViews:
 
     Parameters
     ----------
-    transforms : iterable of Transform, or anything that `as_transform` takes
+    transforms : iterable of Transform, or anything that `as_transform` takes; or a grid's name
         Each the gravest that is drawn of its family, in its direction.
     sample_rate : int
         Of the waveforms, in Hz.
@@ -67,7 +67,7 @@ class TransformedViews:
 
     def __init__(
         self,
-        transforms: Iterable[TransformLike],
+        transforms: str | Iterable[TransformLike],
         *,
         sample_rate: int,
         pool: TransformedPool | None = None,

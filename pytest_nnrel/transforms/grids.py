@@ -132,8 +132,8 @@ def transforms_of(given: str | Iterable[TransformLike]) -> tuple[Transform, ...]
         return grid(given)
     if isinstance(given, type) or not isinstance(given, Iterable):
         raise SettingError(
-            "the grid takes a name, such as 'quick' or 'PinkNoise', or a list of transformations,"
-            f" such as [PinkNoise(12), MP3(64)], not {given!r}"
+            "transformations are a list, such as [PinkNoise(12), MP3(64)], or a grid's name, such"
+            f" as 'quick' or 'PinkNoise', not {given!r}"
         )
     return tuple(map(as_transform, given))
 

@@ -170,8 +170,8 @@ def reproduce(
     Raises
     ------
     ReproductionError
-        If there is no such scale or part, there are no clips or no checkpoints, or an encoder
-        tells no clips apart.
+        If there is no such scale or part, there are no clips or no checkpoints, a network was
+        trained for other labels than those of the clips, or an encoder tells no clips apart.
     CheckpointError, DatasetError
         If a checkpoint or the open corpus cannot be used.
     """
@@ -190,6 +190,9 @@ def reproduce(
     heard = {t.task for t in networks} if "performance" in parts else set()
     heard |= {t.task for t in _separators(networks)} if "maps" in parts else set()
     test = {name: opencorpus.load(data or EXCERPT, name, "test") for name in sorted(heard)}
+    for trained in networks:
+        if trained.task in test:
+            trained.check_labels(test[trained.task].labels)
     corpus = consistency_corpus(size.clips if clips is None else clips, data)
     results = Results(
         scale,

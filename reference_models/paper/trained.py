@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pytest_nnrel.runtime.listing import a_few
 from reference_models import checkpoint
 from reference_models.errors import ReproductionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from reference_models.networks import TaskNetwork
@@ -22,12 +24,30 @@ class Trained:
     encoder: str
     trial: int
     network: TaskNetwork
-    card: dict[str, object]
+    card: dict[str, Any]
 
     @property
     def name(self) -> str:
         """The paper's name of its encoder, ``"at"``; ``"mfcc"`` where that is not trained."""
         return self.task if self.encoder == "vgg" else self.encoder
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Refuse to be scored by other labels than it was trained for.
+
+        As many would be taken for those, such as the 50 tags of another dataset.
+
+        Raises
+        ------
+        ReproductionError
+            If its card tells of others.
+        """
+        learnt = list((self.card.get("data") or {}).get("labels", labels))
+        if learnt != list(labels):
+            raise ReproductionError(
+                f"{self.task}, {self.encoder}, trial {self.trial} was trained for other labels"
+                f" ({a_few(learnt, 3)}) than those of the test clips ({a_few(labels, 3)}); leave it"
+                " out, or the part that scores it (--parts)"
+            )
 
 
 def trained_networks(folder: Path) -> list[Trained]:

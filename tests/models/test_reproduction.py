@@ -35,14 +35,14 @@ RANK = ("dtw", "cosine", 0.5, 0.4, 0.6, 5)
 PLACES = ("consistency", "originals", "performance", "maps", "vocal_maps")
 
 
-def write_checkpoint(folder, task, encoder, trial):
+def write_checkpoint(folder, task, encoder, trial, **card):
     torch.manual_seed(trial)
     network = build(task, encoder, **SMALL)
     network.fit_statistics([torch.from_numpy(Corpus.bundled().subset(8).windows())])
     name = f"{task}-{encoder}-{trial}"
     return checkpoint.save(
         network.eval(), folder / name / "checkpoint", task=task, encoder=encoder,
-        arguments=SMALL, card={"name": name, "recipe": {"trial": trial}, "scores": {}},
+        arguments=SMALL, card={"name": name, "recipe": {"trial": trial}, "scores": {}, **card},
     )  # fmt: skip
 
 
@@ -189,6 +189,15 @@ def test_two_checkpoints_of_a_trial_are_told(tmp_path):
     write_checkpoint(tmp_path / "b", "at", "vgg", 1)
     with pytest.raises(ReproductionError, match="two checkpoints of at, vgg, trial 1"):
         reproduce("ci", checkpoints=first.parents[2])
+
+
+def test_a_network_of_other_labels_is_told_before_anything_is_measured(tmp_path):
+    tags = [f"tag {i}" for i in range(50)]
+    folder = write_checkpoint(tmp_path, "at", "vgg", 1, data={"labels": tags}).parents[1]
+    with pytest.raises(
+        ReproductionError, match=r"at, vgg, trial 1 .* \(tag 0, tag 1, tag 2 and 47 more\) than"
+    ):
+        reproduce("ci", checkpoints=folder, parts=("performance",))
 
 
 def test_another_scale_is_told():

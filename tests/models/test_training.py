@@ -24,7 +24,7 @@ from reference_models.__main__ import main
 from reference_models.clips import Clips, Crops
 from reference_models.datasets import opencorpus
 from reference_models.datasets.examples import Example
-from reference_models.errors import DatasetError, TrainingError
+from reference_models.errors import CheckpointError, DatasetError, TrainingError
 from reference_models.features import WINDOW_SAMPLES
 from reference_models.recipe import Recipe
 from reference_models.training import train
@@ -428,6 +428,25 @@ def test_on_a_plateau_the_rate_is_cut_and_training_ends(small_corpus, tmp_path):
     _, card = checkpoint.load_network(run(still, small_corpus, tmp_path))
     rates = [epoch["learning_rate"] / 1e-30 for epoch in card["curves"]]
     assert rates == pytest.approx([1, 1, 1, 0.3, 0.3, 0.09, 0.09, 0.027, 0.027])
+
+
+def test_a_small_gain_is_no_plateau(small_corpus, tmp_path, monkeypatch):
+    def gains(self, batch, _):
+        loss = 1.0 - 5e-5 * self.current_epoch
+        self.log("validation_loss", loss, batch_size=len(batch[0]))
+
+    monkeypatch.setattr(training.TaskTraining, "validation_step", gains)
+    gaining = replace(STILL, epochs=12, schedule="plateau", patience=8)
+    _, card = checkpoint.load_network(run(gaining, small_corpus, tmp_path))
+    assert len(card["curves"]) == 12
+    assert len({epoch["learning_rate"] for epoch in card["curves"]}) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"precision": "nonsense"}, {"arguments": {"decoder": "x"}}])
+def test_what_is_refused_leaves_no_folder_in_the_way(small_corpus, tmp_path, wrong):
+    with pytest.raises((CheckpointError, TrainingError)):
+        run(replace(RECIPE, **wrong), small_corpus, tmp_path)
+    assert not list(tmp_path.rglob("recipe.json"))
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def write_checkpoint(folder, trial):
 def test_the_scores_of_new_runs_are_kept_beside_the_others(script, tmp_path, monkeypatch):
     there = {"at-mfcc": {"1": {"scores": 1}}, "ir-vgg": {"1": {"scores": 2}}}
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
-    trials = tmp_path / "brief" / script.TRIALS
+    trials = tmp_path / "brief" / checkpoint.TRIALS
     trials.parent.mkdir()
     trials.write_text(json.dumps(there), encoding="utf-8")
     write_checkpoint(tmp_path / "runs", 2)

@@ -76,9 +76,10 @@ def test_what_a_value_has_to_spare_and_which_bound_is_at_issue(value, spare, bou
 
 
 def test_what_is_asked_and_missed_in_words():
-    assert (BAND.missed_by(0.125), BAND.missed_by(1.0)) == ("< 0.25", "> 0.75")
-    assert Requirement(low=0.5).missed_by(0.125) == "< 0.5"
-    assert Requirement(high=0.5).missed_by(1.0) == "> 0.5"
+    one, all_ = of_clips(1, 8), of_clips(8, 8)
+    assert (BAND.missed_by(one), BAND.missed_by(all_)) == ("< 0.25", "> 0.75")
+    assert Requirement(low=0.5).missed_by(one) == "< 0.5"
+    assert Requirement(high=0.5).missed_by(all_) == "> 0.5"
     asked = (BAND, Requirement(low=0.5), Requirement(high=0.5), Requirement())
     assert [r.text for r in asked] == ["0.25 to 0.75", "0.5", "at most 0.5", ""]
 
@@ -125,7 +126,13 @@ def test_what_must_be_noticed_fails_where_it_is_not(run, corpus):
         return np.abs(np.fft.rfft(batch, axis=1))[:, :500].astype(np.float32)
 
     with sink() as opened:
-        assert_within_consistency(Deaf(), Identity(), max=0.5, corpus=corpus)
+        for confident in (False, True):
+            with pytest.raises(
+                AssertionError, match=r"C_W = 0\.000 \(1\.000 with ties as kept\) > 0\.5 under"
+            ):
+                assert_within_consistency(
+                    Deaf(), Identity(), max=0.5, corpus=corpus, confident=confident
+                )
         with pytest.raises(AssertionError, match=r"spectrum: C_W = 1\.000 > 0\.5 under") as failed:
             assert_within_consistency(spectrum, Identity(), max=0.5, corpus=corpus)
         with pytest.raises(AssertionError, match=r"C_W = 0\.000 < 0\.25 under") as below:
@@ -139,7 +146,8 @@ def test_what_must_be_noticed_fails_where_it_is_not(run, corpus):
     assert "asked      0.25 to 0.5" in str(below.value)
     kept = [(v["outcome"], v["minimum"], v.get("maximum")) for v in opened.verdicts]
     assert kept == [
-        ("holds", None, 0.5),
+        ("fails", None, 0.5),
+        ("fails", None, 0.5),
         ("fails", None, 0.5),
         ("fails", 0.25, 0.5),
         ("undecided", None, 0.9),

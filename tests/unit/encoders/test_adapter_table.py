@@ -13,6 +13,7 @@ from pytest_nnrel import (
     Identity,
     MFCCEncoder,
     PinkNoise,
+    SettingError,
     as_encoder,
     between_consistency,
     export_windows,
@@ -171,6 +172,21 @@ def test_windows_are_not_exported_beside_tables_of_others(table, corpus, listed)
     table.unlink()
     export_windows(folder, other, corpus=corpus)
     assert (folder / "windows.json").read_bytes() != before["windows.json"]
+
+
+def test_windows_are_exported_into_a_folder_named_by_text_of_what_is_a_transformation(
+    corpus, tmp_path
+):
+    path = export_windows(str(tmp_path / "new"), [NOISE], corpus=corpus)
+    assert len(np.load(path)) == 2 * len(corpus)
+    for folder, transforms, kind, message in (
+        (5, [NOISE], EncoderError, "takes the path of a folder, not 5"),
+        (tmp_path / "other", NOISE, SettingError, r"are a list, such as .* not PinkNoise"),
+        (tmp_path / "other", None, SettingError, r"are a list, such as .* not None"),
+    ):
+        with pytest.raises(kind, match=message):
+            export_windows(folder, transforms, corpus=corpus)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("missing", ["mine.npy", "windows.json"])

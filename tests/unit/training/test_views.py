@@ -100,6 +100,8 @@ def test_what_is_slow_needs_a_pool():
     "transforms, said",
     [
         ([], "is empty"),
+        (PinkNoise(12), r"are a list, such as .* not PinkNoise"),
+        (None, r"are a list, such as .* not None"),
         ([Gain(1), Clipping(3), Gain(1)], r"holds Gain\(db=1\) twice"),
         ([LowPass(5000)], r"LowPass\(hz=5000\) changes nothing at 8,000 Hz"),
         ([Gain(0)], "changes nothing"),
