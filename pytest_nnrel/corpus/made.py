@@ -295,7 +295,8 @@ class Made(ABC):
         version : str
             The dataset's version, in mirdata's words.
         segments, groups, sample_rate, source_seconds, window_seconds
-            As in `from_files`. Labels are the track's attributes that are plain text.
+            As in `from_files`. Labels are what is plain text of a track's attributes and of the
+            dataset's table.
 
         Raises
         ------
