@@ -132,7 +132,9 @@ def _at_most(measurement: Measurement) -> float:
     """Return a value with all as kept that no distance tells from others: ties, NaN."""
     details = measurement.details
     untold = details.get("ties", 0) + details.get("non_finite", 0)
-    return measurement.value + untold / measurement.n if untold else measurement.value
+    # In whole clips: a sum of rounded shares may exceed a bound that it is equal to.
+    kept = round(measurement.value * measurement.n)
+    return (kept + untold) / measurement.n if untold else measurement.value
 
 
 def asked_text(low: float | None, high: float | None) -> str:

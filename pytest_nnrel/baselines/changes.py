@@ -240,7 +240,7 @@ def _describe(change: Change, corpus: Clips, worse: bool) -> str:
     both = zip(corpus.ids, change.before.outcomes, change.after.outcomes)
     gone = [clip for clip, before, after in both if before and not after]
     if gone:
-        text += f"\n    lost: {a_few(gone)}"
+        text += f"\n    lost: {a_few(gone, LISTED)}"
     return text
 
 
@@ -389,7 +389,7 @@ def compare_records(
 
 
 def _conditions(keys: Iterable[Key]) -> str:
-    return a_few(sorted({f"{key.transform} of {key.encoder}" for key in keys}))
+    return a_few(sorted({f"{key.transform} of {key.encoder}" for key in keys}), LISTED)
 
 
 def other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:

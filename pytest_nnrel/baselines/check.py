@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording
 from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
-from pytest_nnrel.baselines.entries import Clips, Entry
+from pytest_nnrel.baselines.entries import LISTED, Clips, Entry
 from pytest_nnrel.baselines.index import Index, IndexKey, index_of, misfit
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
 from pytest_nnrel.baselines.retrainings import (
@@ -272,8 +272,8 @@ class Baseline:
             transforms = list(dict.fromkeys(e.key.transform for e in missing))
             lines.append(
                 f"{missing[0].key.encoder} has no baseline for {len(missing)} of {len(measured)}"
-                f" conditions ({a_few(transforms)}): they are written to {self.path} when the run"
-                " ends; look at the file, commit it, and run again"
+                f" conditions ({a_few(transforms, LISTED)}): they are written to {self.path} when"
+                " the run ends; look at the file, commit it, and run again"
             )
         for reason in dict.fromkeys(stale.values()):
             keys = [key.transform for key, why in stale.items() if why == reason]
@@ -411,7 +411,7 @@ def _of_conditions(
     if unknown:
         raise SettingError(
             f"max_drop names {', '.join(unknown)}, which is not among the transformations:"
-            f" {a_few(sorted(names))}"
+            f" {a_few(sorted(names), LISTED)}"
         )
     found: dict[str, float] = {}
     for name, drop in allowed.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nnrel.baselines.entries import LISTED
 from pytest_nnrel.errors import BaselineError
 from pytest_nnrel.experiment.blocks import spread
 from pytest_nnrel.experiment.embedding import embed
@@ -94,7 +95,9 @@ class Index:
         }
         unknown = rows.keys() - set(clips)
         if unknown:
-            raise ValueError(f"embeddings of clips {a_few(sorted(unknown))}, not of the corpus")
+            raise ValueError(
+                f"embeddings of clips {a_few(sorted(unknown), LISTED)}, not of the corpus"
+            )
         finite = all(np.isfinite(row).all() for row in rows.values())
         if not finite or len({len(row) for row in rows.values()}) != 1:
             raise ValueError("embeddings that are missing, not finite, or of several lengths")
@@ -146,7 +149,7 @@ def misfit(kept: Index, listener: Listener, distance: Distance) -> list[str]:
     return [
         f"{name} does not fit its index: of {len(kept.embeddings)} embeddings that are kept of"
         f" originals, {len(lost)} are nearer to another of {len(listener.study.corpus)} originals"
-        f" as it embeds them now ({a_few(lost)})",
+        f" as it embeds them now ({a_few(lost, LISTED)})",
         "  what is stored elsewhere must be embedded anew, and this with --nnrel-update-baseline;"
         " assert_interchangeable tells whether a rotation would do",
     ]

@@ -204,8 +204,8 @@ def same_recipe(after: Sequence[Training]) -> None:
     names = sorted({training.key.encoder for training in after})
     if len(names) > 1:
         raise SettingError(
-            f"trainings of one recipe share a name, and these are called {a_few(names)}; name them"
-            " alike: as_encoder(..., name=)"
+            f"trainings of one recipe share a name, and these are called {a_few(names, LISTED)};"
+            " name them alike: as_encoder(..., name=)"
         )
     fingerprints = [training.key.fingerprint for training in after]
     twice = next((f for f in fingerprints if fingerprints.count(f) > 1), None)
@@ -247,7 +247,7 @@ def population(
             unused[why].append(training)
     notes = [
         f"{counted(len(those), 'training')} of {after[0].key.encoder} in {place} left out"
-        f" ({a_few([str(t) for t in those])}): {why}"
+        f" ({a_few([str(t) for t in those], LISTED)}): {why}"
         for why, those in unused.items()
     ]
     return found, notes
@@ -268,7 +268,7 @@ def _why_not(training: Training, new: Training, records: Records) -> str | None:
         return f"measured by {was.distance}, not {now.distance}"
     missing = [name for name in new.entries if name not in training.entries]
     if missing:
-        return f"measured on another grid: without {a_few(missing)}"
+        return f"measured on another grid: without {a_few(missing, LISTED)}"
     for name, entry in new.entries.items():
         if training.entries[name].recipe != entry.recipe:
             return f"of {name}, {other_recipe(training.entries[name].recipe, entry.recipe)}"

@@ -75,6 +75,15 @@ def test_what_a_value_has_to_spare_and_which_bound_is_at_issue(value, spare, bou
     assert Requirement(high=0.5).at_issue(of_clips(value * 8, 8)) == 0.5
 
 
+@pytest.mark.parametrize("untold", ["ties", "non_finite"])
+def test_what_no_distance_tells_counts_as_kept_against_a_largest_value(untold):
+    two_of_ten = of_clips(2, 10)
+    for clips, outcome in ((0, "holds"), (1, "holds"), (2, "fails")):  # .2 + .1 > .3 in floats
+        measured = replace(two_of_ten, details={untold: clips})
+        assert Requirement(high=0.3).outcome(measured, confident=False) == outcome
+    assert Requirement(low=0.2).outcome(measured, confident=False) == "holds"
+
+
 def test_what_is_asked_and_missed_in_words():
     one, all_ = of_clips(1, 8), of_clips(8, 8)
     assert (BAND.missed_by(one), BAND.missed_by(all_)) == ("< 0.25", "> 0.75")
