@@ -93,12 +93,11 @@ ATTACK = Adversarial(60)
 FEW = 30
 
 
-def shipped(name: str) -> tuple[TaskNetwork, str]:
-    """Return a network that is shipped, by the name of its encoder, and its task."""
+def shipped(name: str) -> tuple[TaskNetwork, dict[str, Any]]:
+    """Return a network that is shipped, by the name of its encoder, and its card."""
     from reference_models import checkpoint
 
-    network, card = checkpoint.load_network(checkpoint.path_of(name))
-    return network, card["task"]
+    return checkpoint.load_network(checkpoint.path_of(name))
 
 
 def clips_of(task: str, data: Path) -> tuple[Tensor, Tensor]:
@@ -132,9 +131,9 @@ def trained(
     from reference_models.task import task_named
 
     torch.manual_seed(seed)
-    network, task = shipped(encoder)
+    network, card = shipped(encoder)
     network.train()
-    way, of_task = WAYS[name], task_named(task)
+    way, of_task = WAYS[name], task_named(card["task"])
     loss = ConsistencyLoss(
         (*SEEN, ATTACKS) if way.attacks else SEEN,
         sample_rate=22_050,
@@ -197,22 +196,23 @@ def measured(task: str, network: TaskNetwork, data: Path) -> dict[str, Any]:
 def run(
     encoder: str, data: Path, ways: Sequence[str], seeds: Sequence[int], precision: str
 ) -> None:
-    """Train and measure what is not stored yet, and what no other process is at."""
+    """Train and measure what is not stored yet of these weights, and no other process is at."""
     import torch
 
     from pytest_nnrel.training import TransformedPool
 
     torch.set_num_threads(1)
     keep_freed_memory()
-    network, task = shipped(encoder)
+    network, card = shipped(encoder)
+    task, weights = card["task"], {"weights": card["sha256"]}
     STORED.mkdir(exist_ok=True)
 
     def keep(name: str, make: Callable[[], TaskNetwork]) -> None:
         path = STORED / f"{encoder}-{name}.json"
         with FileLock(data.parent / f"{path.name}.lock"):
-            if path.exists():
+            if path.exists() and weights.items() <= json.loads(path.read_text("utf-8")).items():
                 return
-            found = measured(task, make(), data)
+            found = weights | measured(task, make(), data)
             replace_text(path, json.dumps(found, indent=1) + "\n")
         mean = np.mean(list(found["within"].values()))
         print(f"{path.stem}: mean C_W {mean:.3f}, score {found['score']:.3f}", flush=True)

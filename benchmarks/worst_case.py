@@ -25,6 +25,7 @@ from pytest_nnrel import Adversarial, Corpus, within_consistency
 from pytest_nnrel.encoders.gradients import traced
 from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
 from pytest_nnrel.runtime.files import replace_text
+from reference_models import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from pytest_nnrel import Measurement
 
 STORED = Path(__file__).parent / "worst_case.json"
-ENCODERS = ("mfcc", "at", "at-long", "ir", "vs", "ae")
+TRAINED = ("at", "at-long", "ir", "ir-long", "vs", "vs-long", "ae", "ae-long")
+ENCODERS = (checkpoint.BASELINE, *TRAINED)
 #: In decibels.
 RATIOS = (80, 70, 60, 50, 40, 30, 20)
 #: Of attacks that are told to be honest, and of those that are to transfer.
@@ -44,14 +46,25 @@ def encoder_of(name: str) -> Any:
     return reference_models.load(name)
 
 
+def weights_of(name: str) -> str | None:
+    """Return the digest of a reference encoder's weights; None where it has none."""
+    if name == checkpoint.BASELINE:
+        return None
+    card = checkpoint.path_of(name).with_suffix(".json")
+    return str(json.loads(card.read_text(encoding="utf-8"))["sha256"])
+
+
 def table(corpus: Corpus) -> None:
     """Measure all encoders at all ratios, and keep each value as it is found."""
     known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
     told = {"corpus": corpus.fingerprint, "clips": len(corpus)}
     if {key: known.get(key) for key in told} != told:
-        known = {**told, "encoders": {}}
+        known = {**told, "weights": {}, "encoders": {}}
     for name, snr in itertools.product(ENCODERS, RATIOS):
-        rows = known["encoders"].setdefault(name, {})
+        weights = weights_of(name)
+        if name not in known["encoders"] or known["weights"][name] != weights:
+            known["weights"][name], known["encoders"][name] = weights, {}
+        rows = known["encoders"][name]
         if str(snr) in rows:
             continue
         measured = within_consistency(encoder_of(name), Adversarial(snr), corpus=corpus)

@@ -15,6 +15,7 @@ from pytest_nnrel.corpus import (
 from pytest_nnrel.errors import MagnitudeError
 from pytest_nnrel.experiment.noise_scale import as_noise
 from pytest_nnrel.measurement import MEASURES
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.statistics import intervals
 from pytest_nnrel.transforms import modules_of, parse_transform
 
@@ -114,6 +115,15 @@ def _facts(measurement: Measurement) -> list[tuple[str, str]]:
     if details.get("non_finite"):
         facts.append(
             ("not finite", f"{details['non_finite']} clips have a NaN or infinite distance: errors")
+        )
+    if blamed := details.get("undefined_originals"):
+        facts.append(
+            (
+                "undefined",
+                f"no distance to the originals of {a_few(blamed)}, which makes errors of the"
+                " others: an embedding of zeros has no direction; compare by another distance,"
+                " or leave them out",
+            )
         )
     if details.get("relative_nearer"):
         facts.append(("relatives", relatives_text(measurement)))

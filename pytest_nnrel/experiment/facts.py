@@ -124,6 +124,12 @@ def add_qualities(details: Details, space: Space, rows: Exemplars) -> None:
         details["relative_nearer"] = int(rows.relative_nearer.sum())
     details["ties"] = int(rows.ties.sum())
     details["non_finite"] = int(rows.non_finite.sum())
+    if 2 * details["non_finite"] > len(rows.own):
+        # An original that is at no distance from anything makes errors of all clips.
+        ids = space.study.corpus.ids
+        blamed = [name for i, name in enumerate(ids) if not np.isfinite(space.apart(i, i))]
+        if blamed:
+            details["undefined_originals"] = blamed
 
 
 def worst_of(space: Space, rows: Exemplars) -> tuple[WorstClip, ...]:

@@ -238,6 +238,8 @@ class Details(TypedDict):
     relative_nearer: NotRequired[int]
     ties: NotRequired[int]
     non_finite: NotRequired[int]
+    #: Originals without a finite distance to themselves, where most clips have one that is not.
+    undefined_originals: NotRequired[list[str]]
     bootstrap_ci: NotRequired[list[float]]
     #: What the clips are worth where they share groups, see `intervals.effective_clips`.
     effective_clips: NotRequired[float]

@@ -107,6 +107,8 @@ def assert_encoder_sane(
     AssertionError
         If a check finds something. The message lists what was seen, how large it is against the
         spread of the corpus, and the usual cause.
+    EncoderError
+        If none of the checks could be made.
     NNRelError
         If the encoder cannot be run at all, see `check_encoder`.
     """
@@ -114,6 +116,12 @@ def assert_encoder_sane(
     assertion = "assert_encoder_sane"
     with recording.errors_recorded(assertion):
         report = check_encoder(encoder, corpus=corpus, checks=checks, seed=seed)
+        if not (report.findings or report.passed):
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in report.skipped.items())
+            raise EncoderError(
+                f"no sanity check could be made of encoder {report.encoder!r} ({reasons}); ask for"
+                " others, or for none by name: all that can be made"
+            )
         message = failure_message(report, recording.reproduction()) if report.findings else ""
         record_verdict(
             Verdict(

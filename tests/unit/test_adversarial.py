@@ -355,6 +355,17 @@ def test_encoders_without_gradients_are_refused(corpus, encoder, said):
         within_consistency(encoder, Adversarial(40), corpus=corpus)
 
 
+@pytest.mark.parametrize("distance", ["cosine", "angular"])
+def test_an_original_without_direction_is_named(corpus, distance):
+    class Loud(Linear):
+        def forward(self, audio):
+            heard = (audio != torch.from_numpy(corpus[2].window(SECONDS))).any(1, keepdim=True)
+            return super().forward(audio) * heard
+
+    with pytest.raises(EncoderError, match=f"embeddings of zeros for {corpus.ids[2]}, "):
+        within_consistency(Loud(), Adversarial(40), corpus=corpus, distance=distance)
+
+
 def test_a_distance_without_known_gradients_is_refused(corpus):
     def city_block(queries, candidates):
         return np.abs(queries[:, None] - candidates[None]).sum(2)

@@ -409,6 +409,20 @@ def test_zero_vectors_have_no_direction(run, corpus):
         between_consistency(zeros, NOISE, corpus=corpus, latent_distance="cosine")
 
 
+@pytest.mark.parametrize("distance", ["cosine", "angular", "correlation"])
+def test_an_original_without_direction_is_named(run, corpus, distance):
+    silent = corpus[2].window(0.5)
+
+    def encode(batch):
+        return bands(batch) * ~(batch == silent).all(axis=1, keepdims=True)
+
+    measured = within_consistency(encode, NOISE, corpus=corpus, distance=distance)
+    assert (measured.value, measured.details["non_finite"]) == (0.0, 8)
+    assert measured.details["undefined_originals"] == [corpus.ids[2]]
+    with pytest.raises(AssertionError, match=f"no distance to the originals of {corpus.ids[2]}, "):
+        assert_within_consistency(encode, NOISE, corpus=corpus, distance=distance, min=0.5)
+
+
 def test_one_zero_vector_among_the_transformed(run, corpus):
     silenced = corpus[2].window(0.5)
 
@@ -424,6 +438,7 @@ def test_one_zero_vector_among_the_transformed(run, corpus):
     measured = within_consistency(encode, invert, corpus=corpus, distance="cosine")
     assert measured.outcomes == tuple(i != 2 for i in range(8))
     assert measured.details["non_finite"] == 1
+    assert "undefined_originals" not in measured.details
     assert measured.worst[0]["id"] == corpus.ids[2]
 
 

@@ -28,6 +28,10 @@ _FIRST_STEP = 0.5
 _LOST = 0.01
 
 
+#: Distances that an embedding's length does not change, and that zeros do not have.
+OF_DIRECTIONS = ("cosine", "angular")
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """What was found of a batch of clips.
@@ -72,7 +76,7 @@ class Logits:
     ) -> None:
         import torch
 
-        self._normalised = distance in ("cosine", "angular")
+        self._normalised = distance in OF_DIRECTIONS
         if self._normalised:
             originals = originals / np.linalg.norm(originals, axis=1, keepdims=True)
         # Distances are the same around any centre, and rounding is least around this one.

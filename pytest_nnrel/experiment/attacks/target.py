@@ -12,12 +12,13 @@ import numpy as np
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.encoders.gradients import traced
-from pytest_nnrel.errors import GradientError, TransformError
-from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
+from pytest_nnrel.errors import EncoderError, GradientError, TransformError
+from pytest_nnrel.experiment.attacks.descent import OF_DIRECTIONS, Logits, descend, noises
 from pytest_nnrel.experiment.attacks.heard import Window, hearing
 from pytest_nnrel.experiment.embedding import can_be_sent, embeddings_of
 from pytest_nnrel.experiment.recognition import recognise
 from pytest_nnrel.experiment.study import known_as, question
+from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import leaves_process
 from pytest_nnrel.transforms.noise import SNR_TOLERANCE_DB
@@ -56,6 +57,8 @@ def aimed(asked: Question, listener: Listener | None, distance: Distance) -> Que
 
     Raises
     ------
+    EncoderError
+        If an original has no direction, and the distance is of directions.
     TransformError
         If there is no encoder to attack, or nothing is known of the distance's gradients.
     """
@@ -101,6 +104,12 @@ def _target(
         )
     key = attacked.key(attacked.originals)
     originals = embeddings_of(attacked, attacked.originals)
+    if distance.name in OF_DIRECTIONS and (zero := ~originals.any(axis=1)).any():
+        at_fault = a_few([study.corpus.ids[i] for i in np.flatnonzero(zero)])
+        raise EncoderError(
+            f"encoder {attacked.encoder.name!r} has embeddings of zeros for {at_fault}, which have"
+            f" no {distance.name} distance to anything; attack another distance, or leave them out"
+        )
     groups = study.competing_groups
     return Target(
         name=attacked.encoder.name,

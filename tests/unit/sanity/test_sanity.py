@@ -55,6 +55,12 @@ def test_the_message_says_what_was_seen_how_large_and_why(corpus, recorded):
     assert "a gain of 1 dB" not in message, "what passed is not listed"
 
 
+def test_checks_of_which_none_can_be_made_do_not_hold(corpus):
+    assert check_encoder(zoo.SOUND["mfcc"](), corpus=corpus, checks="ragged").skipped
+    with pytest.raises(EncoderError, match=r"no sanity check could be made of .* \(ragged: "):
+        assert_encoder_sane(zoo.SOUND["mfcc"](), corpus=corpus, checks="ragged")
+
+
 def test_what_was_skipped_is_listed_with_its_reason(corpus):
     with pytest.raises(AssertionError) as caught:
         assert_encoder_sane(
