@@ -18,6 +18,7 @@ from reference_models.errors import TrainingError
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 2 after printing what is wrong with the input."""
     parser = argparse.ArgumentParser(prog="python -m reference_models", description=__doc__)
+    parser.set_defaults(afterwards="the same command goes on from here")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     data = commands.add_parser("data", help="audio to train on")
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"interrupted; {chosen.afterwards}", file=sys.stderr)
         return 130
     return 0
 
@@ -92,7 +93,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--accelerator", default="auto", help="of Lightning's trainer (auto)")
     train.add_argument("--devices", default="auto", help="how many, or which (auto)")
     train.add_argument("--workers", type=int, default=1, help="processes that read clips (1)")
-    train.add_argument("--max-minutes", type=float, help="for each trial")
+    train.add_argument("--max-minutes", type=float, help="after which a trial's epoch is its last")
 
 
 def _names_of_tasks() -> list[str]:
@@ -101,7 +102,10 @@ def _names_of_tasks() -> list[str]:
 
 
 def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
-    reproduce.set_defaults(run=_reproduce)
+    reproduce.set_defaults(
+        run=_reproduce,
+        afterwards="parts that were finished are kept in --out, --parts names those to go on with",
+    )
     reproduce.add_argument("--scale", default="small", help="ci, small (default) or paper")
     reproduce.add_argument("--out", type=Path, required=True, help="folder of page and results")
     reproduce.add_argument("--checkpoints", type=Path, help="folder (those of the package)")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, Timer, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
@@ -232,13 +232,13 @@ def _trainer(
             accelerator=accelerator,
             devices=devices,
             max_epochs=recipe.epochs,
-            max_time=max_time,
             precision=recipe.precision,  # type: ignore[arg-type]  # Lightning checks it
             logger=TensorBoardLogger(folder, name="", version="tensorboard"),
             callbacks=[
                 runs.Keeping(folder),
                 EarlyStopping("validation_loss", patience=recipe.patience),
                 _Progress(),
+                *([Timer(max_time, interval="epoch")] if max_time else []),
             ],
             reload_dataloaders_every_n_epochs=1,  # each epoch has crops of its own
             num_sanity_val_steps=0,

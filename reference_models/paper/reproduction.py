@@ -51,6 +51,8 @@ from reference_models.paper.results import (
     OriginalsRank,
     Performance,
     Results,
+    beside,
+    joined,
 )
 from reference_models.paper.trained import trained_networks
 from reference_models.task import task_named
@@ -76,7 +78,12 @@ FAMILIES: dict[type[Transform], str] = {
 }
 #: An excerpt of the open corpus's test part that comes with the package.
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
-PARTS = ("consistency", "performance", "maps")
+#: Parts of the experiment, and the rows that they measure.
+PARTS = {
+    "consistency": ("consistency", "originals"),
+    "performance": ("performance",),
+    "maps": ("maps", "vocal_maps"),
+}
 _BLOCK = 10
 _LIBRARIES = ("torch", "numpy", "scipy", "librosa", "numba", "scikit-learn", "torchmetrics")
 _MAP_PERPLEXITY = 30.0
@@ -147,7 +154,7 @@ def reproduce(
     checkpoints: Path = checkpoint.BRIEF,
     data: Path | None = None,
     clips: int | None = None,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = tuple(PARTS),
     out: Path | None = None,
 ) -> Results:
     """Run the experiment.
@@ -165,19 +172,21 @@ def reproduce(
     parts : sequence of {"consistency", "performance", "maps"}
         Which parts of it; `results.joined` puts together what was run in several.
     out : Path, optional
-        A folder, made where it is missing, that gets ``reproduction.json`` after each part.
+        A folder, made where it is missing, that gets ``reproduction.json`` after each part. What is
+        there of other parts stays, and is returned, too.
 
     Raises
     ------
     ReproductionError
         If there is no such scale or part, there are no clips or no checkpoints, a network was
-        trained for other labels than those of the clips, or an encoder tells no clips apart.
+        trained for other labels than those of the clips, an encoder tells no clips apart, or what
+        is in `out` and would stay is of another scale or corpus, or of other checkpoints.
     CheckpointError, DatasetError
         If a checkpoint or the open corpus cannot be used.
     """
     if scale not in SCALES:
         raise ReproductionError(f"the scale is {', '.join(SCALES)}, not {scale!r}")
-    if unknown := sorted(set(parts) - set(PARTS)):
+    if unknown := sorted(set(parts) - PARTS.keys()):
         raise ReproductionError(f"the parts are {', '.join(PARTS)}, not {', '.join(unknown)}")
     if clips is not None and clips < 1:
         raise ReproductionError(f"consistency is measured on 1 clip or more, not {clips}")
@@ -206,6 +215,8 @@ def reproduce(
     )
     steps = _steps(size, corpus.sample_rate)
     encoders = _encoders(networks)
+    rows = [name for part in parts for name in PARTS[part]]
+    others = beside(out / RESULTS, results, rows) if out is not None else []
 
     def keep() -> None:
         results.provenance = {
@@ -217,7 +228,7 @@ def reproduce(
             "task data": "open corpus" if data else "excerpt",
         }
         if out is not None:
-            results.save(out / RESULTS)
+            joined([results, *others]).save(out / RESULTS)
 
     if "consistency" in parts:
         results.consistency = list(_consistencies(corpus, encoders, steps))
@@ -230,7 +241,7 @@ def reproduce(
         results.maps = list(_maps(corpus, encoders))
         results.vocal_maps = list(_vocal_maps(networks, test, len(corpus)))
         keep()
-    return results
+    return joined([results, *others])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from pytest_nnrel.runtime.files import replace_text
 from reference_models.errors import ReproductionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 #: What a folder of results has.
 RESULTS = "reproduction.json"
@@ -234,14 +234,8 @@ def joined(parts: Sequence[Results]) -> Results:
     sources = {name: part for name in _ROWS for part in reversed(parts) if getattr(part, name)}
     used = [part for part in parts if any(part is source for source in sources.values())]
     used = used or list(parts[:1])
-    _agree("scale", [part.scale for part in used])
     of_corpus = [sources[name].corpus for name in _OF_CORPUS if name in sources]
-    _agree("corpus", [" ".join(str(c.get(k)) for k in ("name", "fingerprint")) for c in of_corpus])
-    encoders: dict[str, Any] = {}
-    for part in used:
-        for name, card in part.encoders.items():
-            known = encoders.setdefault(name, card)
-            _agree(f"checkpoint {name}", [f"SHA-256 {c.get('sha256')}" for c in (known, card)])
+    encoders = _in_common(used, of_corpus)
     return Results(
         used[0].scale,
         (of_corpus or [used[0].corpus])[0],
@@ -251,11 +245,57 @@ def joined(parts: Sequence[Results]) -> Results:
     )
 
 
+def beside(path: Path, measured: Results, rows: Sequence[str]) -> list[Results]:
+    """Return what a file of results has beside what is measured now, to be joined with that.
+
+    Parameters
+    ----------
+    path : Path
+    measured : Results
+        With scale, corpus and encoders of what is measured.
+    rows : sequence of str
+        The kinds of rows that are.
+
+    Returns
+    -------
+    list of Results
+        None where the file is not there, or has nothing else.
+
+    Raises
+    ------
+    ReproductionError
+        If the file cannot be read, or the rest is of another scale, corpus, or of other checkpoints
+        under one name.
+    """
+    if not path.exists():
+        return []
+    there = replace(load(path), **{name: [] for name in rows})
+    kept = [name for name in _ROWS if getattr(there, name)]
+    if not kept:
+        return []
+    of_corpus = not set(_OF_CORPUS).isdisjoint(kept)
+    _in_common([measured, there], [measured.corpus, there.corpus] if of_corpus else [])
+    return [there]
+
+
+def _in_common(parts: Sequence[Results], corpora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the encoders of parts that are of one reproduction, and raise where they are not."""
+    _agree("scale", [part.scale for part in parts])
+    _agree("corpus", [" ".join(str(c.get(k)) for k in ("name", "fingerprint")) for c in corpora])
+    encoders: dict[str, Any] = {}
+    for part in parts:
+        for name, card in part.encoders.items():
+            known = encoders.setdefault(name, card)
+            _agree(f"checkpoint {name}", [f"SHA-256 {c.get('sha256')}" for c in (known, card)])
+    return encoders
+
+
 def _agree(what: str, values: Sequence[str]) -> None:
     if len(set(values)) > 1:
         raise ReproductionError(
             f"these results are not of one reproduction: {what} is"
-            f" {' and '.join(sorted(set(values)))}; leave one of them out, or run reproduce again"
+            f" {' and '.join(sorted(set(values)))}; leave one of them out, or run reproduce again, into another"
+            " folder"
         )
 
 

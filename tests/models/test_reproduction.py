@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from reference_models.datasets import opencorpus
 from reference_models.errors import DatasetError, ReproductionError
 from reference_models.paper import reproduction
 from reference_models.paper.reproduction import EXCERPT, Scale, consistency_corpus, reproduce
-from reference_models.paper.results import OriginalsRank, Results, load
+from reference_models.paper.results import OriginalsRank, Performance, Results, load
 from reference_models.task import build, task_named
 
 SMALL = {"channels": 4, "max_channels": 16}
@@ -32,6 +33,7 @@ NETWORKS = [("at", "vgg", 1), ("at", "vgg", 2), ("vs", "vgg", 1), ("at", "mfcc",
 CLIPS = 5
 #: Distances, value, bounds and clips of a row.
 RANK = ("dtw", "cosine", 0.5, 0.4, 0.6, 5)
+PERFORMANCE = Performance("at", "vgg", 1, "PS", 2.0, 40, False, "AUC_C", 0.5, 4)
 PLACES = ("consistency", "originals", "performance", "maps", "vocal_maps")
 
 
@@ -249,6 +251,29 @@ def test_results_are_kept_after_each_part(checkpoints, tmp_path, monkeypatch):
     kept = load(out / "reproduction.json")
     assert kept.originals == [OriginalsRank("at", 1, *RANK)]
     assert kept.provenance["task data"] == "excerpt"
+
+
+def test_other_parts_of_a_folder_stay(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setitem(reproduction.SCALES, "tiny", Scale("imperceptible", 1, 4, 2))
+    rank = OriginalsRank("at", 1, *RANK)
+    monkeypatch.setattr(reproduction, "_consistencies", lambda *_: [])
+    monkeypatch.setattr(reproduction, "_originals", lambda *_: [rank])
+    monkeypatch.setattr(reproduction, "_performances", lambda *_: [PERFORMANCE])
+    run = partial(reproduce, "tiny", checkpoints=checkpoints, out=tmp_path)
+    run(parts=("performance",))
+    found = run(parts=("consistency",))
+    assert (found.originals, found.performance) == ([rank], [PERFORMANCE])
+    assert load(tmp_path / "reproduction.json") == found
+    monkeypatch.setattr(reproduction, "_performances", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(parts=("performance",))
+    assert load(tmp_path / "reproduction.json") == found
+    monkeypatch.setattr(reproduction, "_consistencies", interrupt)
+    with pytest.raises(ReproductionError, match=r"scale is ci and tiny; .* into another folder"):
+        reproduce("ci", checkpoints=checkpoints, out=tmp_path, parts=("consistency",))
+    write_checkpoint(tmp_path / "other", "at", "vgg", 2, recipe={"trial": 1})
+    with pytest.raises(ReproductionError, match="checkpoint at-vgg-1 is SHA-256"):
+        run(checkpoints=tmp_path / "other", parts=("consistency",))
 
 
 @pytest.mark.parametrize("part", ["performance", "maps"])

@@ -442,6 +442,14 @@ def test_a_small_gain_is_no_plateau(small_corpus, tmp_path, monkeypatch):
     assert len({epoch["learning_rate"] for epoch in card["curves"]}) == 1
 
 
+def test_the_epoch_in_which_time_is_up_is_whole(small_corpus, tmp_path):
+    in_time = run(replace(RECIPE, epochs=1), small_corpus, tmp_path / "in time")
+    short = timedelta(microseconds=1)
+    late = run(replace(RECIPE, epochs=3), small_corpus, tmp_path / "late", max_time=short)
+    curves = [checkpoint.load_network(path)[1]["curves"] for path in (in_time, late)]
+    assert curves[0] == curves[1]
+
+
 @pytest.mark.parametrize("wrong", [{"precision": "nonsense"}, {"arguments": {"decoder": "x"}}])
 def test_what_is_refused_leaves_no_folder_in_the_way(small_corpus, tmp_path, wrong):
     with pytest.raises((CheckpointError, TrainingError)):
