@@ -220,8 +220,11 @@ def _take_out(debian: Path, package: str, part: str, out: Path, known: set[str])
     kept_out = bundled_tracks()
     with tempfile.TemporaryDirectory(dir=out) as folder:
         _run(["dpkg-deb", "-x", str(debian), folder], of=package)
-        for source, path in _audio_files(Path(folder)):
-            if (package, path.name) in kept_out:
+        files = list(_audio_files(Path(folder)))
+        of_bundled = [path for _, path in files if (package, path.name) in kept_out]
+        known |= {_content(path) for path in of_bundled}  # nor what is the same by another name
+        for source, path in files:
+            if path in of_bundled:
                 continue
             seconds = _seconds(path)
             if seconds < SHORTEST_SECONDS or (content := _content(path)) in known:

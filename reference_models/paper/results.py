@@ -294,8 +294,8 @@ def _agree(what: str, values: Sequence[str]) -> None:
     if len(set(values)) > 1:
         raise ReproductionError(
             f"these results are not of one reproduction: {what} is"
-            f" {' and '.join(sorted(set(values)))}; leave one of them out, or run reproduce again, into another"
-            " folder"
+            f" {' and '.join(sorted(set(values)))}; leave one of them out, or run reproduce again,"
+            " into another folder"
         )
 
 

@@ -49,6 +49,7 @@ def downloaded(tmp_path):
         sound(share / "naev" / "long.ogg", 21, 100)
         sound(share / "naev" / "effect.ogg", 2, 200)
         sound(share / "naev" / "eureka.ogg", 21, 300)  # the bundled corpus has a clip of it
+        sound(share / "naev" / "as-eureka.ogg", 21, 300)
         (share / "naev" / "broken.ogg").write_bytes(b"no audio")
         (share / "naev" / "readme.txt").write_text("text")
 
