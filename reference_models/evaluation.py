@@ -80,15 +80,31 @@ def windows(
     -------
     float32[n, 44100]
     """
-    return np.stack([window(data.ids[i], data[i].audio, transform, seed) for i in indices])
+    return np.stack([window(data.ids[i], data[i].audio, transform, seed)[0] for i in indices])
 
 
-def window(name: str, samples: Windows, transform: Transform, seed: int) -> Windows:
-    """Return the centre window of a transformed signal; silence stays what it is."""
+def window(name: str, samples: Windows, transform: Transform, seed: int) -> tuple[Windows, float]:
+    """Return the centre window of a transformed signal, and the gain that restored its loudness.
+
+    Parameters
+    ----------
+    name : str
+        By which random parts are drawn.
+    samples : float32[n]
+        Silence stays what it is.
+    transform : Transform
+    seed : int
+
+    Returns
+    -------
+    window : float32[44100]
+    gain : float
+        In dB.
+    """
     if not samples.any():
-        return samples[:WINDOW_SAMPLES]
-    clip = Clip(name, samples, SAMPLE_RATE)
-    return transform.apply(clip, seed=seed).window(WINDOW_SECONDS)
+        return samples[:WINDOW_SAMPLES], 0.0
+    made = transform.apply_checked(Clip(name, samples, SAMPLE_RATE), seed=seed)
+    return made.clip.window(WINDOW_SECONDS), made.checks.get("loudness_gain_db", 0.0)
 
 
 def scores_on(network: TaskNetwork, task: str, data: TaskData) -> dict[str, Any]:

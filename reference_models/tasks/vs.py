@@ -98,17 +98,18 @@ class VoiceSeparation(Task[VoiceSeparator]):
     ) -> Truth:
         """Return the true voice, and what the mixture has besides.
 
-        Pitch and tempo shifts move the true voice, too. Noise and MP3 leave it clean: a separator
-        is to find the voice under the noise.
+        Pitch and tempo shifts move the true voice, too, by the gain that the mixture's loudness is
+        restored with. Noise and MP3 leave it clean: a separator is to find the voice under the
+        noise.
         """
-        examples = [(data.ids[i], data[i]) for i in indices]
         by = transform if isinstance(transform, _MOVES_STEMS) else Identity()
-        voices = [(name, example.target.astype(np.float32)) for name, example in examples]
-        rests = [(name, (e.audio - e.target).astype(np.float32)) for name, e in examples]
-        return Truth(
-            np.stack([window(name, voice, by, seed) for name, voice in voices]),
-            np.stack([window(name, rest, by, seed) for name, rest in rests]),
-        )
+        stems = []
+        for name, example in ((data.ids[i], data[i]) for i in indices):
+            _, gain = window(name, example.audio, by, seed)
+            for stem in (example.target, example.audio - example.target):
+                moved, own = window(name, stem.astype(np.float32), by, seed)
+                stems.append(moved * np.float32(10.0 ** ((gain - own) / 20.0)))
+        return Truth(np.stack(stems[::2]), np.stack(stems[1::2]))
 
     def serves(self, entry: Entry) -> bool:
         """Tell whether a clip is sung."""

@@ -10,10 +10,11 @@ import pytest
 from small import network
 
 from pytest_nnrel import MP3, Identity, PinkNoise, PitchShift, TempoShift
+from pytest_nnrel.corpus.audio import centre
 from reference_models import evaluation
 from reference_models.datasets.examples import Example
 from reference_models.evaluation import Truth, windows
-from reference_models.features import WINDOW_SAMPLES, stft
+from reference_models.features import SAMPLE_RATE, WINDOW_SAMPLES, stft
 from reference_models.task import task_named
 from reference_models.tasks.vs import voice_sdr
 
@@ -106,8 +107,24 @@ def test_clips_without_voice_or_accompaniment_have_no_sdr(sung):
 def test_pitch_and_tempo_move_the_true_voice_with_the_mixture(sung, transform):
     true, clean = (VS.true_of(sung, t, range(1)) for t in (transform, Identity()))
     moved = windows(_Only(sung, sung[0].target), transform, range(1))
-    np.testing.assert_array_equal(true.targets, moved)
+    ratios = np.linalg.norm(true.targets) / np.linalg.norm(moved)
+    np.testing.assert_allclose(true.targets, moved * ratios, atol=1e-6)
     assert not np.allclose(true.targets, clean.targets)
+
+
+@pytest.mark.parametrize("transform", [PitchShift(2), TempoShift(0.7)], ids=str)
+def test_shifted_stems_have_the_gain_of_the_mixture(sung, transform):
+    def shifted(samples):
+        made, _ = transform.render(
+            samples.astype(np.float32), SAMPLE_RATE, np.random.default_rng(0)
+        )
+        return centre(made, WINDOW_SAMPLES)
+
+    true, (mixture,) = VS.true_of(sung, transform, range(1)), windows(sung, transform, range(1))
+    audio, voice = sung[0].audio, sung[0].target
+    gain = np.linalg.norm(mixture) / np.linalg.norm(shifted(audio))
+    np.testing.assert_allclose(true.targets[0], gain * shifted(voice), atol=1e-5)
+    np.testing.assert_allclose(true.accompaniment[0], gain * shifted(audio - voice), atol=1e-5)
 
 
 @pytest.mark.parametrize("transform", [PinkNoise(12), MP3(16)], ids=str)
