@@ -10,7 +10,7 @@ from torch import nn
 
 from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.errors import SettingError, TrainingError
-from pytest_nnrel.runtime.scalars import is_real, is_whole
+from pytest_nnrel.runtime.scalars import is_one_of, is_real, is_whole
 from pytest_nnrel.training.checks import check_embeddings
 from pytest_nnrel.training.forms import FORMS
 from pytest_nnrel.training.views import TransformedViews
@@ -247,7 +247,7 @@ def _check_rate(encode: object, sample_rate: int) -> None:
 
 
 def _form_of(form: str | Form) -> Form:
-    if isinstance(form, str) and form in FORMS:
+    if is_one_of(form, FORMS):
         return FORMS[form]
     if callable(form):
         return form
