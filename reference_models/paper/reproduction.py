@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -320,10 +321,17 @@ def _between(
     **options: Any,  # noqa: ANN401
 ) -> Measurement:
     """Return `between_consistency`; where it is undefined, of which encoder."""
-    try:
+    with _named(f"{name}, trial {trial}, under {transform}"):
         return between_consistency(encoder, transform, **options)
+
+
+@contextmanager
+def _named(of: str) -> Iterator[None]:
+    """Say of what a measure is undefined."""
+    try:
+        yield
     except UndefinedMeasureError as error:
-        raise ReproductionError(f"{name}, trial {trial}, under {transform}: {error}") from error
+        raise ReproductionError(f"{of}: {error}") from error
 
 
 def _originals(
@@ -357,7 +365,8 @@ def _performances(
                 heard[ids] = _windows(clips, step.transform, indices)
             true = task.true_of(clips, step.transform, indices)
             for trained in (t for t in networks if t.task == task.name):
-                score = task.score(trained.network, heard[ids], true)
+                with _named(f"{trained.name}, trial {trained.trial}, under {step.transform}"):
+                    score = task.score(trained.network, heard[ids], true)
                 yield Performance(
                     task.name, trained.encoder, trained.trial, measure=score.measure,
                     value=score.value, clips=score.clips, **step.place,
@@ -427,9 +436,20 @@ def _vocal_maps(
 
 
 def _embedded(z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a two-dimensional t-SNE map of embeddings."""
+    """Return a two-dimensional t-SNE map of embeddings.
+
+    Raises
+    ------
+    ReproductionError
+        Of one point, which is near to nothing.
+    """
     from sklearn.manifold import TSNE
 
+    if len(z) < 2:
+        raise ReproductionError(
+            f"a map by t-SNE shows what is near to what, and there is {len(z)} clip to show; give"
+            " data with two clips or more, or leave the part maps out"
+        )
     perplexity = min(_MAP_PERPLEXITY, (len(z) - 1) / 3)
     places: NDArray[np.float32] = TSNE(
         perplexity=perplexity, init="pca", random_state=0

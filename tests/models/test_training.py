@@ -19,7 +19,7 @@ import torch
 from patience import PATIENCE
 
 from pytest_nnrel import Corpus, Identity, within_consistency
-from reference_models import checkpoint, evaluation, training
+from reference_models import checkpoint, evaluation, runs, training
 from reference_models.__main__ import main
 from reference_models.clips import Clips, Crops
 from reference_models.datasets import opencorpus
@@ -345,6 +345,15 @@ def test_other_data_in_the_same_folder_are_refused(small_corpus, tmp_path, finis
     told = opencorpus.load(other, "ir", "train").fingerprint
     with pytest.raises(TrainingError, match=f"holds a run with train data .*, not {told}, valid"):
         run(recipe, other, out)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_recipe_that_cannot_be_read_is_told(content, tmp_path):
+    folder = tmp_path / STILL.name
+    runs.claim(folder, STILL, {})
+    (folder / "recipe.json").write_text(content)
+    with pytest.raises(TrainingError, match=r"recipe\.json is no recipe of a run: .*another --out"):
+        runs.claim(folder, STILL, {})
 
 
 def test_a_run_that_tells_no_data_as_older_ones_goes_on(small_corpus, tmp_path):
