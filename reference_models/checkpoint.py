@@ -205,6 +205,12 @@ def trials_in(folder: Path) -> dict[str, dict[str, Any]]:
     return read_object(path, "list of trials", "restore it from where it came", CheckpointError)
 
 
+def epoch_clips(card: Mapping[str, Any]) -> int:
+    """Return how many clips an epoch of a training had, of its card or what `trials_in` tells."""
+    of_recipe = card["recipe"]["epoch_clips"]
+    return int(card["data"]["train"]["clips"] if of_recipe is None else of_recipe)
+
+
 def path_of(name: str | Path) -> Path:
     """Return the path of a checkpoint that comes with the package, or one that is given.
 

@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import (
-    MP3,
     Corpus,
-    EnvironmentalNoise,
     Identity,
-    PinkNoise,
-    PitchShift,
-    TempoShift,
     as_encoder,
     audio_consistency,
     between_consistency,
@@ -67,14 +62,6 @@ if TYPE_CHECKING:
     from reference_models.paper.trained import Trained
     from reference_models.task import Task
 
-#: The paper's abbreviations of the families (section 3.3).
-FAMILIES: dict[type[Transform], str] = {
-    PitchShift: "PS",
-    TempoShift: "TS",
-    PinkNoise: "PN",
-    EnvironmentalNoise: "EN",
-    MP3: "MP",
-}
 #: An excerpt of the open corpus's test part that comes with the package.
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
 PARTS = ("consistency", "performance", "maps")
@@ -258,7 +245,7 @@ _AS_IT_IS = _Step(Identity(), ORIGINAL, smallest=False)
 def _steps(size: Scale, sample_rate: int) -> list[_Step]:
     smallest = set(conditions(imperceptible(), sample_rate))
     return [
-        _Step(condition, FAMILIES[type(condition)], condition in smallest)
+        _Step(condition, condition.symbol, condition in smallest)
         for condition in conditions(grid(size.grid), sample_rate)
     ]
 
@@ -398,7 +385,7 @@ def _windows(data: OpenData, transform: Transform, indices: list[int]) -> NDArra
 def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Iterator[MapPoint]:
     """Yield t-SNE maps of originals with their smallest transformations (Fig. 9)."""
     shown = [_AS_IT_IS, *(
-        _Step(condition, FAMILIES[type(condition)], smallest=True)
+        _Step(condition, condition.symbol, smallest=True)
         for condition in conditions(imperceptible(), corpus.sample_rate)
     )]  # fmt: skip
     study = study_on(corpus)

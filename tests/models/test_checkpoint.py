@@ -91,6 +91,12 @@ def test_what_is_no_name_is_told(name):
         reference_models.load(name)
 
 
+@pytest.mark.parametrize("of_recipe, clips", [(None, 900), (400, 400)])
+def test_clips_of_an_epoch_are_all_where_the_recipe_names_none(of_recipe, clips):
+    card = {"recipe": {"epoch_clips": of_recipe}, "data": {"train": {"clips": 900}}}
+    assert checkpoint.epoch_clips(card) == clips
+
+
 def test_trials_that_cannot_be_read_are_told(tmp_path):
     assert checkpoint.trials_in(tmp_path) == {}
     for content in ("{", "[]"):
