@@ -14,8 +14,8 @@ from pytest_nnrel import PinkNoise, PitchShift, quick_grid
 from pytest_nnrel.transforms import parse_transform
 from reference_models import checkpoint
 from reference_models.paper import drawing, results
-from reference_models.paper.reproduction import FAMILIES
-from reference_models.paper.targets import NAMES
+from reference_models.paper.analysis import consistency_rows
+from reference_models.paper.targets import NAMES, WITHIN_EUCLIDEAN
 from reference_models.task import task_named
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def trained_curves() -> str:
             for folder, style in ((checkpoint.BRIEF, ":"), (checkpoint.LONG, "-")):
                 for of in _trainings(folder, task):
                     losses = [epoch["validation_loss"] for epoch in of["curves"]]
-                    each = of["recipe"]["epoch_clips"] / 1_000
+                    each = checkpoint.epoch_clips(of) / 1_000
                     seen = [each * (i + 1) for i in range(len(losses))]
                     axes.plot(seen, losses, style, color=drawing.COLOURS[task], linewidth=1)
             axes.set(xlabel="clips seen, thousands", title=f"{NAMES[task]}: validation loss")
@@ -178,13 +178,9 @@ def trained_table() -> str:
     """Return C_W of the quick grid, and the task's score, after brief and after long training."""
     measured = results.load(results.MEASURED)
     heads, columns = [""], []
-    grid = [(FAMILIES[type(t)], float(t.magnitude)) for t in quick_grid()]
+    grid = [(t.symbol, float(t.magnitude)) for t in quick_grid()]
     for task in _trained_longer():
-        rows = [
-            row
-            for row in measured.consistency
-            if (row.encoder, row.measure, row.latent_distance) == (task, "within", "euclidean")
-        ]
+        rows = results.select(consistency_rows(measured, WITHIN_EUCLIDEAN), encoder=task)
         trials = sorted({row.trial for row in rows})
         found = {(row.trial, row.transformation, row.magnitude): row.value for row in rows}
         brief = [[found[trial, *place] for trial in trials] for place in grid]

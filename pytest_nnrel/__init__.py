@@ -52,6 +52,7 @@ _HOMES = {
         "ResultsError",
         "SanityCheckError",
         "SettingError",
+        "StorageError",
         "TooFewClipsError",
         "TrainingError",
         "TransformError",
@@ -185,6 +186,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.errors import ResultsError as ResultsError
     from pytest_nnrel.errors import SanityCheckError as SanityCheckError
     from pytest_nnrel.errors import SettingError as SettingError
+    from pytest_nnrel.errors import StorageError as StorageError
     from pytest_nnrel.errors import TooFewClipsError as TooFewClipsError
     from pytest_nnrel.errors import TrainingError as TrainingError
     from pytest_nnrel.errors import TransformError as TransformError

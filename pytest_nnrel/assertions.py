@@ -17,6 +17,7 @@ from pytest_nnrel.failures import failure_message
 from pytest_nnrel.measurement import MEASURES
 from pytest_nnrel.recording import Verdict, record_verdict
 from pytest_nnrel.requirement import Requirement
+from pytest_nnrel.runtime.scalars import is_one_of
 from pytest_nnrel.transforms import as_transform
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def assert_between_consistency(
         If it cannot be measured.
     """
     __tracebackhide__ = True
-    lowest = MEASURES[measure].lowest if measure in MEASURES else 0.0
+    lowest = MEASURES[measure].lowest if is_one_of(measure, MEASURES) else 0.0
     required = asked("assert_between_consistency", min=min, lowest=lowest)
     return judge(
         "assert_between_consistency",

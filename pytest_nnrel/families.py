@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_nnrel.distances import audio_features, pairwise_distances
-from pytest_nnrel.errors import FamilyError, MagnitudeError, NNRelError
+from pytest_nnrel.errors import CorpusError, FamilyError, MagnitudeError, NNRelError
 from pytest_nnrel.transforms import Identity, Transform, families, parse_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy.typing as npt
 
     from pytest_nnrel.corpus import Clip
@@ -45,17 +44,15 @@ def check_family(family: type[Transform], *, clips: Iterable[Clip] | None = None
     ------
     FamilyError
         If it is no family, or does something else than a family promises; all of it is told.
+    CorpusError
+        If there is no clip to try it on.
     """
     if family not in families().values():
         raise FamilyError(
             f"{family!r} is no family: pass a class that subclasses pytest_nnrel.Transform and"
             " declares a ladder"
         )
-    if clips is None:
-        from pytest_nnrel.corpus import Corpus
-
-        clips = Corpus.bundled().subset(CLIPS)
-    tried = list(clips)
+    tried = _tried(clips)
     problems = _bounds_problems(family)
     for rungs in _directions(family):
         try:
@@ -71,6 +68,27 @@ def check_family(family: type[Transform], *, clips: Iterable[Clip] | None = None
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in dict.fromkeys(problems))
         raise FamilyError(f"{family.__name__} is not what a family promises:{listed}")
+
+
+def _tried(clips: Iterable[Clip] | None) -> list[Clip]:
+    """Return the clips that a family is tried on.
+
+    Raises
+    ------
+    CorpusError
+        If there are none.
+    """
+    from pytest_nnrel.corpus import Corpus
+    from pytest_nnrel.corpus.clip import as_clip
+
+    given = Corpus.bundled().subset(CLIPS) if clips is None else clips
+    tried = [as_clip(c, "check_family") for c in given] if isinstance(given, Iterable) else []
+    if not tried:
+        raise CorpusError(
+            f"check_family tries a family on a list of clips, one at least, not on {given!r}; leave"
+            " clips out for three of the bundled corpus"
+        )
+    return tried
 
 
 def _changes(step: Transform, clip: Clip) -> bool:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +18,10 @@ from pytest_nnrel import MFCCEncoder, as_encoder
 from pytest_nnrel.runtime.files import replace_bytes, replace_text
 from pytest_nnrel.runtime.versions import library_version
 from reference_models.errors import CheckpointError
+from reference_models.plain import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from pytest_nnrel import Encoder
     from reference_models.networks import TaskNetwork
@@ -71,7 +75,7 @@ def save(
     Raises
     ------
     CheckpointError
-        If there is no such precision, or a tensor has no finite value in it.
+        If there is no such precision, or a tensor or the card has a value that is not finite.
     """
     import torch
     from safetensors.torch import save as encode
@@ -100,11 +104,28 @@ def save(
         "versions": {name: library_version(name) for name in _LIBRARIES},
         **card,
     }
+    if places := list(_not_finite(plain)):
+        raise CheckpointError(
+            f"the card of {tensors_path} has no finite {', '.join(places)}; a network that diverged"
+            " has such scores: train it anew with a lower learning rate"
+        )
     text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_bytes(tensors_path, content)
     replace_text(card_path, text)  # last: without its card a checkpoint is none
     return tensors_path
+
+
+def _not_finite(plain: object, place: str = "") -> Iterator[str]:
+    """Yield where plain values hold numbers that are not finite, such as ``scores.test.value``."""
+    if isinstance(plain, float) and not math.isfinite(plain):
+        yield place
+    elif isinstance(plain, Mapping):
+        for name, value in plain.items():
+            yield from _not_finite(value, f"{place}.{name}" if place else str(name))
+    elif isinstance(plain, list | tuple):
+        for number, value in enumerate(plain):
+            yield from _not_finite(value, f"{place}[{number}]")
 
 
 def load_network(path: Path, *, task: str | None = None) -> tuple[TaskNetwork, dict[str, Any]]:
@@ -123,6 +144,7 @@ def load_network(path: Path, *, task: str | None = None) -> tuple[TaskNetwork, d
         If it is missing, of another task, was changed, or does not fit its card.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load as decode
 
     from reference_models.task import build
@@ -153,13 +175,13 @@ def load_network(path: Path, *, task: str | None = None) -> tuple[TaskNetwork, d
             " both from where they came"
         )
     network = build(of_task, encoder, **arguments)
-    tensors = {
-        name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-        for name, tensor in decode(content).items()
-    }
     try:
+        tensors = {
+            name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+            for name, tensor in decode(content).items()
+        }
         network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
+    except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(
             f"{tensors_path} does not fit its card (task {of_task!r}, encoder {encoder!r},"
             f" arguments {arguments}): {str(error).splitlines()[-1].strip()}"
@@ -171,10 +193,22 @@ def trials_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Return recipe, scores and curves of a folder's trials, by network (``"at-vgg"``) and number.
 
     A folder that tells of none has none.
+
+    Raises
+    ------
+    CheckpointError
+        If what it tells cannot be read.
     """
     path = folder / TRIALS
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return dict(known)
+    if not path.exists():
+        return {}
+    return read_object(path, "list of trials", "restore it from where it came", CheckpointError)
+
+
+def epoch_clips(card: Mapping[str, Any]) -> int:
+    """Return how many clips an epoch of a training had, of its card or what `trials_in` tells."""
+    of_recipe = card["recipe"]["epoch_clips"]
+    return int(card["data"]["train"]["clips"] if of_recipe is None else of_recipe)
 
 
 def path_of(name: str | Path) -> Path:
@@ -185,16 +219,16 @@ def path_of(name: str | Path) -> Path:
     CheckpointError
         If there is none of that name.
     """
-    path = Path(name)
-    if path.suffix in (".safetensors", ".json"):
+    path = Path(name) if isinstance(name, str | PathLike) else None
+    if path is not None and path.suffix in (".safetensors", ".json"):
         return path
     shipped = {tensors.stem: tensors for tensors in SHIPPED.glob("*/*.safetensors")}
-    if str(name) not in shipped:
+    if path is None or str(path) not in shipped:
         raise CheckpointError(
-            f"there is no reference encoder {str(name)!r}; there are"
+            f"there is no reference encoder {name!r}; there are"
             f" {', '.join([BASELINE, *sorted(shipped)])}, and paths of checkpoints (.safetensors)"
         )
-    return shipped[str(name)]
+    return shipped[str(path)]
 
 
 def load(name: str | Path) -> Encoder:

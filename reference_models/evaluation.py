@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from pytest_nnrel import Clip, Identity
+from pytest_nnrel.errors import UndefinedMeasureError
 from reference_models.features import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECONDS
 from reference_models.task import task_named
 
@@ -38,11 +40,23 @@ class Score:
     value : float
     clips : int
         That the measure is defined for.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If the value is not finite.
     """
 
     measure: str
     value: float
     clips: int
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise UndefinedMeasureError(
+                f"the {self.measure} of {self.clips} clips is {self.value}: the network's output is"
+                " not finite, or too large; train it anew with a lower learning rate"
+            )
 
 
 @dataclass(frozen=True)
@@ -132,9 +146,20 @@ def scores_on(network: TaskNetwork, task: str, data: TaskData) -> dict[str, Any]
 
 
 def outputs(network: Callable[[torch.Tensor], torch.Tensor], audio: Windows) -> torch.Tensor:
-    """Return what a network makes of windows, batch by batch, without gradients."""
+    """Return what a network makes of windows, batch by batch, without gradients.
+
+    Raises
+    ------
+    UndefinedMeasureError
+        If that is not finite: what is told of it would be made up.
+    """
     with torch.inference_mode():
-        return torch.cat([network(batch) for batch in batches(audio)])
+        found = torch.cat([network(batch) for batch in batches(audio)])
+    if not bool(found.isfinite().all()):
+        raise UndefinedMeasureError(
+            "the network's output is not finite; train it anew with a lower learning rate"
+        )
+    return found
 
 
 def batches(audio: Windows) -> Iterator[torch.Tensor]:

@@ -8,15 +8,10 @@ floor.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
 from pytest_nnrel.encoders.mfcc import HOP, N_FFT, statistics_tensor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: In Hz. All encoders work at this rate (paper section 4.1).
 SAMPLE_RATE = 22_050
@@ -216,25 +211,14 @@ class Standardise(nn.Module):
         shape = (-1, *[1] * (values.ndim - 2))
         return (values - self.mean.reshape(shape)) / self.std.reshape(shape)
 
-    def fit(self, batches: Iterable[Tensor]) -> None:
-        """Take the statistics of batches, in one pass.
-
-        Parameters
-        ----------
-        batches : iterable of float[n, bins] or float[n, bins, frames]
+    def set(self, statistics: RunningStatistics) -> None:
+        """Use the statistics taken so far.
 
         Raises
         ------
         ValueError
             As in `RunningStatistics.result`, or for values of another number of bins.
         """
-        statistics = RunningStatistics()
-        for batch in batches:
-            statistics.update(batch)
-        self.set(statistics)
-
-    def set(self, statistics: RunningStatistics) -> None:
-        """Use the statistics taken so far."""
         mean, std = statistics.result()
         if mean.shape != self.mean.shape:
             raise ValueError(f"statistics of {len(mean)} bins, not of {len(self.mean)}")

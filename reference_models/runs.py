@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from pytest_nnrel.runtime.files import replace_text
 from reference_models.errors import TrainingError
+from reference_models.plain import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,12 +47,13 @@ def claim(folder: Path, recipe: Recipe, data: Mapping[str, str]) -> None:
     Raises
     ------
     TrainingError
-        If it holds a run of another recipe or on other data.
+        If it holds a run of another recipe or on other data, or does not tell its recipe.
     """
     path = folder / RECIPE
     plain = asdict(recipe)
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        anew = "give another --out, or delete the folder"
+        there = read_object(path, "recipe of a run", anew, TrainingError)
         differing = [name for name in plain if there.get(name) != plain[name]]
         told = [f"{n} {there.get(n)!r}, not {plain[n]!r}" for n in differing]
         begun_with = there.get(_DATA, data)
@@ -61,10 +63,7 @@ def claim(folder: Path, recipe: Recipe, data: Mapping[str, str]) -> None:
             if begun_with.get(part) != fingerprint
         ]
         if told:
-            raise TrainingError(
-                f"{folder} holds a run with {', '.join(told)}; give another --out, or delete the"
-                " folder"
-            )
+            raise TrainingError(f"{folder} holds a run with {', '.join(told)}; {anew}")
         return
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps({**plain, _DATA: dict(data)}, indent=1) + "\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from pytest_nnrel.runtime.registry import ClassRegistry, import_modules
+from pytest_nnrel.runtime.scalars import is_one_of
 from reference_models.errors import CheckpointError, TaskError
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class Task(ABC, Generic[Network]):
 
         Raises
         ------
-        ValueError
-            If the measure is defined for none of the clips.
+        UndefinedMeasureError
+            If the measure is defined for none of the clips, or the network's output is not finite.
         """
 
     def score_without(self, network: Network, audio: Windows, of_audio: Truth) -> float | None:
@@ -211,7 +212,7 @@ def task_named(name: str) -> Task[Any]:
         If there is none.
     """
     known = tasks()
-    if name not in known:
+    if not is_one_of(name, known):
         raise TaskError(f"there is no task {name!r}; there are {', '.join(known)}")
     return known[name]
 

@@ -53,13 +53,15 @@ class TaskTraining(lightning.LightningModule):
 
     def on_train_batch_start(self, _batch: Batch, batch_idx: int) -> None:
         """Draw what drops out from recipe, epoch and batch: loaders draw from the same source."""
-        drawn = self.recipe.random("dropout", self.current_epoch, batch_idx)
+        # Devices that share an epoch have batches of their own.
+        place = batch_idx * self.trainer.world_size + self.global_rank
+        drawn = self.recipe.random("dropout", self.current_epoch, place)
         torch.manual_seed(int(drawn.integers(2**62)))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self.task.loss(self.network, *batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:

@@ -32,12 +32,15 @@ import reference_models
 from pytest_nnrel import Corpus, as_encoder, quick_grid, within_consistency
 from pytest_nnrel.report.references import written_ranks
 from pytest_nnrel.runtime.files import replace_text
+from pytest_nnrel.transforms.grids import PAPER_FAMILIES
 from reference_models import checkpoint
 from reference_models.datasets import opencorpus
 from reference_models.errors import ReproductionError
 from reference_models.paper import results as reproduction_results
+from reference_models.paper.analysis import consistency_rows
 from reference_models.paper.claims import CLAIMS
-from reference_models.paper.reproduction import EXCERPT, FAMILIES
+from reference_models.paper.reproduction import EXCERPT
+from reference_models.paper.targets import WITHIN_EUCLIDEAN
 from reference_models.paper.trained import trained_networks
 
 if TYPE_CHECKING:
@@ -81,7 +84,7 @@ def checkpoints(chosen: argparse.Namespace) -> None:
     trials: dict[str, dict[str, object]] = defaultdict(dict, checkpoint.trials_in(folder))
     for trained in trained_networks(chosen.runs):
         trials[f"{trained.task}-{trained.encoder}"][str(trained.trial)] = {
-            name: trained.card[name] for name in ("recipe", "scores", "curves")
+            name: trained.card[name] for name in ("recipe", "data", "scores", "curves")
         }
         if trained.trial > 1:
             continue
@@ -144,7 +147,7 @@ def ranks(_: argparse.Namespace) -> None:
     Encoders that have them since `results` are passed over, so that it can go on where it ended.
     """
     plain = json.loads(CURVES.read_text(encoding="utf-8"))
-    kinds = {kind.__name__: kind for kind in FAMILIES}
+    kinds = {kind.__name__: kind for kind in PAPER_FAMILIES}
     for name, encoder in plain["encoders"].items():
         if all("ranks" in point for point in encoder["points"]):
             continue
@@ -169,7 +172,8 @@ def ranks(_: argparse.Namespace) -> None:
 
 def curves(found: Results) -> dict[str, object]:
     """Return C_W of the first trials by condition, as reports draw it."""
-    family = {short: kind.__name__ for kind, short in FAMILIES.items()}
+    family = {kind.symbol: kind.__name__ for kind in PAPER_FAMILIES}
+    measured = consistency_rows(found, WITHIN_EUCLIDEAN)
     encoders = {
         name: {
             "label": label,
@@ -182,9 +186,8 @@ def curves(found: Results) -> dict[str, object]:
                     "low": round(row.low, 6),
                     "high": round(row.high, 6),
                 }
-                for row in found.consistency
-                if (row.encoder, row.measure, row.latent_distance) == (name, "within", "euclidean")
-                and row.trial <= 1
+                for row in reproduction_results.select(measured, encoder=name)
+                if row.trial <= 1
             ],
         }
         for name, label in LABELS.items()
@@ -215,7 +218,6 @@ def sections() -> dict[str, str]:
     for path in sorted(checkpoint.SHIPPED.glob("*/*.safetensors")):
         _, card = checkpoint.load_network(path)
         trials = checkpoint.trials_in(path.parent)
-        epoch = card["recipe"]["epoch_clips"] or card["data"]["train"]["clips"]
         # A corpus of one SoundFont has none to hold out.
         test, font = (_score(card["scores"].get(part)) for part in ("test", "test-font"))
         others = [
@@ -223,9 +225,10 @@ def sections() -> dict[str, str]:
             for number, trial in trials[f"{card['task']}-{card['encoder']}"].items()
             if int(number) != card["recipe"]["trial"]
         ]
+        seen = len(card["curves"]) * checkpoint.epoch_clips(card)
         cells = [
             f"`{path.stem}`", card["task"].upper(), card["encoder"],
-            f"{len(card['curves']) * epoch:,}", card["scores"]["test"]["measure"],
+            f"{seen:,}", card["scores"]["test"]["measure"],
             test, ", ".join(others), font,
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.transforms import Identity, Transform, as_transform, quick_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_nnrel.corpus import Corpus
@@ -389,7 +389,8 @@ def _chosen(transforms: Iterable[TransformLike] | None) -> list[Transform]:
     if transforms is None:
         grid = settings.active().grid
         return [as_transform(transform) for transform in (grid or quick_grid)()]
-    if isinstance(transforms, Transform | str | Mapping):
+    listed = isinstance(transforms, Iterable) and not isinstance(transforms, Transform)
+    if not listed or isinstance(transforms, str | Mapping):
         raise SettingError(f"transforms takes a list of transformations, not {transforms!r}")
     chosen = [as_transform(transform) for transform in transforms]
     if not chosen:

@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from pytest_nnrel.corpus.audio import Samples
 
 
+def as_clip(given: object, what: str) -> Clip:
+    """Return a clip that was given as one.
+
+    Raises
+    ------
+    CorpusError
+        If it is none; the error begins with `what`, such as ``"audio_features"``.
+    """
+    if not isinstance(given, Clip):
+        raise CorpusError(
+            f"{what} takes a Clip, such as Clip('mine', samples, sample_rate) or one of a corpus,"
+            f" not {type(given).__name__}"
+        )
+    return given
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """A mono signal with a name.

@@ -187,7 +187,9 @@ class Made(ABC):
         audio : str
             That column.
         id, group : str, optional
-            Columns of ids and of groups. Without ids, rows are ``row-000`` and so on.
+            Columns of ids and of groups. Without ids, rows are ``row-000`` and so on. Groups by a
+            column of classes bear the classes' names; a row without a value, or of no class (-1),
+            is a group of its own.
         name, sample_rate, source_seconds, window_seconds
             See `Corpus`. Labels are the columns of text and of classes; the middle of each row's
             audio is its source.

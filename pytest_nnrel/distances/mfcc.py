@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel.corpus import audio
+from pytest_nnrel.corpus.clip import as_clip
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -160,6 +161,12 @@ def audio_features(clip: Clip) -> Frames:
     float32[frames, 24]
         87 frames for 2 s. 2,048-point FFT, hop 512, 128 mel bands, coefficients 1 to 24
         (paper section 3.2; librosa's defaults).
+
+    Raises
+    ------
+    CorpusError
+        If it is no clip.
     """
+    clip = as_clip(clip, "audio_features")
     samples = audio.resample(clip.samples, clip.sample_rate, SAMPLE_RATE)
     return mfcc_frames(samples, SAMPLE_RATE, n_fft=N_FFT, hop=HOP)

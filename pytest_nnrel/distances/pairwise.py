@@ -135,8 +135,24 @@ def _is_matrix(values: Any) -> bool:  # noqa: ANN401
     return isinstance(values, np.ndarray) and values.ndim == 2
 
 
+def _listed(values: Any, what: str) -> list[Any]:  # noqa: ANN401
+    try:
+        return list(values)
+    except TypeError:
+        raise DistanceError(
+            f"{what} must be a list of sequences float32[frames, d], not {values!r}"
+        ) from None
+
+
+def _numbers(value: Any, what: str, dtype: type[np.floating[Any]] = np.float32) -> Any:  # noqa: ANN401
+    try:
+        return np.asarray(value, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise DistanceError(f"{what} must hold numbers, as many in each row: {error}") from error
+
+
 def _as_sequences(values: Any, what: str) -> list[npt.NDArray[np.float32]]:  # noqa: ANN401
-    sequences = [np.asarray(value, dtype=np.float32) for value in values]
+    sequences = [_numbers(v, f"{what}[{i}]") for i, v in enumerate(_listed(values, what))]
     if not sequences:
         raise DistanceError(f"{what} are empty; a distance needs at least one sequence")
     width = sequences[0].shape[-1] if sequences[0].ndim else 0
@@ -152,7 +168,7 @@ def _as_sequences(values: Any, what: str) -> list[npt.NDArray[np.float32]]:  # n
 
 
 def _as_vectors(values: Any, what: str) -> Matrix:  # noqa: ANN401
-    matrix = np.asarray(values, dtype=np.float64)
+    matrix: Matrix = _numbers(values, what, np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise DistanceError(
             f"{what} must be embeddings of shape (n, d), not empty, not {list(matrix.shape)}"

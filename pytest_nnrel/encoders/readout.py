@@ -12,6 +12,7 @@ import numpy as np
 from pytest_nnrel.encoders.derived import DerivedEncoder
 from pytest_nnrel.encoders.frames import time_axis
 from pytest_nnrel.errors import EncoderError
+from pytest_nnrel.runtime.scalars import is_one_of
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ReadoutEncoder(DerivedEncoder):
                 f"encoder {inner.name!r}: output must be a key, an attribute, a number, or a tuple"
                 f" of these, not {output!r}"
             )
-        if pool is not None and pool not in POOLS:
+        if pool is not None and not is_one_of(pool, POOLS):
             raise EncoderError(
                 f"encoder {inner.name!r}: pool must be one of {', '.join(POOLS)}, not {pool!r}"
             )

@@ -14,7 +14,7 @@ from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.marker import MARK, check_mark
 from pytest_nnrel.requirement import Requirement
-from pytest_nnrel.runtime.scalars import is_whole
+from pytest_nnrel.runtime.scalars import is_one_of, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -242,7 +242,7 @@ class _Reader:
                                                          any(s in entry for s in _SUBJECTS))
         } | entry  # fmt: skip
         measure = given.pop("measure", "within")
-        if measure not in JUDGES:
+        if not is_one_of(measure, JUDGES):
             tell("measure", f"no measure is called {measure!r}{_nearest(measure, JUDGES)}")
             return
         judge = JUDGES[measure]

@@ -1,4 +1,4 @@
-"""What counts as a number where a user gives one: Python's, NumPy's, and no truth value."""
+"""What counts as a number where a user gives one, of Python's and NumPy's types; and as a name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import TypeGuard
 
 
@@ -23,3 +24,8 @@ def is_positive(value: object) -> TypeGuard[float]:
 def is_whole(value: object) -> TypeGuard[int]:
     """Tell whether a value is of a type of whole numbers; 2.0 and `True` are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_one_of(value: object, names: Container[str]) -> TypeGuard[str]:
+    """Tell whether a value is one of some names; what cannot be hashed, as a list, is none."""
+    return isinstance(value, str) and value in names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
 from pytest_nnrel.errors import EncoderError, SanityCheckError, SettingError
 from pytest_nnrel.recording import Verdict, record_verdict
 from pytest_nnrel.runtime.progress import progress
+from pytest_nnrel.runtime.scalars import is_one_of
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.sanity.check import sanity_checks
 from pytest_nnrel.sanity.symptom import FaultError, SkippedError, Symptom
@@ -250,8 +252,10 @@ def _chosen(checks: str | Sequence[str] | None) -> list[type[SanityCheck]]:
     known = sanity_checks()
     if checks is None:
         return list(known.values())
+    if not isinstance(checks, Iterable):
+        raise SettingError(f"checks takes names of sanity checks, not {checks!r}")
     asked = [checks] if isinstance(checks, str) else list(checks)
-    unknown = [name for name in asked if name not in known]
+    unknown = [name for name in asked if not is_one_of(name, known)]
     if unknown or not asked:
         problem = f"no sanity check is called {unknown[0]!r}" if unknown else "no check is named"
         raise SettingError(f"{problem}; there are {', '.join(known)}")

@@ -1,8 +1,10 @@
-"""What a training hands over, checked: waveforms and embeddings."""
+"""What a training hands over, checked: numbers, paths, waveforms and embeddings."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,6 +31,19 @@ def whole_number(name: str, value: object, least: int) -> int:
     if not is_whole(value) or value < least:
         raise SettingError(f"{name} takes a whole number from {least} on, not {value!r}")
     return int(value)
+
+
+def path_given(name: str, value: object) -> Path:
+    """Return a path that a user gave, as text or as one of `pathlib`.
+
+    Raises
+    ------
+    SettingError
+        If it is none.
+    """
+    if not isinstance(value, str | PathLike):
+        raise SettingError(f"{name} takes a path, not {value!r}")
+    return Path(value)
 
 
 def check_waveforms(waveforms: Any) -> None:  # noqa: ANN401

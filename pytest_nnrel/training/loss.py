@@ -10,7 +10,7 @@ from torch import nn
 
 from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.errors import SettingError, TrainingError
-from pytest_nnrel.runtime.scalars import is_real
+from pytest_nnrel.runtime.scalars import is_one_of, is_real, is_whole
 from pytest_nnrel.training.checks import check_embeddings
 from pytest_nnrel.training.forms import FORMS
 from pytest_nnrel.training.views import TransformedViews
@@ -188,8 +188,20 @@ class ConsistencyLoss(nn.Module):
         return {"drawn": self.views.drawn}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on drawing where a `state_dict` left it."""
-        self.views.drawn = state["drawn"]
+        """Go on drawing where a `state_dict` left it.
+
+        Raises
+        ------
+        TrainingError
+            If that does not tell how far was drawn.
+        """
+        drawn = state.get("drawn") if isinstance(state, dict) else None
+        if not is_whole(drawn) or drawn < 0:
+            raise TrainingError(
+                f"the state of a ConsistencyLoss tells how many batches were drawn, {{'drawn':"
+                f" 12}}, not {state!r}; load what its state_dict() returned"
+            )
+        self.views.drawn = int(drawn)
 
     def extra_repr(self) -> str:
         """Return what it is made of, for `repr`."""
@@ -235,7 +247,7 @@ def _check_rate(encode: object, sample_rate: int) -> None:
 
 
 def _form_of(form: str | Form) -> Form:
-    if isinstance(form, str) and form in FORMS:
+    if is_one_of(form, FORMS):
         return FORMS[form]
     if callable(form):
         return form

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,13 @@ from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.runtime.files import replace_text
 from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.scalars import is_real
-from pytest_nnrel.training.checks import refused_in_training, whole_number
+from pytest_nnrel.training.checks import path_given, refused_in_training, whole_number
 from pytest_nnrel.transforms import conditions
 from pytest_nnrel.transforms.grids import transforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from pytest_nnrel.corpus import Corpus
     from pytest_nnrel.distances import Metric
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _FORMAT = "pytest-nnrel monitor 1"
 #: Before the names of metrics.
 _PREFIX = "nnrel"
+#: Of an epoch, what follows from others and from the monitor's settings: no state keeps it.
+_JUDGED = ("is_best", "stop")
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ class ConsistencyMonitor:
                 " a monitor each"
             )
         self.records: list[EpochConsistency] = []
-        self._log = None if log is None else Path(log)
+        self._log = None if log is None else path_given("log", log)
         if self._log is not None and self._log.exists():
             self._read(self._log)
 
@@ -265,16 +267,22 @@ class ConsistencyMonitor:
             "distance": self._distance if isinstance(self._distance, str) else "one's own",
             "seed": self._seed,
         }
-        return {"format": _FORMAT, **told, "records": [asdict(record) for record in self.records]}
+        records = [
+            {name: value for name, value in asdict(record).items() if name not in _JUDGED}
+            for record in self.records
+        ]
+        return {"format": _FORMAT, **told, "records": records}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
+        """Go on from what `state_dict` returned; patience and least gain are this monitor's own.
 
         Raises
         ------
         TrainingError
-            If that was of another corpus, grid, distance or seed.
+            If that was of another corpus, grid, distance or seed, or is no such state.
         """
+        if not isinstance(state, dict):
+            raise TrainingError(f"a monitor goes on from what state_dict returned, not {state!r}")
         ours = {**self.state_dict(), "records": None}
         theirs = {**dict.fromkeys(ours), **state, "records": None}
         differing = [name for name in ours if ours[name] != theirs[name]]
@@ -283,7 +291,17 @@ class ConsistencyMonitor:
                 f"what was measured before is of other {' and '.join(differing)}, and cannot be"
                 " compared; give the monitor the same ones, or another log"
             )
-        self.records = [EpochConsistency(**record) for record in state["records"]]
+        records: list[EpochConsistency] = []
+        try:
+            for record in state["records"]:
+                epoch = whole_number("epoch", record["epoch"], 0)
+                records.append(self._judged(epoch, record["conditions"], records))
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrainingError(
+                f"what was measured before is damaged ({type(error).__name__} {error}); begin anew,"
+                " without it"
+            ) from error
+        self.records = records
 
     def callback(self, encoder: str | Callable[[Any], EncoderLike] | None = None) -> Any:  # noqa: ANN401
         """Return a callback of Lightning that measures at the end of training epochs.
@@ -315,13 +333,14 @@ class ConsistencyMonitor:
     def _read(self, log: Path) -> None:
         try:
             state = json.loads(log.read_text(encoding="utf-8"))
-            self.load_state_dict(state)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            if isinstance(error, TrainingError):
-                raise TrainingError(f"{log}: {error}") from None
+        except (OSError, ValueError) as error:
             raise TrainingError(
                 f"{log} is no log of a monitor, or is damaged ({error}); give another path"
             ) from error
+        try:
+            self.load_state_dict(state)
+        except TrainingError as error:
+            raise TrainingError(f"{log}: {error}") from error
 
     def _write(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)

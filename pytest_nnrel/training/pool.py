@@ -6,7 +6,6 @@ import io
 import json
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +19,12 @@ from pytest_nnrel.runtime.progress import progress
 from pytest_nnrel.runtime.scalars import is_whole
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.runtime.tasks import run_tasks
-from pytest_nnrel.training.checks import check_waveforms, whole_number
+from pytest_nnrel.training.checks import check_waveforms, path_given, whole_number
 from pytest_nnrel.training.drawn import drawn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -121,7 +121,7 @@ class TransformedPool:
         self._places = {drawn.gravest: place for place, drawn in enumerate(pooled)}
         self._versions = versions
         self._count = len(originals)
-        self._folder = None if folder is None else Path(folder)
+        self._folder = None if folder is None else path_given("folder", folder)
         if self._folder is not None:
             self._open(self._folder, originals.fingerprint, pooled, seed)
         task = _Rendering(originals, tuple(pooled), self.samples, versions, seed, self._folder)
@@ -236,10 +236,26 @@ class TransformedPool:
         return clips
 
     def _entry(self, index: int) -> Floats:
-        """Return a clip and its versions: float32[1 + transformations * versions, samples]."""
+        """Return a clip and its versions: float32[1 + transformations * versions, samples].
+
+        Raises
+        ------
+        TrainingError
+            If its file is missing, or is damaged.
+        """
         if self._folder is None:
             return self._entries[index]
-        entry: Floats = np.load(_file_of(self._folder, index), mmap_mode="r")
+        file = _file_of(self._folder, index)
+        shape = (1 + len(self._places) * self._versions, self.samples)
+        try:
+            entry: Floats = np.load(file, mmap_mode="r")
+            if entry.shape != shape or entry.dtype != np.float32:
+                raise ValueError(f"{entry.dtype}{list(entry.shape)}, not float32{list(shape)}")
+        except (OSError, EOFError, ValueError) as error:
+            raise TrainingError(
+                f"{file} holds no versions of a clip ({error}); delete it, and make the pool again:"
+                " it renders what is missing"
+            ) from error
         return entry
 
     def _open(self, folder: Path, clips: str, pooled: Sequence[Drawn], seed: int) -> None:
@@ -260,6 +276,8 @@ class TransformedPool:
             if not manifest.exists():
                 replace_text(manifest, json.dumps(told, indent=2))
             known = json.loads(manifest.read_text(encoding="utf-8"))
+            if not isinstance(known, dict):
+                raise ValueError(f"{_MANIFEST} tells of none")
         except (OSError, ValueError) as error:
             raise TrainingError(f"{folder} cannot hold a pool: {error}") from error
         differing = [name for name in told if known.get(name) != told[name]]

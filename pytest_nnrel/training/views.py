@@ -8,19 +8,19 @@ import numpy as np
 import torch
 
 from pytest_nnrel.corpus import Clip
-from pytest_nnrel.errors import TrainingError
+from pytest_nnrel.errors import SettingError, TrainingError
 from pytest_nnrel.training.attacked import attacked
 from pytest_nnrel.training.batched import BATCHED
 from pytest_nnrel.training.checks import check_waveforms, whole_number
 from pytest_nnrel.training.drawn import drawn_of
 from pytest_nnrel.training.loudness import restore_loudness
+from pytest_nnrel.training.pool import TransformedPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
-    from pytest_nnrel.training.pool import TransformedPool
     from pytest_nnrel.transforms import Transform
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -58,7 +58,7 @@ class TransformedViews:
     Raises
     ------
     SettingError
-        If the transformations are none, or one changes nothing at that rate.
+        If the transformations are none, one changes nothing at that rate, or the pool is none.
     TrainingError
         If a pool is needed and not given, or is of another rate or without a transformation.
     TransformError
@@ -74,6 +74,10 @@ class TransformedViews:
         seed: int = 0,
     ) -> None:
         self._all = drawn_of(transforms, sample_rate)
+        if pool is not None and not isinstance(pool, TransformedPool):
+            raise SettingError(
+                f"pool takes a TransformedPool of the clips, not {type(pool).__name__}"
+            )
         self.sample_rate = sample_rate
         self.seed = whole_number("seed", seed, 0)
         self.drawn = 0

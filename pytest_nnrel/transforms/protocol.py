@@ -318,11 +318,15 @@ class Transform(ABC):
 
         Raises
         ------
+        CorpusError
+            If it is no clip.
         TransformError
             If the output is not what the transformation promises: length, lag, signal-to-noise
             ratio, loudness, finite samples.
         """
-        return self.apply_checked(clip, seed=seed).clip
+        from pytest_nnrel.corpus.clip import as_clip
+
+        return self.apply_checked(as_clip(clip, f"{self.name}.apply"), seed=seed).clip
 
     def apply_checked(self, clip: Clip, *, seed: int | None = None) -> Transformed:
         """Transform a clip as `apply` does, and return what was verified along with it."""

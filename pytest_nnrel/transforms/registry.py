@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nnrel.errors import CacheWarning, FamilyError
 from pytest_nnrel.runtime.registry import Registry, home_of, import_modules
+from pytest_nnrel.runtime.scalars import is_real
 from pytest_nnrel.transforms.ladders import bounds_of, ladder_problem
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def register(family: type[Transform]) -> None:
     family.bounds = bounds_of(family.identity, family.ladder, family.negative_ladder)
     low, high = family.bounds
     for point in family.points:
-        if not low <= point <= high or point == family.identity:
+        if not is_real(point) or not low <= point <= high or point == family.identity:
             raise FamilyError(
                 f"{family.__name__}: points must be magnitudes from {low:g} to {high:g} that change"
                 f" something, not {point!r}"

@@ -202,6 +202,8 @@ def manifest(root: Path) -> dict[str, Any]:
         plain: dict[str, Any] = parsed(root / MANIFEST)
         if plain["settings"]["format"] != FORMAT:
             raise ValueError(f"format {plain['settings']['format']!r}")
+        if absent := {"blocks", "clips"} - plain.keys():
+            raise ValueError(f"it tells no {' and '.join(sorted(absent))}")
     except FileNotFoundError as error:
         begun = (root / UNFINISHED).is_dir()
         raise DatasetError(

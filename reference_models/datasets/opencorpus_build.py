@@ -39,6 +39,7 @@ from reference_models.datasets.rendered import synthesis, voices
 from reference_models.datasets.rendered.fluidsynth import FluidSynth
 from reference_models.datasets.rendered.tags import SAMPLE_RATE
 from reference_models.errors import DatasetError
+from reference_models.plain import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -270,9 +271,23 @@ def _begun_with(out: Path) -> str | None:
     """Return where the parts of a folder's corpus come from; None where there is none."""
     if (out / MANIFEST).exists():
         return str(made_with(out)["parts"])
-    begun = out / UNFINISHED / _SETTINGS
+    if not (out / UNFINISHED / _SETTINGS).exists():
+        return None
     # Without a word of where parts came from it is of the time when there were Debian's only.
-    return str(parsed(begun).get("parts", "debian")) if begun.exists() else None
+    return str(_begun(out).get("parts", "debian"))
+
+
+def _begun(out: Path) -> dict[str, Any]:
+    """Return the settings of a build that was begun in a folder.
+
+    Raises
+    ------
+    DatasetError
+        If they cannot be read.
+    """
+    anew = f"delete {out} and build the corpus anew"
+    path = out / UNFINISHED / _SETTINGS
+    return read_object(path, "settings of a build", anew, DatasetError)
 
 
 def _begin(out: Path, settings: dict[str, Any]) -> dict[str, list[Entry]]:
@@ -281,7 +296,7 @@ def _begin(out: Path, settings: dict[str, Any]) -> dict[str, list[Entry]]:
     if (out / MANIFEST).exists():
         _check_same(out, made_with(out), settings)
     elif (records / _SETTINGS).exists():
-        _check_same(out, parsed(records / _SETTINGS), settings)
+        _check_same(out, _begun(out), settings)
     elif out.exists() and any(out.iterdir()):
         raise DatasetError(f"{out} holds something else than an open corpus; name another folder")
     records.mkdir(parents=True, exist_ok=True)
@@ -292,8 +307,25 @@ def _begin(out: Path, settings: dict[str, Any]) -> dict[str, list[Entry]]:
         for entry in stored_entries(out):
             done[entry.block].append(entry)
     for record in sorted(records.glob("*-*.json")):
-        done[record.stem] = [Entry.of(plain) for plain in parsed(record)]
+        done[record.stem] = _recorded(record)
     return done
+
+
+def _recorded(path: Path) -> list[Entry]:
+    """Return the clips of a block that was made before the build was interrupted.
+
+    Raises
+    ------
+    DatasetError
+        If they cannot be read.
+    """
+    try:
+        return [Entry.of(plain) for plain in parsed(path)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path} tells of no clips ({type(error).__name__} {error}); delete it and run data"
+            " build as before: it makes what is missing"
+        ) from error
 
 
 def _finish(out: Path, done: dict[str, list[Entry]]) -> list[Entry]:
@@ -301,7 +333,7 @@ def _finish(out: Path, done: dict[str, list[Entry]]) -> list[Entry]:
     records = out / UNFINISHED
     entries = sorted((e for block in done.values() for e in block), key=lambda entry: entry.id)
     lines = [json.dumps(asdict(entry), ensure_ascii=False) for entry in entries]
-    head = json.dumps({"settings": parsed(records / _SETTINGS), "blocks": sorted(done)}, indent=1)
+    head = json.dumps({"settings": _begun(out), "blocks": sorted(done)}, indent=1)
     clips = ",\n".join(lines)
     replace_text(out / MANIFEST, f'{head[:-2]},\n "clips": [\n{clips}\n]}}\n')
     shutil.rmtree(records)

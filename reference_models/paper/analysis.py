@@ -25,6 +25,7 @@ from reference_models.paper.results import (
     TRANSFORMATIONS,
     Consistency,
     Performance,
+    select,
 )
 from reference_models.paper.targets import NAMES, PERFORMANCE, Variant
 from reference_models.task import task_named
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from reference_models.paper.gam import GAM, Effect, Observation
-    from reference_models.paper.results import Results
+    from reference_models.paper.results import OriginalsRank, Results
     from reference_models.paper.targets import FTest
 
 Row = TypeVar("Row", Consistency, Performance)
@@ -79,21 +80,24 @@ class Table:
 
 
 def consistency_rows(results: Results, variant: Variant) -> list[Consistency]:
-    """Return what was measured of a consistency of encoders, or of the audio space alone.
+    """Return what was measured of a consistency of the paper's encoders, or of the audio space.
 
     Raises
     ------
     ReproductionError
         If nothing was.
     """
-    rows = [
-        row
-        for row in results.consistency
-        if (row.measure, row.audio_distance, row.latent_distance) == variant
-    ]
+    found = select(results.consistency, **variant._asdict())
+    rows = [row for row in found if row.encoder in ("", *ENCODERS)]
     if not rows:
         raise ReproductionError(f"{variant} was not measured; run reproduce with all distances")
     return rows
+
+
+def originals_rows(results: Results, variant: Variant, encoder: str) -> list[OriginalsRank]:
+    """Return what was measured of the originals alone, by the distances of a variant."""
+    audio, latent = variant.audio_distance, variant.latent_distance
+    return select(results.originals, encoder=encoder, audio_distance=audio, latent_distance=latent)
 
 
 def consistency_model(results: Results, variant: Variant) -> GAM:
@@ -144,7 +148,7 @@ def performance_model(results: Results) -> GAM:
 
 
 def standardised_performance(results: Results) -> list[Performance]:
-    """Return performances in standard deviations of their task, the greater the better.
+    """Return performances in the paper's tasks, in standard deviations, the greater the better.
 
     As the paper has it (section 5.1): less the mean and divided by the standard deviation of the
     task's scores under transformations, of all encoders and trials; the MSE is reversed. Scores
@@ -155,12 +159,12 @@ def standardised_performance(results: Results) -> list[Performance]:
     ReproductionError
         If none were measured, or those of a task are all the same.
     """
-    if not results.performance:
-        raise ReproductionError("no task performance was measured; run reproduce with it")
     by_task: defaultdict[str, list[Performance]] = defaultdict(list)
-    for row in results.performance:
+    for row in (row for row in results.performance if row.task in PAPER_TASKS):
         better = -row.value if task_named(row.task).smaller_is_better else row.value
         by_task[row.task].append(replace(row, measure="standardised", value=better))
+    if not by_task:
+        raise ReproductionError("no task performance was measured; run reproduce with it")
     standardised = []
     for task, rows in by_task.items():
         values = [row.value for row in rows if row.transformation != ORIGINAL]

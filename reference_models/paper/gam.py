@@ -121,7 +121,7 @@ class GAM:
     """
 
     def __init__(
-        self, observations: Sequence[Observation], factors: Sequence[str], *, order: int, what: str
+        self, observations: Sequence[Observation], factors: Sequence[str], *, what: str
     ) -> None:
         self.levels = {
             factor: tuple(dict.fromkeys(o.levels[position] for o in observations))
@@ -130,7 +130,7 @@ class GAM:
         self._cells = _cells(observations, self.levels, what)
         self._observations = observations
         self._parametric = dmatrix(
-            _formula(self.levels, order), self._columns([o.levels for o in observations])
+            _formula(self.levels), self._columns([o.levels for o in observations])
         )
         (reference,) = build_design_matrices(
             [self._parametric.design_info], self._columns(list(self._cells))
@@ -274,18 +274,14 @@ class GAM:
         return [fmean(own) for own in means.values() if len(own) == len(cells)]
 
 
-def fit(
-    observations: Iterable[Observation], factors: Sequence[str], *, order: int = 2, what: str
-) -> GAM:
-    """Fit the model.
+def fit(observations: Iterable[Observation], factors: Sequence[str], *, what: str) -> GAM:
+    """Fit the model, with the interactions of two factors.
 
     Parameters
     ----------
     observations : iterable of Observation
     factors : sequence of str
         Names of the observations' levels.
-    order : int
-        Of the interactions: 2 for those of two factors.
     what : str
         What the values are, for errors.
 
@@ -302,20 +298,18 @@ def fit(
     ordered = sorted(observations, key=lambda o: (o.levels, o.trial, o.magnitude))
     if not ordered:
         raise ReproductionError(f"{what}: nothing was measured")
-    return _fitted(tuple(ordered), tuple(factors), order, what)
+    return _fitted(tuple(ordered), tuple(factors), what)
 
 
 @lru_cache(maxsize=16)  # tables, claims and figures ask for the same eleven models
-def _fitted(
-    observations: tuple[Observation, ...], factors: tuple[str, ...], order: int, what: str
-) -> GAM:
-    return GAM(observations, factors, order=order, what=what)
+def _fitted(observations: tuple[Observation, ...], factors: tuple[str, ...], what: str) -> GAM:
+    return GAM(observations, factors, what=what)
 
 
-def _formula(levels: dict[str, tuple[str, ...]], order: int) -> str:
+def _formula(levels: dict[str, tuple[str, ...]]) -> str:
     """Sum-to-zero contrasts, so that each term is tested at the mean of the others."""
     varying = [f"C({factor}, Sum)" for factor, names in levels.items() if len(names) > 1]
-    return f"({' + '.join(varying)})**{order}" if varying else "1"
+    return f"({' + '.join(varying)})**2" if varying else "1"
 
 
 def _cells(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nnrel import (
-    MP3,
     Corpus,
-    EnvironmentalNoise,
     Identity,
-    PinkNoise,
-    PitchShift,
-    TempoShift,
     as_encoder,
     audio_consistency,
     between_consistency,
@@ -68,14 +64,6 @@ if TYPE_CHECKING:
     from reference_models.paper.trained import Trained
     from reference_models.task import Task
 
-#: The paper's abbreviations of the families (section 3.3).
-FAMILIES: dict[type[Transform], str] = {
-    PitchShift: "PS",
-    TempoShift: "TS",
-    PinkNoise: "PN",
-    EnvironmentalNoise: "EN",
-    MP3: "MP",
-}
 #: An excerpt of the open corpus's test part that comes with the package.
 EXCERPT = checkpoint.SHIPPED.parent / "excerpt"
 #: Parts of the experiment, and the rows that they measure.
@@ -268,7 +256,7 @@ _AS_IT_IS = _Step(Identity(), ORIGINAL, smallest=False)
 def _steps(size: Scale, sample_rate: int) -> list[_Step]:
     smallest = set(conditions(imperceptible(), sample_rate))
     return [
-        _Step(condition, FAMILIES[type(condition)], condition in smallest)
+        _Step(condition, condition.symbol, condition in smallest)
         for condition in conditions(grid(size.grid), sample_rate)
     ]
 
@@ -331,10 +319,17 @@ def _between(
     **options: Any,  # noqa: ANN401
 ) -> Measurement:
     """Return `between_consistency`; where it is undefined, of which encoder."""
-    try:
+    with _named(f"{name}, trial {trial}, under {transform}"):
         return between_consistency(encoder, transform, **options)
+
+
+@contextmanager
+def _named(of: str) -> Iterator[None]:
+    """Say of what a measure is undefined."""
+    try:
+        yield
     except UndefinedMeasureError as error:
-        raise ReproductionError(f"{name}, trial {trial}, under {transform}: {error}") from error
+        raise ReproductionError(f"{of}: {error}") from error
 
 
 def _originals(
@@ -368,7 +363,8 @@ def _performances(
                 heard[ids] = _windows(clips, step.transform, indices)
             true = task.true_of(clips, step.transform, indices)
             for trained in (t for t in networks if t.task == task.name):
-                score = task.score(trained.network, heard[ids], true)
+                with _named(f"{trained.name}, trial {trained.trial}, under {step.transform}"):
+                    score = task.score(trained.network, heard[ids], true)
                 yield Performance(
                     task.name, trained.encoder, trained.trial, measure=score.measure,
                     value=score.value, clips=score.clips, **step.place,
@@ -400,7 +396,7 @@ def _windows(data: OpenData, transform: Transform, indices: list[int]) -> NDArra
 def _maps(corpus: Corpus, encoders: Sequence[tuple[str, int, Encoder]]) -> Iterator[MapPoint]:
     """Yield t-SNE maps of originals with their smallest transformations (Fig. 9)."""
     shown = [_AS_IT_IS, *(
-        _Step(condition, FAMILIES[type(condition)], smallest=True)
+        _Step(condition, condition.symbol, smallest=True)
         for condition in conditions(imperceptible(), corpus.sample_rate)
     )]  # fmt: skip
     study = study_on(corpus)
@@ -438,9 +434,20 @@ def _vocal_maps(
 
 
 def _embedded(z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a two-dimensional t-SNE map of embeddings."""
+    """Return a two-dimensional t-SNE map of embeddings.
+
+    Raises
+    ------
+    ReproductionError
+        Of one point, which is near to nothing.
+    """
     from sklearn.manifold import TSNE
 
+    if len(z) < 2:
+        raise ReproductionError(
+            f"a map by t-SNE shows what is near to what, and there is {len(z)} clip to show; give"
+            " data with two clips or more, or leave the part maps out"
+        )
     perplexity = min(_MAP_PERPLEXITY, (len(z) - 1) / 3)
     places: NDArray[np.float32] = TSNE(
         perplexity=perplexity, init="pca", random_state=0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_nnrel.runtime.files import replace_text
 from reference_models.errors import ReproductionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: What a folder of results has.
 RESULTS = "reproduction.json"
@@ -177,6 +177,14 @@ class Results:
         """Write all of it as JSON."""
         plain = {"format": FORMAT, "version": VERSION, **asdict(self)}
         replace_text(path, json.dumps(plain, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+Row = TypeVar("Row", Consistency, OriginalsRank, Performance, MapPoint)
+
+
+def select(rows: Iterable[Row], **wanted: str | int) -> list[Row]:
+    """Return the rows that have all these values."""
+    return [row for row in rows if all(getattr(row, k) == v for k, v in wanted.items())]
 
 
 _ROWS = {

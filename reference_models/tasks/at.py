@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.nn import functional
 
+from pytest_nnrel.errors import UndefinedMeasureError
 from reference_models.datasets.rendered.tags import TAGS
 from reference_models.evaluation import Score, outputs
 from reference_models.networks import Classifier
@@ -48,7 +49,10 @@ class Tagging(Task[Classifier]):
         tags = of_audio.targets.astype(int)
         defined = (tags.min(1) == 0) & (tags.max(1) == 1)
         if not defined.any():
-            raise ValueError("no clip has some of the tags and not all of them")
+            raise UndefinedMeasureError(
+                f"{self.measure} needs a clip that has some of the tags and not all of them, and of"
+                f" {len(tags)} none has; score it on others"
+            )
         logits = outputs(network, audio[defined]).numpy()
         area = roc_auc_score(tags[defined], logits, average="samples")
         return Score(self.measure, float(area), int(defined.sum()))

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from pytest_nnrel import Identity, PitchShift, TempoShift
 from pytest_nnrel.corpus.audio import rms
+from pytest_nnrel.errors import UndefinedMeasureError
 from reference_models.errors import DatasetError
 from reference_models.evaluation import Score, Truth, outputs, window
 from reference_models.features import frame_count, resynthesise, stft
@@ -125,7 +126,10 @@ class VoiceSeparation(Task[VoiceSeparator]):
         parts = zip(of_audio.targets, of_audio.accompaniment)
         defined = [min(rms(voice), rms(rest)) >= _SILENT for voice, rest in parts]
         if not any(defined):
-            raise ValueError("no clip has voice and accompaniment")
+            raise UndefinedMeasureError(
+                f"{self.measure} needs a clip with voice and accompaniment, and of {len(defined)}"
+                " none has both; score it on others"
+            )
         ratios = voice_sdr(of_audio.targets[defined], estimates[defined])
         return Score(self.measure, float(ratios.mean()), len(ratios))
 

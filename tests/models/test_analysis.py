@@ -252,6 +252,24 @@ def test_means_are_over_the_transformations_and_not_over_their_magnitudes(world)
     assert model.levels["encoder"] == tuple(sorted(model.levels["encoder"]))
 
 
+def test_a_network_of_a_fifth_task_changes_no_model(world):
+    """Those of one's own may lie in the folder that is reproduced."""
+    consistency = [replace(r, encoder="vd", value=1 - r.value / 2) for r in world.consistency]
+    performance = [replace(r, task="vd", value=1 - r.value / 2) for r in world.performance]
+    more = replace(
+        world,
+        consistency=[*world.consistency, *consistency],
+        performance=[*world.performance, *performance],
+    )
+    assert analysis.consistency_rows(more, WITHIN) == analysis.consistency_rows(world, WITHIN)
+    for model in (
+        lambda results: analysis.consistency_model(results, WITHIN),
+        analysis.performance_model,
+    ):
+        assert model(more).levels == model(world).levels
+        assert model(more).effects() == model(world).effects()
+
+
 def test_performance_is_in_standard_deviations_of_its_task(world):
     rows = analysis.standardised_performance(world)
     for task in PAPER_TASKS:

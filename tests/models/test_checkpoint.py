@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from importlib import metadata
 
 import numpy as np
@@ -83,6 +85,26 @@ def test_an_unknown_name_is_told():
         checkpoint.load("resnet")
 
 
+@pytest.mark.parametrize("name", [None, 5, ["at"], b"at"])
+def test_what_is_no_name_is_told(name):
+    with pytest.raises(CheckpointError, match=r"no reference encoder .*; there are mfcc"):
+        reference_models.load(name)
+
+
+@pytest.mark.parametrize("of_recipe, clips", [(None, 900), (400, 400)])
+def test_clips_of_an_epoch_are_all_where_the_recipe_names_none(of_recipe, clips):
+    card = {"recipe": {"epoch_clips": of_recipe}, "data": {"train": {"clips": 900}}}
+    assert checkpoint.epoch_clips(card) == clips
+
+
+def test_trials_that_cannot_be_read_are_told(tmp_path):
+    assert checkpoint.trials_in(tmp_path) == {}
+    for content in ("{", "[]"):
+        (tmp_path / checkpoint.TRIALS).write_text(content)
+        with pytest.raises(CheckpointError, match=r"trials\.json is no list of trials: .*restore"):
+            checkpoint.trials_in(tmp_path)
+
+
 def test_the_scores_beside_the_checkpoints_are_no_encoder():
     assert (checkpoint.BRIEF / "trials.json").exists()
     with pytest.raises(
@@ -96,6 +118,12 @@ def change(path, **values):
     card.write_text(json.dumps(json.loads(card.read_text()) | values))
 
 
+def of_junk(path, content):
+    """Write what is no tensors, under its own checksum."""
+    path.write_bytes(content)
+    change(path, sha256=hashlib.sha256(content).hexdigest())
+
+
 @pytest.mark.parametrize(
     "damage, problem",
     [
@@ -104,6 +132,9 @@ def change(path, **values):
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "checksum differs"),
         (lambda path: path.with_suffix(".json").write_text("{"), "is no card of a checkpoint"),
         (lambda path: change(path, format="other"), "format 'other'"),
+        (lambda path: path.with_suffix(".json").write_text("[]"), "is no card of a checkpoint"),
+        (lambda path: of_junk(path, b""), "does not fit its card"),
+        (lambda path: of_junk(path, b"junk" * 99), "does not fit its card"),
         (lambda path: change(path, arguments=SMALL | {"embedding": 9}), "does not fit its card"),
         (
             lambda path: change(path, arguments={"layers": 3}),
@@ -111,6 +142,7 @@ def change(path, **values):
         ),
         (lambda path: change(path, task="ir"), "does not fit its card"),
         (lambda path: change(path, task="asr"), "there is no task 'asr'; there are at, ir, vs, ae"),
+        (lambda path: change(path, task=["at"]), r"there is no task \['at'\]"),
         (lambda path: change(path, encoder="resnet"), "there is no encoder 'resnet'"),
     ],
 )
@@ -135,6 +167,16 @@ def test_what_half_precision_cannot_hold_is_not_written(tmp_path):
         checkpoint.save(
             network, tmp_path / "at", task="at", encoder="vgg", arguments=SMALL, card={},
             precision="float16",
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_that_are_not_finite_are_named_and_not_written(tmp_path):
+    card = {"scores": {"test": {"value": math.nan}}, "curves": [{"loss": 1.0}, {"loss": math.inf}]}
+    with pytest.raises(CheckpointError, match=r"no finite scores\.test\.value, curves\[1\]\.loss;"):
+        checkpoint.save(
+            build("at", **SMALL), tmp_path / "at", task="at", encoder="vgg", arguments=SMALL,
+            card=card,
         )  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 

@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from reference_models.errors import ReproductionError
 from reference_models.paper import neighbourhoods
 from reference_models.paper.claims import CLAIMS
+from reference_models.paper.claims.rows import curve_of
 from reference_models.paper.results import ORIGINAL, MapPoint, Results
 
 NUMBERS = [claim.number for claim in CLAIMS]
@@ -317,3 +318,16 @@ def test_rank_correlation_is_scipys():
         spearmanr(first, second).statistic
     )
     assert neighbourhoods.rank_correlation(first, np.ones(50)) == 0.0
+
+
+def test_a_curve_weighs_encoders_alike_whatever_their_trials(world):
+    (row,) = [
+        row
+        for row in world.performance
+        if (row.task, row.encoder, row.transformation, row.trial) == ("at", "vgg", "PN", 1)
+    ][:1]
+    of_vgg = [replace(row, trial=trial, value=value) for trial, value in ((1, 1.0), (2, 4.0))]
+    of_mfcc = replace(row, encoder="mfcc", trial=1, value=0.5)
+    milder = replace(row, severity=row.severity - 1, value=7.0)
+    curve = curve_of([*of_vgg, of_mfcc, milder])
+    assert list(curve.items()) == [(row.severity - 1, 7.0), (row.severity, 1.5)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
@@ -132,6 +133,14 @@ def test_parts_have_nothing_in_common(corpus):
     assert len({data.fingerprint for data in of_part}) == len(PARTS)
 
 
+@contextmanager
+def damaged(path):
+    whole = path.read_text()
+    path.write_text(whole[:-20])
+    yield
+    path.write_text(whole)
+
+
 def test_an_interrupted_build_goes_on_to_the_same_bytes(corpus, made_with, tmp_path, monkeypatch):
     out = tmp_path / "open"
 
@@ -148,6 +157,13 @@ def test_an_interrupted_build_goes_on_to_the_same_bytes(corpus, made_with, tmp_p
         opencorpus.load(out, "ae", "train")
     with pytest.raises(DatasetError, match="other seed: 0, not 1"):
         opencorpus_build.build(out, **made_with, seed=1)
+    record = next((out / UNFINISHED).glob("*-*.json"))
+    for path, told in (
+        (out / UNFINISHED / "settings.json", r"is no settings of a build: .*; delete .*/open and"),
+        (record, r"tells of no clips .*; delete it and run"),
+    ):
+        with damaged(path), pytest.raises(DatasetError, match=rf"{path.name} {told}"):
+            opencorpus_build.build(out, **made_with)
     opencorpus_build.build(out, **{**made_with, "jobs": 2})  # in other processes
     assert tree(out) == tree(corpus)
 
@@ -228,7 +244,15 @@ def test_a_task_that_there_is_not_is_told(tmp_path):
         opencorpus.load(tmp_path, "asr", "train")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"settings": {"format": "another"}, "clips": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"settings": {"format": "another"}, "clips": []}',
+        '{"settings": {"format": "pytest-nnrel open corpus"}, "clips": []}',
+    ],
+)
 def test_manifests_that_are_none_are_told(tmp_path, content):
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(DatasetError, match="is no manifest of an open corpus"):

@@ -312,3 +312,9 @@ def test_the_page_of_stored_parts_is_the_page_of_the_whole(results, tmp_path, ca
     assert main(["page", str(tmp_path / "none.json"), "--out", str(tmp_path / "no")]) == 2
     assert "run python -m reference_models reproduce" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("points", [0, 1])
+def test_a_map_of_one_point_is_none(points):
+    with pytest.raises(ReproductionError, match=f"near to what, and there is {points} clip to"):
+        reproduction._embedded(np.zeros((points, 8), np.float32))

@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ import torch
 from patience import PATIENCE
 
 from pytest_nnrel import Corpus, Identity, within_consistency
-from reference_models import checkpoint, evaluation, training
+from reference_models import checkpoint, evaluation, runs, training
 from reference_models.__main__ import main
 from reference_models.clips import Clips, Crops
 from reference_models.datasets import opencorpus
@@ -27,6 +28,7 @@ from reference_models.datasets.examples import Example
 from reference_models.errors import CheckpointError, DatasetError, TrainingError
 from reference_models.features import WINDOW_SAMPLES
 from reference_models.recipe import Recipe
+from reference_models.task import build
 from reference_models.training import train
 
 SMALL = {"channels": 4, "max_channels": 16}
@@ -345,6 +347,39 @@ def test_other_data_in_the_same_folder_are_refused(small_corpus, tmp_path, finis
     told = opencorpus.load(other, "ir", "train").fingerprint
     with pytest.raises(TrainingError, match=f"holds a run with train data .*, not {told}, valid"):
         run(recipe, other, out)
+
+
+def test_devices_that_share_an_epoch_drop_out_other_units_and_log_one_loss(small_corpus):
+    module = training.TaskTraining(build("ir", **SMALL), RECIPE)
+
+    def drawn(rank, world, batch):
+        devices = SimpleNamespace(world_size=world, global_rank=rank, current_epoch=1)
+        module.trainer = devices
+        module.on_train_batch_start((), batch)
+        return float(torch.rand(()))
+
+    of_two = [drawn(rank, 2, batch) for batch in range(3) for rank in range(2)]
+    assert of_two == [drawn(0, 1, batch) for batch in range(6)]
+    assert len(set(of_two)) == 6
+    logged = {}
+    module.log = lambda name, _, **options: logged.update({name: options})
+    crops = Crops(opencorpus.load(small_corpus, "ir", "train"), range(2))
+    batch = [torch.from_numpy(np.stack(part)) for part in zip(*(crops[i] for i in range(2)))]
+    module.training_step(batch, 0)
+    module.validation_step(batch, 0)
+    assert {name: of["sync_dist"] for name, of in logged.items()} == {
+        "train_loss": True,
+        "validation_loss": True,
+    }
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_recipe_that_cannot_be_read_is_told(content, tmp_path):
+    folder = tmp_path / STILL.name
+    runs.claim(folder, STILL, {})
+    (folder / "recipe.json").write_text(content)
+    with pytest.raises(TrainingError, match=r"recipe\.json is no recipe of a run: .*another --out"):
+        runs.claim(folder, STILL, {})
 
 
 def test_a_run_that_tells_no_data_as_older_ones_goes_on(small_corpus, tmp_path):

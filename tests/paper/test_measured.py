@@ -20,7 +20,7 @@ from pytest_nnrel import (
     within_consistency,
 )
 from reference_models import checkpoint
-from reference_models.paper.reproduction import FAMILIES, SCALES
+from reference_models.paper.reproduction import SCALES
 from reference_models.paper.results import ENCODERS, MEASURED, load
 
 #: What training on, and longer training, came to.
@@ -46,7 +46,7 @@ def corpus():
 
 def stored_row(measured, transform, **wanted):
     place = {
-        "transformation": FAMILIES[type(transform)],
+        "transformation": transform.symbol,
         "magnitude": float(transform.magnitude),
         **wanted,
     }
@@ -123,7 +123,7 @@ def test_what_longer_training_gives_is_what_was_stored(path, transform, corpus):
 def test_longer_training_keeps_more_clips_than_any_brief_trial_as_its_page_says(path, measured):
     text = (CURE / f"{path.stem}-shipped.json").read_text(encoding="utf-8")
     task, grid = path.stem.removesuffix("-long"), quick_grid()
-    asked = {(FAMILIES[type(t)], float(t.magnitude)) for t in grid}
+    asked = {(t.symbol, float(t.magnitude)) for t in grid}
     trials = defaultdict(list)
     for row in measured.consistency:
         if (

@@ -79,7 +79,12 @@ def write_checkpoint(folder, trial):
     arguments = {"channels": 2, "max_channels": 4}
     scores = {"test": {"measure": "AUC_C", "value": 0.5, "compared": None}}
     recipe = {"trial": trial, "epoch_clips": 24}
-    card = {"recipe": recipe, "scores": scores, "curves": [{"epoch": 0}, {"epoch": 1}]}
+    card = {
+        "recipe": recipe,
+        "data": {"train": {"clips": 30}},
+        "scores": scores,
+        "curves": [{"epoch": 0}, {"epoch": 1}],
+    }
     checkpoint.save(
         build("at", "mfcc", **arguments), folder / "mfcc-at", task="at", encoder="mfcc",
         arguments=arguments, card=card,

@@ -190,7 +190,7 @@ def test_a_drop_that_is_allowed_for_one_condition_says_nothing_of_others(run_of,
         run_of(lost, max_drop={Drive(4): 0.1})
 
 
-@pytest.mark.parametrize("transforms", [Drive(1), "Drive(drive=1)", {"Drive": 1}])
+@pytest.mark.parametrize("transforms", [Drive(1), "Drive(drive=1)", {"Drive": 1}, 5, Drive])
 def test_one_transformation_is_no_list(run_of, rungs, transforms):
     with pytest.raises(SettingError, match="transforms takes a list of transformations, not "):
         run_of(mine(rungs), transforms)

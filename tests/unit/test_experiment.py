@@ -39,6 +39,7 @@ from pytest_nnrel import (
     UndefinedMeasureError,
     as_encoder,
     as_transform,
+    assert_between_consistency,
     assert_relative_nearest,
     assert_within_consistency,
     audio_consistency,
@@ -310,6 +311,11 @@ def test_the_rank_agreement_by_hand(run, corpus, pairs):
             r"measure must be 'rho' or 'accuracy', not 'r'",
         ),
         (
+            lambda c: assert_between_consistency(bands, NOISE, corpus=c, measure=["rho"], min=0.5),
+            SettingError,
+            r"measure must be 'rho' or 'accuracy', not \['rho'\]",
+        ),
+        (
             lambda c: between_consistency(bands, NOISE, corpus=c, pairs="some"),
             SettingError,
             r"pairs must be one of all, own, distinct, sampled, not 'some'",
@@ -325,7 +331,7 @@ def test_the_rank_agreement_by_hand(run, corpus, pairs):
             r"no\.such\.encoder",
         ),
     ],
-    ids=["measure", "pairs", "corpus", "encoder"],
+    ids=["measure", "measures", "pairs", "corpus", "encoder"],
 )
 def test_arguments_that_cannot_be(corpus, call, error, match):
     with pytest.raises(error, match=match):

@@ -31,6 +31,7 @@ from pytest_nnrel import strategies as nn
 from pytest_nnrel.__main__ import main
 from pytest_nnrel.errors import (
     CacheWarning,
+    CorpusError,
     FamilyError,
     MagnitudeError,
     SettingError,
@@ -275,6 +276,7 @@ def test_a_family_without_a_version_is_kept_for_the_run_only_which_is_said_once(
         ({"ladder": (10, 0), "negative_ladder": (30, 20)}, "different sides of the identity"),
         ({"points": (50,)}, "points must be magnitudes from -20 to 40"),
         ({"points": (math.nan,)}, "points must be magnitudes"),
+        ({"points": "ab"}, "points must be magnitudes .*, not 'a'"),
         ({"version": 1}, "version must be a text"),
     ],
 )
@@ -465,3 +467,16 @@ def test_a_family_that_keeps_its_promises_passes(hum, corpus):
 def test_the_trial_is_for_families(what):
     with pytest.raises(FamilyError, match="is no family: pass a class"):
         check_family(what)
+
+
+@pytest.mark.parametrize(
+    "clips, said",
+    [
+        ([], r"check_family tries a family on .* one at least, not on \[\]"),
+        (5, "check_family tries a family on a list of clips, .* not on 5"),
+        ([np.zeros(9)], "check_family takes a Clip, such as .*, not ndarray"),
+    ],
+)
+def test_a_trial_on_no_clips_is_refused(clips, said):
+    with pytest.raises(CorpusError, match=said):
+        check_family(hum_family(), clips=clips)

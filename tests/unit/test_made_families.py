@@ -419,6 +419,7 @@ def test_a_functions_results_last_while_its_code_and_what_it_holds_do(tmp_path):
         ({"negative_ladder": [20, 24]}, r"of two directions needs identity=\.\.\."),
         ({"negative_ladder": [4, 2], "identity": 18}, "different sides of the identity"),
         ({"points": [2]}, "points must be magnitudes from 4 to 16"),
+        ({"points": "ab"}, "points must be magnitudes from 4 to 16 .*, not 'a'"),
         ({"unit": None}, "unit must be a text"),
         ({"version": 1}, "version must be a text"),
     ],

@@ -280,6 +280,7 @@ def test_what_cannot_be_read_out_is_told_with_what_can(windows, fn, options, mat
     "options, match",
     [
         ({"pool": "sum"}, "'frames': pool must be one of mean, max, not 'sum'"),
+        ({"pool": [1]}, r"'frames': pool must be one of mean, max, not \[1\]"),
         ({"pool": ""}, "'frames': pool must be one of mean, max, not ''"),
         ({"pool": "mean", "pool_axis": 0}, "'frames': pool_axis is the axis .* not 0"),
         ({"pool": "mean", "pool_axis": 3}, "'frames': pool_axis is the axis .* not 3"),

@@ -698,6 +698,12 @@ def test_sixteen_bits_are_those_that_libsndfile_writes(tmp_path):
 # Identity and chains
 
 
+@pytest.mark.parametrize("transform", [*EACH, Identity(), Chain(MP3(64), PinkNoise(3))], ids=str)
+def test_what_is_no_clip_is_not_transformed(music, transform):
+    with pytest.raises(CorpusError, match=r"apply takes a Clip, such as .*, not ndarray"):
+        transform.apply(music[0].samples)
+
+
 def test_identity_returns_the_very_samples(music):
     out = Identity().apply_checked(music[0])
     assert out.clip.samples.tobytes() == music[0].samples.tobytes()

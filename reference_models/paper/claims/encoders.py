@@ -6,7 +6,7 @@ import itertools
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from reference_models.paper.analysis import VARIANTS
+from reference_models.paper.analysis import VARIANTS, originals_rows
 from reference_models.paper.claims.claim import Part
 from reference_models.paper.claims.rows import least, models_of, values_of
 from reference_models.paper.neighbourhoods import rank_correlation
@@ -101,12 +101,7 @@ def originals_alone(results: Results) -> tuple[dict[str, Any], list[Part]]:
         alone = [
             fmean(
                 values_of(
-                    (
-                        row
-                        for row in results.originals
-                        if (row.encoder, row.audio_distance, row.latent_distance)
-                        == (name, *variant[1:])
-                    ),
+                    originals_rows(results, variant, name),
                     f"{variant} of the originals alone, encoder {name}",
                 )
             )

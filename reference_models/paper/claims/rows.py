@@ -64,11 +64,18 @@ def values_of(rows: Iterable[Consistency | OriginalsRank], what: str) -> list[fl
 
 
 def curve_of(rows: Iterable[Consistency | Performance]) -> dict[int, float]:
-    """Return the mean value at each severity, mildest first."""
-    values: defaultdict[int, list[float]] = defaultdict(list)
+    """Return the mean value at each severity, mildest first.
+
+    The mean is over an encoder's trials and then over encoders, which weigh the same whatever the
+    number of their trials.
+    """
+    values: defaultdict[int, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        values[row.severity].append(row.value)
-    return {severity: fmean(values[severity]) for severity in sorted(values, key=abs)}
+        values[row.severity][row.encoder].append(row.value)
+    return {
+        severity: fmean(fmean(trials) for trials in values[severity].values())
+        for severity in sorted(values, key=abs)
+    }
 
 
 def curves_of(rows: Sequence[Consistency]) -> dict[tuple[str, str, str], dict[int, float]]:

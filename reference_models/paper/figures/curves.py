@@ -17,8 +17,14 @@ from reference_models.paper.drawing import (
     magnitude_panels,
     trials_of,
 )
-from reference_models.paper.figures.rows import bands_note, present, select, trainings_note
-from reference_models.paper.results import AUDIO_DISTANCES, ENCODERS, ORIGINAL, PAPER_TASKS
+from reference_models.paper.figures.rows import bands_note, present, trainings_note
+from reference_models.paper.results import (
+    AUDIO_DISTANCES,
+    ENCODERS,
+    ORIGINAL,
+    PAPER_TASKS,
+    select,
+)
 from reference_models.paper.targets import ACCURACY_SIMPLE_COSINE, NAMES, RHO_DTW_EUCLIDEAN
 from reference_models.task import task_named
 

@@ -74,27 +74,24 @@ def _plain_map(axes: Axes, points: Sequence[MapPoint]) -> None:
 
 def vocal_map(results: Results) -> tuple[Drawing, str]:
     """Fig. 14."""
-    shown = _first_trials(results.vocal_maps)
-    known = [p.vocal_db for p in results.vocal_maps if p.vocal_db is not None]
-    if not known:
+    heard = [point for point in results.vocal_maps if point.vocal_db is not None]
+    if not heard:
         raise ReproductionError(
             "the results hold no map of clips whose voice's level is known; run the reproduction"
             " with the test set of the task VS"
         )
+    shown, levels = _first_trials(heard), [point.vocal_db for point in heard]
     drawing, grid = panels(1, max(2, len(shown)), height=3.6, sharey=False)
     for axes in grid[0, len(shown) :]:
         axes.set_axis_off()
     for (encoder, points), axes in zip(shown.items(), grid[0], strict=False):
-        silent = [(p.x, p.y) for p in points if p.vocal_db is None]
-        dots(axes, silent, colour=GREY, size=3, alpha=0.5)
-        voiced = [p for p in points if p.vocal_db is not None]
         drawn = axes.scatter(
-            [p.x for p in voiced],
-            [p.y for p in voiced],
-            c=[p.vocal_db for p in voiced],
+            [p.x for p in points],
+            [p.y for p in points],
+            c=[p.vocal_db for p in points],
             cmap="viridis",
-            vmin=min(known),
-            vmax=max(known),
+            vmin=min(levels),
+            vmax=max(levels),
             s=12,
             linewidths=0,
         )
@@ -103,7 +100,4 @@ def vocal_map(results: Results) -> tuple[Drawing, str]:
     bar = drawing.colorbar(drawn, ax=grid[0].tolist(), shrink=0.9, aspect=30, pad=0.01)
     bar.set_label("level of the voice (RMS, dB of full scale)")
     bar.outline.set_visible(False)
-    return (
-        drawing,
-        "Each point is a mixture of 2 s; grey ones have a voice of unknown level, or none.",
-    )
+    return drawing, "Each point is a mixture of 2 s."

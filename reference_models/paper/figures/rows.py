@@ -23,11 +23,6 @@ def present(transformations: Iterable[str], what: str) -> list[str]:
     return ordered
 
 
-def select(rows: Iterable[Consistency], **wanted: str | bool) -> list[Consistency]:
-    """Return the rows that have all these values."""
-    return [row for row in rows if all(getattr(row, k) == v for k, v in wanted.items())]
-
-
 def _trainings(rows: Iterable[Consistency | Performance]) -> int:
     return len({row.trial for row in rows if row.encoder not in ("", BASELINE)})
 

@@ -13,12 +13,12 @@ from reference_models.paper.analysis import (
     VARIANTS,
     consistency_model,
     consistency_rows,
+    originals_rows,
     performance_model,
     standardised_performance,
 )
 from reference_models.paper.drawing import COLOURS, GREY, INK, MARKERS, legend, panels
-from reference_models.paper.figures.rows import select
-from reference_models.paper.results import ENCODERS, ORIGINAL, PAPER_TASKS
+from reference_models.paper.results import ENCODERS, ORIGINAL, PAPER_TASKS, select
 from reference_models.paper.targets import MEANS, NAMES, PERFORMANCE
 
 if TYPE_CHECKING:
@@ -231,12 +231,7 @@ def originals_alone(results: Results) -> tuple[Drawing, str]:
     drawing, grid = panels(1, len(pairs), height=2.2)
     for variant, axes in zip(pairs, grid[0], strict=True):
         for place, encoder in enumerate(ENCODERS):
-            wanted = (encoder, variant.audio_distance, variant.latent_distance)
-            rows = [
-                row
-                for row in results.originals
-                if (row.encoder, row.audio_distance, row.latent_distance) == wanted
-            ]
+            rows = originals_rows(results, variant, encoder)
             for number, row in enumerate(rows):
                 x = place + (number - (len(rows) - 1) / 2) * 0.12
                 _whisker(axes, x, (row.value, row.low, row.high), encoder)

@@ -20,7 +20,7 @@ import torch
 from small import SMALL, network
 
 import reference_models
-from pytest_nnrel import Identity
+from pytest_nnrel import Identity, UndefinedMeasureError
 from reference_models import checkpoint, evaluation
 from reference_models import tasks as own
 from reference_models.__main__ import main
@@ -88,6 +88,19 @@ def test_loss_and_score_are_their_twins(name, open_corpus):
     assert (score.measure, score.clips) == (ALL[name].measure, 3)
     without = ALL[name].score_without(made, audio, true)
     assert without is None or np.isfinite(without)
+
+
+@each
+def test_a_network_that_diverged_has_no_score(name, open_corpus):
+    data = open_corpus(name, "test")
+    at = range(2)
+    audio, true = evaluation.windows(data, Identity(), at), ALL[name].true_of(data, Identity(), at)
+    diverged = network(name, audio)
+    with torch.no_grad():
+        for weights in diverged.parameters():
+            weights.fill_(torch.nan)
+    with pytest.raises(UndefinedMeasureError, match="the network's output is"):
+        ALL[name].score(diverged, audio, true)
 
 
 def test_scores_on_a_test_set_are_plain_and_name_it(open_corpus, music):

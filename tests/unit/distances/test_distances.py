@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_nnrel import Corpus, pairwise_distances, register_distance
+from pytest_nnrel import Corpus, audio_features, pairwise_distances, register_distance
 from pytest_nnrel.distances import Distance, distances, resolve_distance
 from pytest_nnrel.distances.metrics.dtw import DTW
 from pytest_nnrel.distances.mfcc import mel_filters
-from pytest_nnrel.errors import DistanceError
+from pytest_nnrel.errors import CorpusError, DistanceError
 
 
 def test_features_are_librosas_mfccs_without_the_first(frames):
@@ -133,6 +133,12 @@ def test_a_registered_distance_is_known_by_its_name():
 good = [np.ones((60, 4), dtype=np.float32)]
 
 
+@pytest.mark.parametrize("given", [np.zeros(999, np.float32), None])
+def test_features_are_of_a_clip(given):
+    with pytest.raises(CorpusError, match="audio_features takes a Clip, such as"):
+        audio_features(given)
+
+
 @pytest.mark.parametrize(
     ("queries", "candidates", "metric", "message"),
     [
@@ -159,6 +165,12 @@ good = [np.ones((60, 4), dtype=np.float32)]
             r"must return a float matrix of shape \(1, 1\)",
         ),
         (good, good, lambda q, c: [["a"]], r"must return a float matrix"),
+        (None, good, "dtw", r"queries must be a list of sequences .*, not None"),
+        (good, 5, lambda q, c: 0, r"candidates must be a list of sequences .*, not 5"),
+        (None, good, "euclidean", "queries must be embeddings"),
+        (good, ["a"], "simple", r"candidates\[0\] must hold numbers"),
+        ([[[1, 2], [1]]], good, "dtw", r"queries\[0\] must hold numbers, as many in each row"),
+        ([[1, 2], [1]], good, "cosine", r"queries must hold numbers, as many in each row"),
     ],
 )
 def test_bad_input_is_refused_by_name(queries, candidates, metric, message):

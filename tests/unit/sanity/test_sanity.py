@@ -84,6 +84,15 @@ def test_an_unknown_check(short):
         assert_encoder_sane(zoo.log_bands, corpus=short, checks=["gain", "loudness"])
 
 
+@pytest.mark.parametrize(
+    "checks, said",
+    [(5, "checks takes names of sanity checks, not 5"), ([["gain"]], r"is called \['gain'\]")],
+)
+def test_checks_that_are_no_names(checks, said, short):
+    with pytest.raises(SettingError, match=said):
+        assert_encoder_sane(zoo.log_bands, corpus=short, checks=checks)
+
+
 def test_no_check(short):
     with pytest.raises(SettingError, match="no check is named; there are finite"):
         assert_encoder_sane(zoo.log_bands, corpus=short, checks=[])

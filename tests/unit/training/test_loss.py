@@ -126,6 +126,14 @@ def test_what_is_drawn_goes_on_where_the_state_left_it(waveforms):
     assert torch.equal(resumed.views(waveforms), second)
 
 
+@pytest.mark.parametrize("state", [{}, {"drawn": "12"}, {"drawn": -1}, 12, None])
+def test_a_state_that_tells_nothing_of_what_was_drawn_is_refused(state):
+    loss = loss_of()
+    with pytest.raises(TrainingError, match="tells how many batches were drawn"):
+        loss.load_state_dict({"_extra_state": state})
+    assert loss.views.drawn == 0
+
+
 def test_global_random_states_are_left_alone(waveforms):
     encoder, loss = network(), loss_of([PinkNoise(3), Clipping(12)])
     torch.manual_seed(7)

@@ -213,7 +213,37 @@ def test_a_log_of_something_else_is_refused(change, said, network, short, tmp_pa
         ConsistencyMonitor(short, **{"grid": GRID, "log": log, **change})
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"records": []}'])
+def test_whether_to_stop_follows_from_the_patience_of_who_goes_on(short):
+    stopped = judged([0.5, 0.4, 0.3], monitor=monitor_of(short, patience=2))
+    assert stopped.latest.stop
+    assert not {"stop", "is_best"} & stopped.state_dict()["records"][-1].keys()
+    for patience, stops in ((2, True), (3, False), (None, False), (1, True)):
+        resumed = monitor_of(short, patience=patience)
+        resumed.load_state_dict(stopped.state_dict())
+        assert resumed.latest.stop is stops
+        assert [record.mean for record in resumed.records] == pytest.approx([0.5, 0.4, 0.3])
+        assert [record.is_best for record in resumed.records] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"records": 5},
+        {"records": [{"epoch": 0}]},
+        {"records": [{"epoch": 0, "conditions": {}}]},
+        {"records": [{"epoch": "0", "conditions": dict.fromkeys(map(str, GRID), 0.5)}]},
+        {"records": [{"epoch": 0, "conditions": dict.fromkeys(map(str, GRID), "much")}]},
+    ],
+)
+def test_a_state_that_is_damaged_is_refused_whole(damaged, short):
+    monitor = judged([0.5, 0.6], monitor=monitor_of(short))
+    kept = list(monitor.records)
+    with pytest.raises(TrainingError, match="what was measured before is damaged"):
+        monitor.load_state_dict({**monitor.state_dict(), **damaged})
+    assert monitor.records == kept
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "5", '{"records": []}'])
 def test_a_log_that_is_none_is_refused(content, short, tmp_path):
     (tmp_path / "log.json").write_text(content)
     with pytest.raises(TrainingError, match=r"log\.json"):
@@ -303,6 +333,7 @@ def test_embeddings_that_are_not_finite_are_told(network, short):
             "several transformations called mine",
         ),
         ({"clips": 7}, CorpusError, "7"),
+        ({"log": 5}, SettingError, "log takes a path, not 5"),
         ({"corpus": "folder"}, SettingError, "corpus must be a Corpus, not str"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -162,6 +163,25 @@ def test_a_folder_that_is_none(corpus, tmp_path):
     (tmp_path / "pool.json").write_text(json.dumps({}))
     with pytest.raises(TrainingError, match="holds another pool, of other format and clips"):
         TransformedPool(corpus, [TURNED], folder=tmp_path)
+    (tmp_path / "pool.json").write_text("[]")
+    with pytest.raises(TrainingError, match=r"cannot hold a pool: pool\.json tells of none"):
+        TransformedPool(corpus, [TURNED], folder=tmp_path)
+
+
+@pytest.mark.parametrize("left", ["nothing", "half", "another shape", "no file"])
+def test_an_entry_that_is_damaged_is_named(left, corpus, folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    entry = tmp_path / "00000001.npy"
+    pool = TransformedPool(corpus, [TURNED], versions=1, folder=tmp_path)
+    if left == "another shape":
+        np.save(entry, np.zeros((3, RATE), np.float32))
+    elif left == "no file":
+        entry.unlink()
+    else:
+        entry.write_bytes(entry.read_bytes()[: RATE if left == "half" else 0])
+    pool[0]
+    with pytest.raises(TrainingError, match=r"00000001\.npy holds no versions .*; delete it"):
+        pool[1]
 
 
 def test_clips_that_are_not_the_pools_are_refused(pool, corpus):
@@ -210,6 +230,7 @@ def test_a_pool_that_is_not_needed_asks_for_no_indices(pool, corpus):
         ({"versions": 0}, SettingError, "versions takes a whole number from 1 on, not 0"),
         ({"seed": -1}, SettingError, "seed takes a whole number from 0 on, not -1"),
         ({"seed": 0.5}, SettingError, "seed takes a whole number from 0 on, not 0.5"),
+        ({"folder": 5}, SettingError, "folder takes a path, not 5"),
         ({"jobs": 0}, SettingError, "jobs takes a whole number of clips .*, not 0"),
         ({"sample_rate": 16_000}, SettingError, "the corpus has 22050 Hz, not 16000"),
         ({"clips": np.zeros((2, 9), np.float32)}, SettingError, "needs its sample_rate"),

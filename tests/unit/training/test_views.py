@@ -112,6 +112,12 @@ def test_transformations_that_nothing_is_learnt_from(transforms, said):
         TransformedViews(transforms, sample_rate=RATE)
 
 
+@pytest.mark.parametrize("transform", [Gain(1), PitchShift(1)])
+def test_what_is_no_pool_is_told(transform):
+    with pytest.raises(SettingError, match="pool takes a TransformedPool of the clips, not list"):
+        TransformedViews([transform], sample_rate=RATE, pool=[1])
+
+
 def test_what_does_not_work_at_a_rate_is_told_at_once():
     with pytest.raises(TransformError, match="there is nothing above 5120 Hz"):
         TransformedViews([HighPass(5120)], sample_rate=RATE)
