@@ -121,20 +121,26 @@ def test_a_fixture_that_has_params_is_told(inner):
     assert run.returncode == pytest.ExitCode.INTERRUPTED
 
 
-def test_in_the_ini_file_it_is_of_whole_runs(inner):
-    inner.write(conftest=_CONFTEST, test_other="def test_other(): pass")
+def test_in_the_ini_file_it_is_of_runs_of_folders(inner):
+    inner.write(conftest=_CONFTEST)
+    (inner.path / "tests").mkdir()
+    (inner.path / "tests" / "test_other.py").write_text("def test_other(): pass")
     (inner.path / "pyproject.toml").write_text(
         '[tool.pytest.ini_options]\nnnrel_requirements = "pyproject.toml"\n'
         '[tool.nnrel.requirements]\nencoder = "lossy"\n'
         '[[tool.nnrel.requirements.require]]\ntransform = "PinkNoise(40)"\nmin = 0.7\n'
     )
-    whole = inner.execute("pytest", "--collect-only", "-q")
-    assert "pyproject.toml::within[lossy-PinkNoise(snr_db=40)-min=0.7]" in whole.stdout
-    assert "2 tests collected" in whole.stdout
-    assert (
-        "1 test collected"
-        in inner.execute("pytest", "--collect-only", "-q", "test_other.py").stdout
-    )
+
+    def collected(*named):
+        return inner.execute("pytest", "--collect-only", "-q", *named).stdout
+
+    for folders in ((), ("tests",), (inner.path,)):
+        whole = collected(*folders)
+        assert "pyproject.toml::within[lossy-PinkNoise(snr_db=40)-min=0.7]" in whole
+        assert "2 tests collected" in whole
+    assert "1/2 tests collected" in collected("tests", "-k", "PinkNoise")
+    for single in ("tests/test_other.py", "tests/test_other.py::test_other"):
+        assert "1 test collected" in collected(single)
 
 
 def test_a_file_where_pytest_does_not_look_is_told(inner):
