@@ -13,8 +13,7 @@ import pytest
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.marker import MARK, check_mark
-from pytest_nnrel.requirement import Requirement
-from pytest_nnrel.runtime.scalars import is_whole
+from pytest_nnrel.requirement import Requirement, check_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +50,9 @@ class Judge:
         Least value of the measure.
     fixed : dict
         What it is always called with.
+    called : dict of str to str
+        Keys that the assertion has another word for, and that word.
+    least_steps : int
     """
 
     assertion: str
@@ -59,20 +61,28 @@ class Judge:
     bounds: tuple[str, ...] = ("min",)
     lowest: float = 0.0
     fixed: dict[str, Any] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+    least_steps: int = 2
 
 
-_BETWEEN = ("distance", "audio_distance", "neighbours", "confident")
+#: A distance above all rows is of embeddings, whatever their measures.
+_BETWEEN: dict[str, Any] = {
+    "keys": ("distance", "audio_distance", "neighbours", "confident"),
+    "called": {"distance": "latent_distance"},
+}
 JUDGES = {
     "within": Judge(
         "assert_within_consistency", keys=("distance", "neighbours", "confident"), bounds=_BOUNDS
     ),
     "rho": Judge(
-        "assert_between_consistency", keys=_BETWEEN, lowest=-1.0, fixed={"measure": "rho"}
+        "assert_between_consistency", lowest=-1.0, fixed={"measure": "rho"}, **_BETWEEN
     ),
     "accuracy": Judge(
-        "assert_between_consistency", keys=_BETWEEN, fixed={"measure": "accuracy"}
+        "assert_between_consistency", fixed={"measure": "accuracy"}, **_BETWEEN
     ),
-    "unbroken": Judge("assert_unbroken_until", along=True, keys=("distance", "steps")),
+    "unbroken": Judge(
+        "assert_unbroken_until", along=True, keys=("distance", "steps"), least_steps=1
+    ),
     "monotone": Judge(
         "assert_monotone",
         along=True,
@@ -80,7 +90,9 @@ JUDGES = {
         lowest=-1.0,
     ),
     "sensitive": Judge("assert_sensitive", along=True, keys=("steps", "confident")),
-    "equivariant": Judge("assert_equivariant", along=True, keys=("steps", "confident")),
+    "equivariant": Judge(
+        "assert_equivariant", along=True, keys=("steps", "confident"), least_steps=1
+    ),
 }  # fmt: skip
 #: Spaces of the distances that a requirement names.
 _SPACES: dict[str, Literal["audio", "latent"]] = {
@@ -156,7 +168,8 @@ class Required:
             skip_alias(self.subject, self.beside, run_corpus().sample_rate)
         judge = JUDGES[self.measure]
         assertion: Callable[..., object] = getattr(pytest_nnrel, judge.assertion)
-        assertion(encoder, self.subject, **judge.fixed, **self.arguments)
+        arguments = {judge.called.get(name, name): value for name, value in self.arguments.items()}
+        assertion(encoder, self.subject, **judge.fixed, **arguments)
 
 
 def _shown(value: object) -> str:
@@ -242,6 +255,9 @@ class _Reader:
                                                          any(s in entry for s in _SUBJECTS))
         } | entry  # fmt: skip
         measure = given.pop("measure", "within")
+        if not isinstance(measure, str):
+            tell("measure", f"measure is a name, not {measure!r}")
+            return
         if measure not in JUDGES:
             tell("measure", f"no measure is called {measure!r}{_nearest(measure, JUDGES)}")
             return
@@ -289,9 +305,10 @@ class _Reader:
             tell("confident", f"confident is true or false, not {arguments['confident']!r}")
         if arguments.get("neighbours", "others") not in ("others", "all"):
             tell("neighbours", f"neighbours is 'others' or 'all', not {arguments['neighbours']!r}")
-        steps = arguments.get("steps", 2)
-        if not is_whole(steps) or steps < 2:
-            tell("steps", f"steps is a whole number of 2 or more, not {steps!r}")
+        try:
+            check_steps(arguments.get("steps", judge.least_steps), judge.least_steps)
+        except SettingError as error:
+            tell("steps", str(error))
         for name, value in mark.items():
             try:
                 check_mark(getattr(pytest.mark, MARK)(**{name: value}).mark)
@@ -344,7 +361,9 @@ def _read_subject(kind: str, text: str, *, along: bool) -> list[type[Transform] 
 
     named = re.match(r"\s*(\w+)\s*\(", text)
     name = named[1] if named else text
-    known = [*families(), "Identity", "Chain"]
+    known = list(families())
+    if kind == "transform" or named:
+        known += ["Identity", "Chain"]
     if kind != "grid" and name not in known:
         raise SettingError(f"no family is called {name!r}{_nearest(name, known)}")
     if kind == "transform" or named:
