@@ -75,7 +75,7 @@ OPTIONS = (
 
 #: Options without a value.
 SWITCHES = {
-    "update-baseline": "write the baseline anew from this run (default: compare)",
+    "update-baseline": "replace in it what this run measures (default: compare)",
     "add-training": "add retrained encoders to it (default: judge them)",
 }
 

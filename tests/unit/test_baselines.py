@@ -39,7 +39,8 @@ from pytest_nnrel.baselines import (
     merge,
     write_baseline,
 )
-from pytest_nnrel.baselines.changes import drops, other_recipe
+from pytest_nnrel.baselines.changes import drops
+from pytest_nnrel.baselines.stale import other_recipe
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics.intervals import correlation_interval
