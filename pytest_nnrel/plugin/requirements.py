@@ -81,12 +81,12 @@ JUDGES = {
         "assert_between_consistency", fixed={"measure": "accuracy"}, **_BETWEEN
     ),
     "unbroken": Judge(
-        "assert_unbroken_until", along=True, keys=("distance", "steps"), least_steps=1
+        "assert_unbroken_until", along=True, keys=("distance", "neighbours", "steps"), least_steps=1
     ),
     "monotone": Judge(
         "assert_monotone",
         along=True,
-        keys=("distance", "audio_distance", "steps", "confident"),
+        keys=("distance", "audio_distance", "neighbours", "steps", "confident"),
         lowest=-1.0,
     ),
     "sensitive": Judge("assert_sensitive", along=True, keys=("steps", "confident")),
