@@ -13,6 +13,7 @@ import pytest
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.marker import MARK, check_mark
+from pytest_nnrel.plugin.options import corpus_from
 from pytest_nnrel.requirement import Requirement, check_steps
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ _BOUNDS = ("min", "max", "between")
 #: What of a requirement is the marker's.
 _OF_MARK = ("corpus", "clips", "seed")
 _SUBJECTS = ("transform", "grid", "family")
-#: Corpus that is no path, whatever labels its clips are to have.
-_BUNDLED = re.compile(r"bundled(\[|$)")
 
 
 @dataclass(frozen=True)
@@ -140,16 +139,16 @@ class Required:
         return f"{self.measure}[{'-'.join([self.encoder, subject, *options])}]"
 
     def marked(self, folder: Path) -> dict[str, Any]:
-        """Return the arguments of the marker: a corpus that is a path is from the file's folder.
+        """Return the arguments of the marker: the path of a corpus is from the file's folder.
 
         Parameters
         ----------
         folder : Path
         """
         corpus = self.mark.get("corpus")
-        if corpus is None or ":" in corpus or _BUNDLED.match(corpus):
+        if corpus is None:
             return self.mark
-        return {**self.mark, "corpus": str(folder / corpus)}
+        return {**self.mark, "corpus": corpus_from(corpus, folder)}
 
     def judge(self, encoder: object) -> None:
         """Raise an AssertionError unless an encoder is as it is required to be.
@@ -357,7 +356,7 @@ class _Reader:
 
 
 def _read_subject(kind: str, text: str, *, along: bool) -> list[type[Transform] | Transform]:
-    from pytest_nnrel.transforms import GRIDS, families, grid, paper_grid, parse_transform
+    from pytest_nnrel.transforms import GRIDS, families, grid, parse_transform
 
     named = re.match(r"\s*(\w+)\s*\(", text)
     name = named[1] if named else text
@@ -374,11 +373,7 @@ def _read_subject(kind: str, text: str, *, along: bool) -> list[type[Transform] 
         if text not in (*GRIDS, *known):
             raise SettingError(f"no grid is called {text!r}{_nearest(text, [*GRIDS, *known])}")
         return list(grid(text))
-    family = families()[text]
-    if along:
-        return [family]
-    points = [transform for transform in paper_grid() if type(transform) is family]
-    return [*points] or list(grid(text))
+    return [families()[text]] if along else list(grid(text))
 
 
 def _nearest(name: object, known: Any) -> str:  # noqa: ANN401
