@@ -121,7 +121,8 @@ def noticed_magnitude(
     encoder, family, corpus, distance, neighbours, steps, seed
         As in `breaking_magnitude`.
     max : float
-        Largest C_W (paper eq. 10) at which a transformation counts as noticed, from 0 to 1.
+        Largest C_W (paper eq. 10) at which a transformation counts as noticed, from 0 to 1, with
+        ties as kept, as in `assert_within_consistency`.
 
     Returns
     -------
@@ -233,7 +234,7 @@ def _search(
             rendered = render(question_to(listener, rungs[position], distance))
             measured[position] = within(embed(listener, rendered), distance)
             record_measurement(measured[position])
-        return has_fallen(measured[position].value, required)
+        return has_fallen(measured[position], required)
 
     last = len(rungs) - 1
     grid = evenly(last, steps)
