@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_nnrel.requirement import at_most
 from pytest_nnrel.transforms import Identity, Transform
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Break:
         found: list[Pocket] = []
         failing: list[int] = []
         for position, measurement in self.measured.items():
-            if has_fallen(measurement.value, self.required):
+            if has_fallen(measurement, self.required):
                 failing.append(position)
             elif failing:
                 first, last = self.rungs[failing[0]], self.rungs[failing[-1]]
@@ -200,6 +201,8 @@ def describe(found: Break) -> list[str]:
     bound = found.required.high if notices else found.required.low
     if found.at is None:
         beyond = f"above {bound:g}" if notices else f"{bound:g} or more"
+        if any(_counts_ties(m, found.required) for m in found.measured.values()):
+            beyond += " with ties as kept"
         lines = [f"C_W is {beyond} at all {len(found.measured)} rungs measured, up to {end.name}"]
     elif found.at == 0:
         lines = [
@@ -209,12 +212,14 @@ def describe(found: Break) -> list[str]:
     else:
         ends = ["beyond the ladder" if end is None else f"{end:g}" for end in found.ci]
         interval = f"95 % CI [{', '.join(ends)}]{unit}"
-        before = found.rungs[found.at - 1].name
+        before = found.measured[found.at - 1]
+        by_ties = _counts_ties(before, found.required)
+        ties = f" ({at_most(before):.3f} with ties as kept)" if by_ties else ""
         lines = [
             f"{'notices' if notices else 'breaks at'} {found.rungs[found.at].name} ({interval}):"
             f" C_W = {found.measured[found.at].value:.3f} {'<=' if notices else '<'} {bound:g};"
-            f" {before} {'is not noticed' if notices else 'holds'} with"
-            f" {found.measured[found.at - 1].value:.3f}"
+            f" {found.rungs[found.at - 1].name} {'is not noticed' if notices else 'holds'} with"
+            f" {before.value:.3f}{ties}"
         ]
     what = "are noticed" if notices else "break it"
     kept = "is not" if notices else "holds"
@@ -228,9 +233,14 @@ def describe(found: Break) -> list[str]:
     return lines
 
 
-def has_fallen(value: float, required: Requirement) -> bool:
-    """Tell whether C_W is so low that the encoder breaks, or notices."""
-    return required.met_by(value) if required.high is not None else not required.met_by(value)
+def _counts_ties(measurement: Measurement, required: Requirement) -> bool:
+    """Tell whether it is by its ties that a rung is not noticed."""
+    return required.met_by(measurement.value) and not required.holds(measurement)
+
+
+def has_fallen(measurement: Measurement, required: Requirement) -> bool:
+    """Tell whether C_W is so low that the encoder breaks, or notices, as a test would have it."""
+    return required.holds(measurement) == (required.high is not None)
 
 
 def interval_of_break(
@@ -238,8 +248,10 @@ def interval_of_break(
 ) -> tuple[int | None, int | None]:
     """Return the positions that the break lies between, by the intervals of C_W at the rungs."""
     positions = list(measured)
-    may = [i for i, m in enumerate(measured.values()) if has_fallen(m.ci[0], required)]
-    surely = [position for position, m in measured.items() if has_fallen(m.ci[1], required)]
+    falls, stands = ("fails", "holds") if required.high is None else ("holds", "fails")
+    judged = [required.outcome(m, confident=True) for m in measured.values()]
+    may = [i for i, outcome in enumerate(judged) if outcome != stands]
+    surely = [position for position, outcome in zip(positions, judged) if outcome == falls]
     if not may:
         return None, None
     # The break lies above the last rung that was measured and surely holds.

@@ -304,9 +304,9 @@ def _facts(
         )
     elif apart["spread"] == 0.0:
         facts["apart"] = "all originals of the index are the same"
-    if not all(required.met_by(m.value) for m in known):
+    if not all(required.holds(m) for m in known):
         facts["alone"] = f"C_W {told}: one falls short by itself, see assert_within_consistency"
-    elif required.met_by(measurement.value):
+    elif required.holds(measurement):
         facts["alone"] = f"C_W {told}: consistent"
     else:
         facts["alone"] = f"C_W {told}: consistent, but their spaces do not fit"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
+    from pytest_nnrel.experiment.study import Neighbours
 
 #: Steps from the identity to the end of the ladder.
 STEPS = 8
@@ -51,6 +52,7 @@ def monotonicity(
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
     audio_distance: Metric = "dtw",
+    neighbours: Neighbours = "others",
     steps: int = STEPS,
     seed: int | None = None,
 ) -> tuple[Measurement, ...]:
@@ -70,6 +72,9 @@ def monotonicity(
         Latent: ``"euclidean"``, ``"cosine"``, or one's own.
     audio_distance : str or callable
         ``"dtw"``, ``"simple"``, ``"fastdtw"``, or one's own.
+    neighbours : {"others", "all"}
+        As in `within_consistency`. Distances are to the own original: it matters to attacks, which
+        seek another, and ``"all"`` is for clips that are all of one group.
     steps : int
         At least 2; fewer where the ladder has fewer rungs.
     seed : int, optional
@@ -92,7 +97,7 @@ def monotonicity(
         If it cannot be measured.
     """
     check_steps(steps, 2)
-    study = study_on(corpus, seed)
+    study = study_on(corpus, seed, neighbours)
     known = as_encoder(encoder)
     latent = resolve_distance(distance, "latent")
     audio = resolve_distance(audio_distance, "audio")
@@ -118,6 +123,7 @@ def assert_monotone(
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
     audio_distance: Metric = "dtw",
+    neighbours: Neighbours = "others",
     steps: int = STEPS,
     confident: bool = False,
     seed: int | None = None,
@@ -126,7 +132,7 @@ def assert_monotone(
 
     Parameters
     ----------
-    encoder, family, corpus, distance, audio_distance, steps, seed
+    encoder, family, corpus, distance, audio_distance, neighbours, steps, seed
         As in `monotonicity`.
     min : float
         Least mean rho in any direction, from -1 to 1.
@@ -151,7 +157,7 @@ def assert_monotone(
     with recording.errors_recorded(assertion, min):
         found = monotonicity(
             encoder, family, corpus=corpus, distance=distance, audio_distance=audio_distance,
-            steps=steps, seed=seed,
+            neighbours=neighbours, steps=steps, seed=seed,
         )  # fmt: skip
         messages = []
         for measurement in found:

@@ -84,13 +84,17 @@ class Requirement:
         """Tell whether a value is as asked."""
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
+    def holds(self, measurement: Measurement) -> bool:
+        """Tell whether a measurement is as asked, by its value, as `outcome` has it."""
+        return self.outcome(measurement, confident=False) == "holds"
+
     def outcome(self, measurement: Measurement, *, confident: bool) -> Judged:
         """Return whether a measurement is as asked, by its value or by its interval.
 
         A largest value holds only where it does with ties as kept: an encoder that puts all clips
         at one place has noticed nothing, though none is nearest to its own original.
         """
-        if self.high is not None and measurement.value <= self.high < _at_most(measurement):
+        if self.high is not None and measurement.value <= self.high < at_most(measurement):
             return "fails"
         if not confident:
             return "holds" if self.met_by(measurement.value) else "fails"
@@ -113,7 +117,7 @@ class Requirement:
         if self.low is not None and value < self.low:
             return f"< {self.low:g}"
         if self.high is not None and value <= self.high:
-            return f"({_at_most(measurement):.3f} with ties as kept) > {self.high:g}"
+            return f"({at_most(measurement):.3f} with ties as kept) > {self.high:g}"
         return f"> {self.high:g}"
 
     @property
@@ -128,7 +132,7 @@ class Requirement:
         return min(below, above)
 
 
-def _at_most(measurement: Measurement) -> float:
+def at_most(measurement: Measurement) -> float:
     """Return a value with all as kept that no distance tells from others: ties, NaN."""
     details = measurement.details
     untold = details.get("ties", 0) + details.get("non_finite", 0)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_nnrel.distances import Distance, Metric
     from pytest_nnrel.encoders.protocol import EncoderLike
     from pytest_nnrel.experiment.encoding import Listener
+    from pytest_nnrel.experiment.study import Neighbours
     from pytest_nnrel.measurement import Measurement
     from pytest_nnrel.transforms.protocol import TransformLike
 
@@ -55,6 +56,7 @@ def breaking_magnitude(
     min: float,
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
     steps: int = GRID_STEPS,
     seed: int | None = None,
 ) -> BreakingMagnitude:
@@ -73,6 +75,8 @@ def breaking_magnitude(
         The run's where omitted; outside pytest, the bundled one.
     distance : str or callable
         ``"euclidean"``, ``"cosine"``, or one's own.
+    neighbours : {"others", "all"}
+        As in `within_consistency`.
     steps : int
         Of the grid. Breaks that heal within less than a step may be missed.
     seed : int, optional
@@ -93,7 +97,8 @@ def breaking_magnitude(
     NNRelError
         If it cannot be measured.
     """
-    return _found(encoder, family, Requirement.of(min=min), corpus, distance, steps, seed)
+    required = Requirement.of(min=min)
+    return _found(encoder, family, required, corpus, distance, neighbours, steps, seed)
 
 
 def noticed_magnitude(
@@ -103,6 +108,7 @@ def noticed_magnitude(
     max: float,
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
     steps: int = GRID_STEPS,
     seed: int | None = None,
 ) -> BreakingMagnitude:
@@ -112,10 +118,11 @@ def noticed_magnitude(
 
     Parameters
     ----------
-    encoder, family, corpus, distance, steps, seed
+    encoder, family, corpus, distance, neighbours, steps, seed
         As in `breaking_magnitude`.
     max : float
-        Largest C_W (paper eq. 10) at which a transformation counts as noticed, from 0 to 1.
+        Largest C_W (paper eq. 10) at which a transformation counts as noticed, from 0 to 1, with
+        ties as kept, as in `assert_within_consistency`.
 
     Returns
     -------
@@ -131,7 +138,8 @@ def noticed_magnitude(
     NNRelError
         If it cannot be measured.
     """
-    return _found(encoder, family, Requirement.of(max=max), corpus, distance, steps, seed)
+    required = Requirement.of(max=max)
+    return _found(encoder, family, required, corpus, distance, neighbours, steps, seed)
 
 
 def assert_unbroken_until(
@@ -141,6 +149,7 @@ def assert_unbroken_until(
     min: float,
     corpus: Corpus | None = None,
     distance: Metric = "euclidean",
+    neighbours: Neighbours = "others",
     steps: int = GRID_STEPS,
     seed: int | None = None,
 ) -> BreakingMagnitude:
@@ -152,7 +161,7 @@ def assert_unbroken_until(
         As in `breaking_magnitude`.
     transform : Transform
         Such as ``PitchShift(semitones=2)``: all rungs from none up to it, itself among them.
-    min, corpus, distance, steps, seed
+    min, corpus, distance, neighbours, steps, seed
         As in `breaking_magnitude`.
 
     Returns
@@ -171,7 +180,7 @@ def assert_unbroken_until(
     with recording.errors_recorded(assertion):
         found = breaking_magnitude(
             encoder, as_transform(transform), min=min, corpus=corpus, distance=distance,
-            steps=steps, seed=seed,
+            neighbours=neighbours, steps=steps, seed=seed,
         )  # fmt: skip
         (along,) = found.directions.values()
         covers = tuple(measurement.as_dict() for measurement in along.measured.values())
@@ -194,11 +203,12 @@ def _found(
     required: Requirement,
     corpus: Corpus | None,
     distance: Metric,
+    neighbours: Neighbours,
     steps: int,
     seed: int | None,
 ) -> BreakingMagnitude:
     check_steps(steps, 1)
-    study = study_on(corpus, seed)
+    study = study_on(corpus, seed, neighbours)
     known, compared = as_encoder(encoder), resolve_distance(distance, "latent")
     listener = recognise(known, study)
     directions = {
@@ -224,7 +234,7 @@ def _search(
             rendered = render(question_to(listener, rungs[position], distance))
             measured[position] = within(embed(listener, rendered), distance)
             record_measurement(measured[position])
-        return has_fallen(measured[position].value, required)
+        return has_fallen(measured[position], required)
 
     last = len(rungs) - 1
     grid = evenly(last, steps)

@@ -296,6 +296,7 @@ def _monotone(verifier: Verifier, stated: PlainMeasurement, corpus: Corpus) -> M
         corpus=corpus,
         distance=identity["latent_distance"],
         audio_distance=identity["audio_distance"],
+        neighbours=identity.get("neighbours", "others"),  # type: ignore[arg-type]
         steps=len(rungs) - 1,
         seed=identity["seed"],
     )

@@ -17,6 +17,7 @@ from pytest_nnrel.baselines.entries import (
     Key,
     counted,
 )
+from pytest_nnrel.baselines.stale import other_recipe
 from pytest_nnrel.errors import SettingError
 from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.runtime.scalars import is_real
@@ -390,20 +391,6 @@ def compare_records(
 
 def _conditions(keys: Iterable[Key]) -> str:
     return a_few(sorted({f"{key.transform} of {key.encoder}" for key in keys}), LISTED)
-
-
-def other_recipe(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
-    """Return how values came about then and now, where that differs."""
-    then, today = ({"neighbours": "all", **(recipe or {})} for recipe in (before, now))
-    changed = [
-        f"{name} {then.get(name)} then, {today.get(name)} now"
-        for name in sorted({*then, *today})
-        if then.get(name) != today.get(name)
-    ]
-    how = "its clips were transformed otherwise"
-    if then["neighbours"] != today["neighbours"]:
-        how = "other originals competed: relatives of the own group count as errors, or do not"
-    return f"{how} ({'; '.join(changed)})"
 
 
 def _why_not(before: set[Key], after: set[Key], old: Records, new: Records) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_nnrel import recording
-from pytest_nnrel.baselines.changes import Comparison, compare, drops, other_recipe
+from pytest_nnrel.baselines.changes import Comparison, compare, drops
 from pytest_nnrel.baselines.entries import LISTED, Clips, Entry
 from pytest_nnrel.baselines.index import Index, IndexKey, index_of, misfit
 from pytest_nnrel.baselines.records import Records, load_baseline, write_baseline
@@ -20,6 +20,7 @@ from pytest_nnrel.baselines.retrainings import (
     same_recipe,
 )
 from pytest_nnrel.baselines.seen import Seen
+from pytest_nnrel.baselines.stale import why_stale
 from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from pytest_nnrel.transforms.protocol import TransformLike
 
 _ASSERTION = "nnrel_baseline.check"
+_TRAININGS_STAY = (
+    "--nnrel-update-baseline leaves trainings as they are; --nnrel-add-training adds to them"
+)
 
 
 class Baseline:
@@ -61,7 +65,7 @@ class Baseline:
     path : Path
         ``--nnrel-baseline``.
     update : bool
-        ``--nnrel-update-baseline``: what is measured replaces what is there.
+        ``--nnrel-update-baseline``: what is measured replaces what is there of it. Trainings stay.
     add_training : bool
         ``--nnrel-add-training``: encoders that are checked with ``retrained=True`` are added to the
         trainings that are there.
@@ -203,6 +207,7 @@ class Baseline:
             before, notes = population(records, after, place=str(self.path))
             found = judge(before, after, clips) if before else None
         name = after[0].key.encoder
+        stay = [_TRAININGS_STAY] if self.update and not self.add_training else []
         if self.add_training:
             trainings = {training.key: training for training in after}
             self._write(Records({}, {after[0].key.corpus: clips}, trainings))
@@ -215,7 +220,7 @@ class Baseline:
                 " training that counts with --nnrel-add-training, three of them or more"
             )
         if lines:
-            lines += [f"  {note}" for note in notes]
+            lines += [f"  {note}" for note in [*notes, *stay]]
         if self.add_training:
             lines = []
         headline = (
@@ -223,6 +228,7 @@ class Baseline:
             if found is not None
             else f"{name}: no training of its recipe in {self.path} to compare with"
         )
+        headline = "; ".join([headline, *stay])
         covers = tuple(cover for one in measured for cover in one.covers)
         _record(name, headline, found, lines, covers)
         if lines:
@@ -239,7 +245,7 @@ class Baseline:
     ) -> Comparison | None:
         __tracebackhide__ = True
         measured, covers = measurements.entries, measurements.covers
-        stale = {e.key: why for e in measured if (why := _why_stale(e, records)) is not None}
+        stale = {e.key: why for e in measured if (why := why_stale(e, records)) is not None}
         fresh = [e for e in measured if e.key in records.entries and e.key not in stale]
         missing = [e for e in measured if e not in fresh and e.key not in stale]
         found = None
@@ -418,30 +424,3 @@ def _of_conditions(
     for name, drop in allowed.items():
         found[names[name]] = min(drop, found.get(names[name], drop))
     return found
-
-
-def _why_stale(entry: Entry, records: Records) -> str | None:
-    """Say why a baseline that is there is of no use; None where there is none."""
-    same = records.entries.get(entry.key)
-    if same is not None and same.recipe != entry.recipe:
-        return other_recipe(same.recipe, entry.recipe)
-    if same is not None:
-        kept, drawn = len(same.replicates), len(entry.replicates)
-        return None if kept == drawn else f"it has {kept} replicates, and {drawn} are drawn by now"
-    key = entry.key
-    alike = [
-        other
-        for other in records.entries
-        if (other.encoder, other.measure, other.distance, other.transform)
-        == (key.encoder, key.measure, key.distance, key.transform)
-    ]
-    for other in alike:
-        if other.corpus == key.corpus:
-            return f"it was measured with seed {other.seed}, and this run has {key.seed}"
-    if alike:
-        was = records.corpora[alike[0].corpus]
-        return (
-            f"it was measured on other clips, groups or windows ({was.name}, {len(was.ids)} clips,"
-            f" fingerprint {alike[0].corpus}), and this run has {key.corpus}"
-        )
-    return None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nnrel.baselines.changes import other_recipe
 from pytest_nnrel.baselines.entries import LISTED, counted
 from pytest_nnrel.baselines.records import Records, load_trainings
+from pytest_nnrel.baselines.stale import other_recipe
 from pytest_nnrel.errors import BaselineError, SettingError
 from pytest_nnrel.runtime.listing import a_few
 from pytest_nnrel.statistics.trainings import FEWEST, compare_trainings, reference

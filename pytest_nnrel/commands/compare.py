@@ -71,6 +71,13 @@ def _compare(chosen: argparse.Namespace) -> int:
             " --retrained"
         )
     old, new = load_records(chosen.old[0]), load_records(chosen.new)
+    for path, records in ((chosen.old[0], old), (chosen.new, new)):
+        if records.trainings and not records.entries:
+            raise BaselineError(
+                f"{path} holds trainings only ({records.summary}), and nothing to compare clip by"
+                " clip; whether their recipe got worse is asked with"
+                f" compare --retrained {chosen.old[0]} {chosen.new}"
+            )
     comparisons, notes, complete = compare_records(old, new, max_drop=chosen.max_drop)
     if not comparisons:
         notes = [*notes, *_side_by_side(chosen.old[0], chosen.new)]

@@ -54,6 +54,8 @@ def _verify(chosen: argparse.Namespace) -> int:
 
     if chosen.sample is not None and chosen.sample < 1:
         raise SettingError(f"--sample takes a whole number of 1 or more, not {chosen.sample}")
+    if chosen.tolerance is not None and not 0.0 <= chosen.tolerance < float("inf"):
+        raise SettingError(f"--tolerance takes a number of 0 or more, not {chosen.tolerance:g}")
     results = load_results(chosen.results)
     for module in chosen.modules:
         import_own(module)

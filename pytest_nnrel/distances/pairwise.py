@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_nnrel.distances.distance import Execution, resolve_distance
-from pytest_nnrel.errors import DistanceError, SettingError
+from pytest_nnrel.errors import DistanceError, NNRelError, SettingError
 from pytest_nnrel.runtime.devices import CPU, torch_device
 from pytest_nnrel.runtime.tensors import to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence, Sized
     from pathlib import Path
 
     import numpy.typing as npt
@@ -55,7 +56,7 @@ def pairwise_distances(
     DistanceError
         For empty sets, wrong shapes, NaN frames, sequences too short for SiMPle (named by
         position), an unknown metric or device, a package that is missing, or a callable that
-        returns no (n, m) matrix.
+        raises, or returns no (n, m) matrix.
     """
     if callable(metric):
         distance = resolve_distance(metric, "latent" if _is_matrix(queries) else "audio")
@@ -114,8 +115,10 @@ def pairwise_together(
         left, right = copy.deepcopy((left, right))
     jobs = settings.active().jobs if jobs is None else jobs
     execution = Execution(jobs, device, progress, folder, own)
+    with raising_told(distance, left, right):
+        computed = distance.together(left, right, execution)
     together = {}
-    for name, values in distance.together(left, right, execution).items():
+    for name, values in computed.items():
         wanted = (
             f"distance {name!r} must return a float matrix of shape ({len(left)}, {len(right)})"
         )
@@ -124,6 +127,26 @@ def pairwise_together(
             raise DistanceError(f"{wanted}, not {out.dtype}{list(out.shape)}")
         together[name] = out.astype(np.float64, copy=False)
     return together
+
+
+@contextmanager
+def raising_told(distance: Distance, queries: Sized, candidates: Sized) -> Iterator[None]:
+    """Tell which distance it was that raised, and on what.
+
+    Raises
+    ------
+    DistanceError
+        Of what is not raised by this package.
+    """
+    try:
+        yield
+    except NNRelError:
+        raise
+    except Exception as error:
+        raise DistanceError(
+            f"distance {distance.name!r} raised {type(error).__name__} on {len(queries)} queries"
+            f" and {len(candidates)} candidates: {error}"
+        ) from error
 
 
 def companions(distance: Distance) -> tuple[Distance, ...]:

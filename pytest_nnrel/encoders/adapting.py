@@ -47,8 +47,8 @@ def as_encoder(
         front end)`` is a torch module behind an extractor of transformers, or a function that makes
         its input of ``float32[n, samples]``: a mapping is passed by keyword, a tuple by place. A
         HEAR module is given as a module or by its dotted name. A path that ends in ``.npy`` is a
-        table of embeddings beside the list that `export_windows` wrote; ``.onnx`` and ``.tflite``
-        are models, run on the CPU.
+        table of embeddings beside the list that `export_windows` wrote, which has its own rate,
+        window and fingerprint; ``.onnx`` and ``.tflite`` are models, run on the CPU.
     sample_rate : int, optional
         Rate that it wants, in Hz. Where omitted, the one that it states: an attribute of such a
         name, of its ``config``, ``hparams``, ``feature_extractor`` or ``processor``, or what
@@ -102,7 +102,7 @@ def as_encoder(
             raise EncoderError(f"{obj!r} is an encoder already; give the options where it is made")
         return obj
     adapter = _adapter_of(obj, method)
-    name = name or adapter.name_of(obj)
+    name = adapter.name_of(obj) if name is None else name
     encoder: Encoder = adapter.of(
         obj,
         method=method,
@@ -115,7 +115,7 @@ def as_encoder(
         batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
         device=device or settings.active().device,
         name=name,
-        fingerprint=fingerprint or _own_fingerprint(obj),
+        fingerprint=_own_fingerprint(obj) if fingerprint is None else fingerprint,
         ragged=(
             None if ragged is None else RaggedCall(ragged, name, asked=sample_rate is not None)
         ),
@@ -149,4 +149,4 @@ def _adapter_of(obj: Any, method: str | None) -> type[Adapter]:  # noqa: ANN401
 
 def _own_fingerprint(obj: object) -> str | None:
     value = getattr(obj, "fingerprint", None)
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value else None

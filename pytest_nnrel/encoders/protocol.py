@@ -121,8 +121,11 @@ class Encoder(ABC):
                 f"encoder {name!r}: batch_size must be 1 or more, a whole number, not"
                 f" {batch_size!r}"
             )
-        if not isinstance(name, str):
-            raise EncoderError(f"encoder {name!r}: name must be text, not {type(name).__name__}")
+        for what, text in (("name", name), ("fingerprint", fingerprint)):
+            if text is not None and (not isinstance(text, str) or not text):
+                raise EncoderError(
+                    f"encoder {name!r}: {what} must be text that is not empty, not {text!r}"
+                )
         # Named after a file whose name is no text, it still reaches terminals and reports.
         self.name = name.encode("utf-8", "backslashreplace").decode()
         self.subject = subject

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nnrel.distances import Execution, companions, pairwise_distances, pairwise_together
+from pytest_nnrel.distances.pairwise import raising_told
 from pytest_nnrel.errors import DistanceError
 from pytest_nnrel.experiment.keys import key_of
 from pytest_nnrel.experiment.rendering import render
@@ -152,7 +154,7 @@ def _compared(
     study: Study, queries: Features, originals: Features, distance: Distance, own: Sequence[int]
 ) -> dict[str, Matrix]:
     what = " and ".join(other.name for other in companions(distance))
-    try:
+    with _clips_told(study, own):
         return pairwise_together(
             queries,
             originals,
@@ -163,6 +165,13 @@ def _compared(
             folder=study.stores.of_run,
             own=own,
         )
+
+
+@contextmanager
+def _clips_told(study: Study, own: Sequence[int]) -> Iterator[None]:
+    """Tell of which corpus, and of which of its clips if it is one, distances could not be had."""
+    try:
+        yield
     except DistanceError as error:
         at_fault = "" if error.row is None else f"; clip {study.corpus.ids[own[error.row]]!r}"
         where = f" (corpus {study.corpus.name!r}{at_fault})"
@@ -176,7 +185,7 @@ def latent_space(embedded: Embedded, distance: Distance) -> Space:
     originals, queries = embedded.originals, embedded.queries
 
     def compare(rows: slice) -> Matrix:
-        with question.watch("distances"):
+        with question.watch("distances"), _clips_told(study, indices[rows]):
             return pairwise_distances(queries[rows], originals, distance, device=study.device)
 
     def apart(first: int, second: int) -> float:
@@ -198,7 +207,12 @@ def _by_products(embedded: Embedded, distance: Distance) -> Compared | None:
     points = distance.points()
     if points is None:
         return None
-    between = partial(distance.between, execution=Execution(1, CPU, None))
+    study, indices = embedded.rendered.question.study, embedded.rendered.indices
+
+    def between(queries: Matrix, originals: Matrix) -> Matrix:
+        with _clips_told(study, indices), raising_told(distance, queries, originals):
+            return distance.between(queries, originals, Execution(1, CPU, None))  # type: ignore[no-any-return]
+
     return Compared(embedded.queries, embedded.originals, points, between, distance.grain)
 
 

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pytest_nnrel.errors import CorpusError, UndefinedMeasureError
+from pytest_nnrel.errors import CorpusError, SettingError, UndefinedMeasureError
+from pytest_nnrel.runtime.scalars import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -168,6 +169,8 @@ class Measurement:
 
         Raises
         ------
+        SettingError
+            If `n` is no whole number.
         UndefinedMeasureError
             If the measure is no C_W.
         TooFewClipsError
@@ -203,13 +206,15 @@ class Measurement:
 
         Raises
         ------
-        UndefinedMeasureError, TooFewClipsError
+        SettingError, UndefinedMeasureError, TooFewClipsError
             As `at` does.
         """
         import numpy as np
 
         from pytest_nnrel.statistics import consistency
 
+        if not is_whole(n):
+            raise SettingError(f"at(n) takes a whole number of clips, not {n!r}")
         if self.measure not in ("within", "audio"):
             raise UndefinedMeasureError(
                 f"at(n) is of C_W ('within', 'audio'); what ranks say of {self.measure!r} among"

@@ -75,7 +75,7 @@ OPTIONS = (
 
 #: Options without a value.
 SWITCHES = {
-    "update-baseline": "write the baseline anew from this run (default: compare)",
+    "update-baseline": "replace in it what this run measures (default: compare)",
     "add-training": "add retrained encoders to it (default: judge them)",
 }
 
@@ -132,9 +132,8 @@ def value(config: pytest.Config, option: Option) -> str | None:
         raise SettingError("nnrel cache: 0 is the name of a folder here; write 'off', or ./0")
     if option.metavar in ("DIR", "FILE") and named != OFF:
         return _anchored(config, named, in_ini=in_ini)
-    place = named.partition("[")[0]  # of which some clips are taken
-    if option.name == "corpus" and in_ini and place != "bundled" and ":" not in place:
-        return _anchored(config, named, in_ini=True)
+    if option.name == "corpus" and in_ini:
+        return corpus_from(named, _base(config, in_ini=True))
     return named
 
 
@@ -233,8 +232,22 @@ def resolved(value: str | None) -> Path | None:
 
 def _anchored(config: pytest.Config, value: str, *, in_ini: bool) -> str:
     """Return a folder as a path that holds anywhere: relative to the ini file, or to the caller."""
-    base = config.inipath.parent if in_ini and config.inipath else config.invocation_params.dir
-    return str(base / Path(value).expanduser())
+    return str(_base(config, in_ini=in_ini) / Path(value).expanduser())
+
+
+def _base(config: pytest.Config, *, in_ini: bool) -> Path:
+    return config.inipath.parent if in_ini and config.inipath else config.invocation_params.dir
+
+
+def corpus_from(named: str, folder: Path) -> str:
+    """Return a corpus by its name, of which a relative path, if it has one, is from a folder."""
+    place = named.partition("[")[0]  # of which some clips are taken
+    if place.startswith("mirdata:") and "@" in place:
+        dataset, _, home = named.partition("@")
+        return f"{dataset}@{folder / Path(home).expanduser()}"
+    if place == "bundled" or ":" in place:
+        return named
+    return str(folder / Path(named).expanduser())
 
 
 def fair_share(config: pytest.Config) -> int:

@@ -32,15 +32,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Requiremen
 def add_to_arguments(config: pytest.Config, path: Path) -> None:
     """Have a file of requirements collected beside what a run was asked for.
 
-    One that the ini file names is of whole runs, not of those of single tests.
+    One that the ini file names is of runs of folders, not of those of single files and tests.
     """
     if not path.is_file():
         raise SettingError(f"nnrel requirements: there is no file {path}")
     base = config.invocation_params.dir
     named = [(base / argument.partition("::")[0]).resolve() for argument in config.args]
     asked = config.getoption(REQUIREMENTS.dest, None) is not None
-    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
-    if not (asked or whole):
+    single = config.args_source is pytest.Config.ArgsSource.ARGS and all(
+        place.is_file() for place in named
+    )
+    if single and not asked:
         return
     # Of a folder and a file in it, pytest before the end of its issue 12083 collects the file only,
     # and later the folder only.

@@ -13,8 +13,8 @@ import pytest
 from pytest_nnrel.errors import NNRelError, SettingError
 from pytest_nnrel.plugin.aliases import skip_alias
 from pytest_nnrel.plugin.marker import MARK, check_mark
-from pytest_nnrel.requirement import Requirement
-from pytest_nnrel.runtime.scalars import is_one_of, is_whole
+from pytest_nnrel.plugin.options import corpus_from
+from pytest_nnrel.requirement import Requirement, check_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +30,6 @@ _BOUNDS = ("min", "max", "between")
 #: What of a requirement is the marker's.
 _OF_MARK = ("corpus", "clips", "seed")
 _SUBJECTS = ("transform", "grid", "family")
-#: Corpus that is no path, whatever labels its clips are to have.
-_BUNDLED = re.compile(r"bundled(\[|$)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,9 @@ class Judge:
         Least value of the measure.
     fixed : dict
         What it is always called with.
+    called : dict of str to str
+        Keys that the assertion has another word for, and that word.
+    least_steps : int
     """
 
     assertion: str
@@ -59,28 +60,38 @@ class Judge:
     bounds: tuple[str, ...] = ("min",)
     lowest: float = 0.0
     fixed: dict[str, Any] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+    least_steps: int = 2
 
 
-_BETWEEN = ("distance", "audio_distance", "neighbours", "confident")
+#: A distance above all rows is of embeddings, whatever their measures.
+_BETWEEN: dict[str, Any] = {
+    "keys": ("distance", "audio_distance", "neighbours", "confident"),
+    "called": {"distance": "latent_distance"},
+}
 JUDGES = {
     "within": Judge(
         "assert_within_consistency", keys=("distance", "neighbours", "confident"), bounds=_BOUNDS
     ),
     "rho": Judge(
-        "assert_between_consistency", keys=_BETWEEN, lowest=-1.0, fixed={"measure": "rho"}
+        "assert_between_consistency", lowest=-1.0, fixed={"measure": "rho"}, **_BETWEEN
     ),
     "accuracy": Judge(
-        "assert_between_consistency", keys=_BETWEEN, fixed={"measure": "accuracy"}
+        "assert_between_consistency", fixed={"measure": "accuracy"}, **_BETWEEN
     ),
-    "unbroken": Judge("assert_unbroken_until", along=True, keys=("distance", "steps")),
+    "unbroken": Judge(
+        "assert_unbroken_until", along=True, keys=("distance", "neighbours", "steps"), least_steps=1
+    ),
     "monotone": Judge(
         "assert_monotone",
         along=True,
-        keys=("distance", "audio_distance", "steps", "confident"),
+        keys=("distance", "audio_distance", "neighbours", "steps", "confident"),
         lowest=-1.0,
     ),
     "sensitive": Judge("assert_sensitive", along=True, keys=("steps", "confident")),
-    "equivariant": Judge("assert_equivariant", along=True, keys=("steps", "confident")),
+    "equivariant": Judge(
+        "assert_equivariant", along=True, keys=("steps", "confident"), least_steps=1
+    ),
 }  # fmt: skip
 #: Spaces of the distances that a requirement names.
 _SPACES: dict[str, Literal["audio", "latent"]] = {
@@ -128,16 +139,16 @@ class Required:
         return f"{self.measure}[{'-'.join([self.encoder, subject, *options])}]"
 
     def marked(self, folder: Path) -> dict[str, Any]:
-        """Return the arguments of the marker: a corpus that is a path is from the file's folder.
+        """Return the arguments of the marker: the path of a corpus is from the file's folder.
 
         Parameters
         ----------
         folder : Path
         """
         corpus = self.mark.get("corpus")
-        if corpus is None or ":" in corpus or _BUNDLED.match(corpus):
+        if corpus is None:
             return self.mark
-        return {**self.mark, "corpus": str(folder / corpus)}
+        return {**self.mark, "corpus": corpus_from(corpus, folder)}
 
     def judge(self, encoder: object) -> None:
         """Raise an AssertionError unless an encoder is as it is required to be.
@@ -156,7 +167,8 @@ class Required:
             skip_alias(self.subject, self.beside, run_corpus().sample_rate)
         judge = JUDGES[self.measure]
         assertion: Callable[..., object] = getattr(pytest_nnrel, judge.assertion)
-        assertion(encoder, self.subject, **judge.fixed, **self.arguments)
+        arguments = {judge.called.get(name, name): value for name, value in self.arguments.items()}
+        assertion(encoder, self.subject, **judge.fixed, **arguments)
 
 
 def _shown(value: object) -> str:
@@ -242,7 +254,10 @@ class _Reader:
                                                          any(s in entry for s in _SUBJECTS))
         } | entry  # fmt: skip
         measure = given.pop("measure", "within")
-        if not is_one_of(measure, JUDGES):
+        if not isinstance(measure, str):
+            tell("measure", f"measure is a name, not {measure!r}")
+            return
+        if measure not in JUDGES:
             tell("measure", f"no measure is called {measure!r}{_nearest(measure, JUDGES)}")
             return
         judge = JUDGES[measure]
@@ -289,9 +304,10 @@ class _Reader:
             tell("confident", f"confident is true or false, not {arguments['confident']!r}")
         if arguments.get("neighbours", "others") not in ("others", "all"):
             tell("neighbours", f"neighbours is 'others' or 'all', not {arguments['neighbours']!r}")
-        steps = arguments.get("steps", 2)
-        if not is_whole(steps) or steps < 2:
-            tell("steps", f"steps is a whole number of 2 or more, not {steps!r}")
+        try:
+            check_steps(arguments.get("steps", judge.least_steps), judge.least_steps)
+        except SettingError as error:
+            tell("steps", str(error))
         for name, value in mark.items():
             try:
                 check_mark(getattr(pytest.mark, MARK)(**{name: value}).mark)
@@ -340,11 +356,13 @@ class _Reader:
 
 
 def _read_subject(kind: str, text: str, *, along: bool) -> list[type[Transform] | Transform]:
-    from pytest_nnrel.transforms import GRIDS, families, grid, paper_grid, parse_transform
+    from pytest_nnrel.transforms import GRIDS, families, grid, parse_transform
 
     named = re.match(r"\s*(\w+)\s*\(", text)
     name = named[1] if named else text
-    known = [*families(), "Identity", "Chain"]
+    known = list(families())
+    if kind == "transform" or named:
+        known += ["Identity", "Chain"]
     if kind != "grid" and name not in known:
         raise SettingError(f"no family is called {name!r}{_nearest(name, known)}")
     if kind == "transform" or named:
@@ -355,11 +373,7 @@ def _read_subject(kind: str, text: str, *, along: bool) -> list[type[Transform] 
         if text not in (*GRIDS, *known):
             raise SettingError(f"no grid is called {text!r}{_nearest(text, [*GRIDS, *known])}")
         return list(grid(text))
-    family = families()[text]
-    if along:
-        return [family]
-    points = [transform for transform in paper_grid() if type(transform) is family]
-    return [*points] or list(grid(text))
+    return [families()[text]] if along else list(grid(text))
 
 
 def _nearest(name: object, known: Any) -> str:  # noqa: ANN401

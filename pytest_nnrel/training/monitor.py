@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_nnrel import measures
+from pytest_nnrel.distances import resolve_distance
 from pytest_nnrel.encoders import as_encoder
 from pytest_nnrel.encoders.calls import Call
 from pytest_nnrel.encoders.global_rngs import global_rngs_seeded
@@ -120,6 +121,8 @@ class ConsistencyMonitor:
         If there is no such grid, or an option cannot be.
     CorpusError
         If the corpus has not as many clips.
+    DistanceError
+        If there is no such distance of embeddings.
     TrainingError
         If the log is of another corpus, grid, distance or seed, or cannot be read.
     """
@@ -149,6 +152,7 @@ class ConsistencyMonitor:
         study = measures.study_on(corpus, seed)
         self._corpus = study.corpus if clips is None else study.corpus.subset(clips)
         self._seed = study.seed
+        resolve_distance(distance, "latent")  # told before the first epoch is trained
         self._distance = distance
         self._conditions = tuple(conditions(transforms_of(grid), self._corpus.sample_rate))
         if not self._conditions:

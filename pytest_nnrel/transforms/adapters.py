@@ -217,9 +217,14 @@ def as_transform(
     ------
     TransformError
         If `obj` is none of these, or an audiomentations transform with a `p` below 1, which
-        leaves clips unchanged at random.
+        leaves clips unchanged at random; and for any option of what is a `Transform` already.
     """
     if isinstance(obj, Transform):
+        asked = (name, magnitude, unit, restores_loudness, correct_latency)
+        if asked != (None, 1.0, "", True, None):
+            raise TransformError(
+                f"{obj!r} is a transformation already; give the options where it is made"
+            )
         return obj
     label = name or str(getattr(obj, "__name__", type(obj).__name__))
     if (engine := engine_of(obj)) is not None:

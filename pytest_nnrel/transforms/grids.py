@@ -98,7 +98,7 @@ GRIDS = {
 
 
 def grid(name: str) -> tuple[Transform, ...]:
-    """Return a grid by its name, or the points of the family of that name.
+    """Return a grid by its name, or the points of the family of that name: its own or the paper's.
 
     Raises
     ------
@@ -110,12 +110,13 @@ def grid(name: str) -> tuple[Transform, ...]:
     family = family_named(name)
     if family is None:
         raise SettingError(
-            f"the grid must be one of {', '.join(GRIDS)} or a family with points of its own, not"
-            f" {name!r}"
+            f"the grid must be one of {', '.join(GRIDS)} or a family with points, such as"
+            f" PinkNoise, not {name!r}"
         )
-    if not family.points:
+    points = _points(family)
+    if not points:
         raise SettingError(f"{name} is no grid: the family declares no points")
-    return _points(family)
+    return points
 
 
 def transforms_of(given: str | Iterable[TransformLike]) -> tuple[Transform, ...]:
@@ -139,7 +140,8 @@ def transforms_of(given: str | Iterable[TransformLike]) -> tuple[Transform, ...]
 
 
 def _points(family: type[Transform]) -> tuple[Transform, ...]:
-    return tuple(family(point) for point in family.points)  # type: ignore[call-arg]
+    declared = tuple(family(point) for point in family.points)  # type: ignore[call-arg]
+    return declared or tuple(point for point in paper_grid() if type(point) is family)
 
 
 def conditions(

@@ -109,7 +109,7 @@ _BAD = {
     "corpus_missing": ("corpus='no/such/folder'", "corpus folder no/such/folder does not exist"),
 }
 _BAD_GRIDS = {
-    "grid_unknown": ("grid='foo'", "or a family with points of its own, not 'foo'"),
+    "grid_unknown": ("grid='foo'", "or a family with points, such as PinkNoise, not 'foo'"),
     "grid_number": ("grid=42", "42"),
     "grid_transform": ("grid=PinkNoise(40)", "PinkNoise"),
     "grid_empty": ("grid=[]", "list of transformations, not an empty one"),

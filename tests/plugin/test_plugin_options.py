@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from pytest_nnrel import Identity
+from pytest_nnrel.plugin.options import OPTIONS, value
+from pytest_nnrel.plugin.requirements import Required
 from pytest_nnrel.runtime import settings
 
 _TRIVIAL = """
@@ -148,6 +152,30 @@ def test_folders_in_the_ini_file_do_not_depend_on_where_pytest_is_run(inner, cli
     dumped = json.loads((inner.path / "dump.json").read_text(encoding="utf-8"))
     assert dumped["clips"] == 8
     assert dumped["cache"] == str(inner.path / "kept")
+
+
+@pytest.mark.parametrize(
+    "named, expected",
+    [
+        ("bundled", "bundled"),
+        ("bundled[licence=MIT]", "bundled[licence=MIT]"),
+        ("music", "{music}"),
+        ("music[artist=a@b]", "{music}[artist=a@b]"),
+        ("mirdata:gtzan_genre", "mirdata:gtzan_genre"),
+        ("mirdata:gtzan_genre[genre=a@b]", "mirdata:gtzan_genre[genre=a@b]"),
+        ("mirdata:gtzan:mini@music[genre=rock]", "mirdata:gtzan:mini@{music}[genre=rock]"),
+        ("mirdata:irmas@{music}", "mirdata:irmas@{music}"),
+    ],
+)
+def test_each_corpus_of_a_file_is_from_its_folder(tmp_path, named, expected):
+    named, expected = (text.format(music=tmp_path / "music") for text in (named, expected))
+    config = SimpleNamespace(
+        inipath=tmp_path / "pytest.ini", getoption=lambda *_: None, getini=lambda _: named
+    )
+    (corpus,) = (option for option in OPTIONS if option.name == "corpus")
+    assert value(config, corpus) == expected
+    required = Required("e", "within", Identity(), {}, {"corpus": named}, 1)
+    assert required.marked(tmp_path) == {"corpus": expected}
 
 
 _LABELLED = """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import numpy as np
 import pytest
 import soundfile
 
-from pytest_nnrel import SettingError
-from pytest_nnrel.plugin.requirements import read_requirements
+import pytest_nnrel
+from pytest_nnrel import PinkNoise, SettingError
+from pytest_nnrel.plugin.requirements import JUDGES, read_requirements
 
 _CONFTEST = """
     import pytest
@@ -121,20 +123,26 @@ def test_a_fixture_that_has_params_is_told(inner):
     assert run.returncode == pytest.ExitCode.INTERRUPTED
 
 
-def test_in_the_ini_file_it_is_of_whole_runs(inner):
-    inner.write(conftest=_CONFTEST, test_other="def test_other(): pass")
+def test_in_the_ini_file_it_is_of_runs_of_folders(inner):
+    inner.write(conftest=_CONFTEST)
+    (inner.path / "tests").mkdir()
+    (inner.path / "tests" / "test_other.py").write_text("def test_other(): pass")
     (inner.path / "pyproject.toml").write_text(
         '[tool.pytest.ini_options]\nnnrel_requirements = "pyproject.toml"\n'
         '[tool.nnrel.requirements]\nencoder = "lossy"\n'
         '[[tool.nnrel.requirements.require]]\ntransform = "PinkNoise(40)"\nmin = 0.7\n'
     )
-    whole = inner.execute("pytest", "--collect-only", "-q")
-    assert "pyproject.toml::within[lossy-PinkNoise(snr_db=40)-min=0.7]" in whole.stdout
-    assert "2 tests collected" in whole.stdout
-    assert (
-        "1 test collected"
-        in inner.execute("pytest", "--collect-only", "-q", "test_other.py").stdout
-    )
+
+    def collected(*named):
+        return inner.execute("pytest", "--collect-only", "-q", *named).stdout
+
+    for folders in ((), ("tests",), (inner.path,)):
+        whole = collected(*folders)
+        assert "pyproject.toml::within[lossy-PinkNoise(snr_db=40)-min=0.7]" in whole
+        assert "2 tests collected" in whole
+    assert "1/2 tests collected" in collected("tests", "-k", "PinkNoise")
+    for single in ("tests/test_other.py", "tests/test_other.py::test_other"):
+        assert "1 test collected" in collected(single)
 
 
 def test_a_file_where_pytest_does_not_look_is_told(inner):
@@ -193,7 +201,13 @@ _HEAD = 'encoder = "e"\n[[require]]\n'
         ('transform = "MP3(64)"\nmin = 1\ndistance = "dtw"', "5: no latent distance is called"),
         ('transform = "MP3(64)"\nmin = 1\nconfident = 1', "5: confident is true or false, not 1"),
         ('transform = "MP3(64)"\nmin = 1\nclips = 1', r"5: .*clips=.* of 2 or more, not 1"),
-        ('family = "MP3"\nmeasure = "sensitive"\nmin = 1\nsteps = 0', "6: steps is a whole number"),
+        ('family = "MP3"\nmeasure = "sensitive"\nmin = 1\nsteps = 1', "6: steps .* number of 2 or"),
+        ('family = "MP3"\nmeasure = "unbroken"\nmin = 1\nsteps = 0', "6: steps .* number of 1 or"),
+        ('family = "Chain"\nmin = 1', "3: no family is called 'Chain'"),
+        ('family = "Identity"\nmin = 1', "3: no family is called 'Identity'"),
+        ('transform = "MP3(64)"\nmeasure = ["rho"]\nmin = 1', "4: measure is a name, not .*rho"),
+        ('transform = "MP3(64)"\nmeasure = "rho"\nmin = 0\nlatent_distance = "cosine"',
+         "6: rho takes no 'latent_distance'; did you mean .*distance"),
         ('transform = "MP3(64)"\nmin = 1\nencoder = ""', "5: encoder is the name of a fixture"),
         ('transform = "MP3(64)"\nmin = ', "4: no TOML"),
         ('transform = "MP3(64)"\nmin = 1\n[[require]]\ntransform = "MP3(64)"\nmin = 1',
@@ -203,6 +217,37 @@ _HEAD = 'encoder = "e"\n[[require]]\n'
 def test_what_is_wrong_is_told_with_its_line(tmp_path, text, told):
     with pytest.raises(SettingError, match=told):
         read(tmp_path, _HEAD + text)
+
+
+@pytest.mark.parametrize("measure", JUDGES)
+def test_what_a_row_may_hold_is_what_its_assertion_takes(measure):
+    judge = JUDGES[measure]
+    assertion = getattr(pytest_nnrel, judge.assertion)
+    taken = inspect.signature(assertion).parameters
+    assert {*judge.bounds, *judge.fixed} <= taken.keys()
+    assert {judge.called.get(key, key) for key in judge.keys} <= taken.keys()
+    if "steps" in judge.keys:
+        with pytest.raises(SettingError, match=f"number of {judge.least_steps} or more"):
+            assertion(None, PinkNoise(20), min=0.5, steps=judge.least_steps - 1)
+
+
+def test_a_distance_above_all_rows_is_of_embeddings(tmp_path, monkeypatch):
+    text = (
+        'encoder = "e"\ndistance = "cosine"\nfamily = "MP3"\nmin = 0.5\n'
+        '[[require]]\nmeasure = "rho"\ntransform = "MP3(64)"\naudio_distance = "simple"\n'
+        '[[require]]\nmeasure = "unbroken"\nsteps = 1\n'
+    )
+    asked = []
+    for name in ("assert_between_consistency", "assert_unbroken_until"):
+        monkeypatch.setattr(
+            pytest_nnrel, name, lambda *subject, **options: asked.append(options), raising=False
+        )
+    for required in read(tmp_path, text):
+        required.judge("an encoder")
+    assert asked == [
+        {"measure": "rho", "min": 0.5, "latent_distance": "cosine", "audio_distance": "simple"},
+        {"min": 0.5, "distance": "cosine", "steps": 1},
+    ]
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path):

@@ -251,6 +251,32 @@ def test_trainings_are_added_then_judged_and_told_where_they_are_worse(run_of, r
     assert len(load_baseline(tmp_path / "base.json").trainings) == 4
 
 
+def test_an_update_leaves_trainings_as_they_are_and_says_so(run_of, rungs):
+    stays = "--nnrel-update-baseline leaves trainings as they are; --nnrel-add-training adds"
+    run_of([mine(rungs, [i]) for i in range(3)], retrained=True, add_training=True)
+    for lost, verdict in (([4], "no worse"), (range(8), "worse")):
+        judged = run_of(mine(rungs, lost), retrained=True, update=True)
+        assert (judged.verdict["comparison"]["verdict"], judged.written) == (verdict, [])
+        assert stays in judged.verdict["headline"]
+        assert (stays in judged.failure) == (verdict == "worse")
+    added = run_of(mine(rungs, [5]), retrained=True, update=True, add_training=True)
+    assert len(added.written[0].trainings) == 1
+    assert stays not in added.verdict["headline"]
+
+
+def test_an_update_replaces_what_is_measured_and_keeps_the_rest(run_of, rungs, tmp_path):
+    run_of(mine(rungs))
+    run_of(mine(rungs, name="other"))
+    run_of([mine(rungs, [i]) for i in range(3)], retrained=True, add_training=True)
+    run_of(mine(rungs, [0]), GRID[:1], update=True)
+    kept = load_baseline(tmp_path / "base.json")
+    lost = {key: sum(not outcome for outcome in e.outcomes) for key, e in kept.entries.items()}
+    assert {(key.encoder, key.transform) for key, clips in lost.items() if clips} == {
+        ("mine", GRID[0].name)
+    }
+    assert (len(lost), len(kept.trainings)) == (6, 3)
+
+
 def test_of_one_training_the_recipe_is_undecided(run_of, rungs):
     run_of(mine(rungs, [0]), retrained=True, add_training=True)
     one = run_of(mine(rungs, [1]), retrained=True)

@@ -39,7 +39,9 @@ from pytest_nnrel.baselines import (
     merge,
     write_baseline,
 )
-from pytest_nnrel.baselines.changes import drops, other_recipe
+from pytest_nnrel.baselines.changes import drops
+from pytest_nnrel.baselines.stale import other_recipe
+from pytest_nnrel.baselines.trainings import Training
 from pytest_nnrel.recording import sink
 from pytest_nnrel.runtime.store import digest
 from pytest_nnrel.statistics.intervals import correlation_interval
@@ -672,6 +674,19 @@ def test_compare_command_does_not_call_a_part_the_same(tmp_path, capsys):
     assert "MP3(kbps=8) of mine in the old file only" in capsys.readouterr().out
     assert main(["compare", *paths, "--partial"]) == 0
     assert main(["compare", *paths[::-1]]) == 0  # what is new was never there to lose
+
+
+@pytest.mark.parametrize("options", [(), ("--partial",)])
+def test_compare_command_names_how_trainings_are_compared(tmp_path, capsys, options):
+    old, new = (tmp_path / f"{name}.json" for name in ("old", "new"))
+    training = Training.of([entry([1, 0])])
+    write_baseline(old, Records({}, {"cafe": clips(2)}, {training.key: training}))
+    write_baseline(new, records(entry([1, 0])))
+    for paths in ((old, new), (new, old)):
+        assert main(["compare", *map(str, paths), *options]) == 2
+        told = capsys.readouterr().err
+        assert f"{old} holds trainings only (1 training)" in told
+        assert f"compare --retrained {paths[0]} {paths[1]}" in told
 
 
 def test_compare_command_on_too_few_groups(tmp_path, capsys):

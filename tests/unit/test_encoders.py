@@ -235,7 +235,11 @@ def test_attributes_of_another_kind_are_not_taken_for_a_rate(value):
         ({"batch_size": "8"}, "'bands'.*batch_size must be .* not '8'"),
         ({"batch_size": True}, "'bands'.*batch_size must be .* not True"),
         ({"batch_size": -3}, "'bands'.*batch_size must be 1 or more"),
-        ({"name": 5}, "encoder 5: name must be text, not int"),
+        ({"name": 5}, "encoder 5: name must be text that is not empty, not 5"),
+        ({"name": ""}, "name must be text that is not empty, not ''"),
+        ({"fingerprint": 3}, "fingerprint must be text that is not empty, not 3"),
+        ({"fingerprint": ""}, "fingerprint must be text that is not empty, not ''"),
+        ({"fingerprint": 0}, "fingerprint must be text that is not empty, not 0"),
     ],
 )
 def test_options_that_cannot_be(options, match):

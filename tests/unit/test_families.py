@@ -51,9 +51,11 @@ from pytest_nnrel.transforms import (
     families,
     grid,
     ladder,
+    paper_grid,
     parse_transform,
     registry,
 )
+from pytest_nnrel.transforms.grids import PAPER_FAMILIES
 
 RATE = 22_050
 _QUICK = hypothesis_settings(max_examples=500, database=None, derandomize=True, deadline=None)
@@ -125,8 +127,19 @@ def test_a_family_is_known_by_its_name(hum):
     chain = Chain(hum(12), PinkNoise(20))
     assert parse_transform(chain.name) == chain
     assert grid("Hum") == (hum(30), hum(10), hum(-10))
-    with pytest.raises(SettingError, match="PitchShift is no grid: the family declares no points"):
-        grid("PitchShift")
+
+
+def test_a_family_without_points_is_no_grid():
+    hum_family(points=())
+    with pytest.raises(SettingError, match="Hum is no grid: the family declares no points"):
+        grid("Hum")
+
+
+@pytest.mark.parametrize("family", PAPER_FAMILIES)
+def test_the_papers_families_have_its_magnitudes_as_points(family):
+    points = grid(family.__name__)
+    assert points == tuple(point for point in paper_grid() if type(point) is family)
+    assert len(points) >= 16
 
 
 def test_a_family_is_drawn(hum):

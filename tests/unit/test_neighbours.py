@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import naive
@@ -16,16 +17,22 @@ from pytest_nnrel import (
     PinkNoise,
     SettingError,
     TooFewClipsError,
+    assert_monotone,
     assert_relative_nearest,
+    assert_unbroken_until,
     assert_within_consistency,
     audio_consistency,
     between_consistency,
+    breaking_magnitude,
+    noticed_magnitude,
     pairwise_distances,
     within_consistency,
 )
 from pytest_nnrel.baselines import Baseline, Records, compare_records, write_baseline
+from pytest_nnrel.experiment.study import listing
 from pytest_nnrel.recording import measurement_key, sink
 from pytest_nnrel.report.results import describe_beside, kind_of
+from pytest_nnrel.verification import Verifier
 
 NOISE = PinkNoise(snr_db=-3)
 #: Tracks of three clips each.
@@ -99,6 +106,34 @@ def test_the_other_measures_have_both_readings(tracks):
         for reading in ("others", "all")
     ]
     assert [one.details["within"]["latent"]["value"] for one in agreed] == latent
+
+
+def test_searches_have_both_readings(tracks):
+    for search in (
+        partial(breaking_magnitude, min=0.0),
+        partial(assert_unbroken_until, min=0.0),
+        partial(noticed_magnitude, max=0.0),
+    ):
+        for reading in ("others", "all"):
+            found = search(levels, NOISE, corpus=tracks, neighbours=reading, steps=1)
+            expected = within_consistency(levels, NOISE, corpus=tracks, neighbours=reading)
+            (end,) = list(found.nearest.measured.values())[-1:]
+            assert end.value == expected.value
+            assert end.details["identity"] == expected.details["identity"]
+    assert expected.value < within_consistency(levels, NOISE, corpus=tracks).value
+
+
+def test_clips_of_one_group_can_be_monotone_among_all(tracks):
+    one = tracks.subset(lambda clip: clip.group == "track 0")
+    options = {"min": -1.0, "corpus": one, "steps": 2}
+    with pytest.raises(TooFewClipsError, match="neighbours='all'"):
+        assert_monotone(levels, NOISE, **options)
+    (measured,) = assert_monotone(levels, NOISE, neighbours="all", **options)
+    assert measured.details["identity"]["neighbours"] == "all"
+    listed = {one.fingerprint: listing(one)}
+    stated = {"corpora": listed, "measurements": {"monotone": measured.as_dict()}}
+    (again,) = Verifier(stated, {"levels": levels}, one).verify()
+    assert again.outcome == "same", again
 
 
 def test_without_groups_both_readings_are_one():

@@ -17,6 +17,7 @@ from pytest_nnrel import (
     MagnitudeError,
     SettingError,
     assert_unbroken_until,
+    assert_within_consistency,
     breaking_magnitude,
     family,
     noticed_magnitude,
@@ -117,6 +118,33 @@ def test_c_w_of_the_minimum_itself_holds_and_of_the_maximum_is_noticed(rungs):
     assert breaking_magnitude(encoder, Driven, min=0.76, **options).severity == 8
     assert noticed_magnitude(encoder, Driven, max=0.75, **options).severity == 8
     assert noticed_magnitude(encoder, Driven, max=0.74, **options).severity is None
+
+
+class Torn(Known):
+    """Puts transformed clips half-way to another original, where they are not on the next one's."""
+
+    def _position(self, window):
+        clip, severity = self._rungs.place(window)
+        position = super()._position(window)
+        return (
+            position + (0.5 if clip == 0 else -0.5) if severity and position == clip else position
+        )
+
+
+def test_ties_are_not_noticed_but_what_moves_clips_is(rungs):
+    """C_W is 0 on all rungs: clips are as near to another original, and from 8 on at another."""
+    asked = {"max": 0.5, "corpus": rungs.corpus}
+    encoder = Torn(rungs, lambda severity: severity >= 8)
+    found = noticed_magnitude(encoder, Driven, steps=7, **asked)
+    assert found.severity == 8
+    assert "Driven(drive=7) is not noticed with 0.000 (1.000 with ties as kept)" in str(found)
+    with pytest.raises(AssertionError, match="with ties as kept"):
+        assert_within_consistency(encoder, Driven(7), **asked)
+    nothing = noticed_magnitude(Torn(rungs, lambda severity: False), Driven, steps=7, **asked)
+    along = nothing.directions[1]
+    assert (along.measured[LAST].value, along.at, along.interval) == (0.0, None, (None, None))
+    assert along.pockets == ()
+    assert "C_W is above 0.5 with ties as kept at all" in str(nothing)
 
 
 def test_a_transformation_is_searched_as_far_as_it_goes(rungs):

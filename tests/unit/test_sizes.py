@@ -11,6 +11,7 @@ from pytest_nnrel import (
     Measurement,
     MFCCEncoder,
     PinkNoise,
+    SettingError,
     TooFewClipsError,
     UndefinedMeasureError,
     between_consistency,
@@ -88,6 +89,9 @@ def test_what_ranks_do_not_tell_is_refused(measured, corpus):
     for n in (1, 41):
         with pytest.raises(TooFewClipsError, match=rf"among {n} clips"):
             measured.at(n)
+    for odd in (5.5, 5.0, float("nan"), True, "5"):
+        with pytest.raises(SettingError, match=r"at\(n\) takes a whole number of clips, not "):
+            measured.at(odd)
     few = corpus.subset(5)
     for measure in ("accuracy", "rho"):
         between = between_consistency(MFCCEncoder(), NOISE, corpus=few, measure=measure)

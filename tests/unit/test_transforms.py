@@ -860,6 +860,22 @@ def test_a_transformation_is_passed_on_as_it_is():
     assert as_transform(shift) is shift
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"name": "mine"},
+        {"magnitude": 2.0},
+        {"unit": "dB"},
+        {"restores_loudness": False},
+        {"correct_latency": False},
+    ],
+    ids=str,
+)
+def test_a_transformation_takes_no_options(option):
+    with pytest.raises(TransformError, match=r"PinkNoise\(.*\) is a transformation already"):
+        as_transform(PinkNoise(20), **option)
+
+
 def test_adapters_take_a_name_a_magnitude_and_a_unit():
     named = as_transform(np.flip, name="backwards", magnitude=2.5, unit="turns")
     assert (named.name, named.magnitude, named.unit) == ("backwards", 2.5, "turns")

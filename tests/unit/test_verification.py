@@ -196,6 +196,11 @@ def test_the_command_and_its_exit_codes(results, tmp_path, monkeypatch, capsys):
         code, printed = verify(audio, *wrong)
         assert code == 2
         assert printed.err.startswith("error: ")
+    for odd in ("nan", "inf", "-1"):
+        code, printed = verify(altered, f"--tolerance={odd}")
+        assert code == 2
+        assert f"--tolerance takes a number of 0 or more, not {odd}" in printed.err
+    assert verify(audio, "--tolerance=0.5")[0] == 0
     file.write_text(json.dumps({**results, "schema_version": 99}))
     assert main(["verify", "results.json"]) == 2
     assert "schema version 99" in capsys.readouterr().err

@@ -34,8 +34,7 @@ class TableEncoder(Adapter):
             table = np.load(path, allow_pickle=False)
             listing = json.loads((path.parent / LISTING).read_text(encoding="utf-8-sig"))
             rows = [row["window"] for row in listing["rows"]]
-            options["sample_rate"] = listing["sample_rate"]
-            options["window_seconds"] = listing["window_seconds"]
+            stated = {name: listing[name] for name in ("sample_rate", "window_seconds")}
         except FileNotFoundError as error:
             raise EncoderError(
                 f"the table {path} or its list {LISTING} beside it is missing; export_windows"
@@ -50,8 +49,15 @@ class TableEncoder(Adapter):
                 f"the table {path} has shape {list(table.shape)}; expected one row for each of the"
                 f" {len(rows)} windows that {LISTING} lists"
             )
-        options["fingerprint"] = digest(table, rows)
-        super().__init__(obj, **options)
+        stated["fingerprint"] = digest(table, rows)
+        for option, value in stated.items():
+            asked = options.get(option)
+            if asked not in (None, value):
+                raise EncoderError(
+                    f"the table {path} has {option} {value!r}, which {option}={asked!r} would not"
+                    " change; leave it out, or export and encode the windows again"
+                )
+        super().__init__(obj, **{**options, **stated})
         self._table = table
         self._row_of = {row: i for i, row in enumerate(rows)}
 

@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from known_answers import short_corpus
 
-from pytest_nnrel import Corpus, audio_features, pairwise_distances, register_distance
+from pytest_nnrel import (
+    Corpus,
+    Identity,
+    audio_features,
+    pairwise_distances,
+    register_distance,
+    within_consistency,
+)
 from pytest_nnrel.distances import Distance, distances, resolve_distance
 from pytest_nnrel.distances.metrics.dtw import DTW
 from pytest_nnrel.distances.mfcc import mel_filters
@@ -176,6 +184,28 @@ def test_features_are_of_a_clip(given):
 def test_bad_input_is_refused_by_name(queries, candidates, metric, message):
     with pytest.raises(DistanceError, match=message):
         pairwise_distances(queries, candidates, metric)
+
+
+def failing(q, c):
+    raise KeyError("frames")
+
+
+@pytest.mark.parametrize("space", ["audio", "latent"])
+def test_what_a_function_of_ones_own_raises_is_told_with_its_cause(space):
+    vectors = np.eye(3, dtype=np.float32)
+    queries, candidates = vectors[:2], vectors
+    if space == "audio":
+        queries, candidates = [queries], [candidates] * 2
+    told = rf"distance 'failing' raised KeyError on {len(queries)} queries and {len(candidates)} "
+    with pytest.raises(DistanceError, match=told) as refused:
+        pairwise_distances(queries, candidates, failing)
+    assert isinstance(refused.value.__cause__, KeyError)
+
+
+def test_a_measurement_by_a_function_that_raises_tells_of_which_corpus_it_is():
+    corpus = short_corpus()
+    with pytest.raises(DistanceError, match=r"'failing' raised KeyError.*\(corpus 'arrays'\)"):
+        within_consistency(lambda batch: batch, Identity(), corpus=corpus, distance=failing)
 
 
 def test_what_a_function_returns_may_be_a_tensor_with_gradients():

@@ -93,7 +93,7 @@ def test_a_table_serves_between_space_measures_too(corpus, tmp_path):
 def test_a_table_at_another_rate_and_window(corpus, tmp_path):
     direct = as_encoder(bands, sample_rate=16_000, window_seconds=0.75)
     path = exported(tmp_path, corpus, direct, [REVERSAL], sample_rate=16_000, window_seconds=0.75)
-    table = as_encoder(path, sample_rate=8000)  # the list knows better
+    table = as_encoder(path, sample_rate=16_000, window_seconds=0.75)
     assert (table.sample_rate, table.window_seconds) == (16_000, 0.75)
     assert np.load(tmp_path / "windows.npy").shape == (16, 12_000)
     expected = within_consistency(direct, REVERSAL, corpus=corpus)
@@ -101,6 +101,18 @@ def test_a_table_at_another_rate_and_window(corpus, tmp_path):
         within_consistency(table, REVERSAL, corpus=corpus).details["margins"]
         == (expected.details["margins"])
     )
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"sample_rate": 8000}, {"window_seconds": 1.0}, {"fingerprint": "release 3"}],
+    ids=str,
+)
+def test_a_table_is_no_other_than_it_is(corpus, tmp_path, option):
+    path = exported(tmp_path, corpus, as_encoder(bands), [REVERSAL])
+    ((name, value),) = option.items()
+    with pytest.raises(EncoderError, match=rf"mine\.npy has {name} .*{name}={value!r} would not"):
+        as_encoder(path, **option)
 
 
 def test_a_table_of_another_seed(corpus, tmp_path):

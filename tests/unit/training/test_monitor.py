@@ -25,6 +25,7 @@ from pytest_nnrel import (  # noqa: E402
 )
 from pytest_nnrel.errors import (  # noqa: E402
     CorpusError,
+    DistanceError,
     EncoderError,
     SettingError,
     TrainingError,
@@ -332,6 +333,8 @@ def test_embeddings_that_are_not_finite_are_told(network, short):
             SettingError,
             "several transformations called mine",
         ),
+        ({"distance": "foo"}, DistanceError, "no latent distance is called 'foo'"),
+        ({"distance": "dtw"}, DistanceError, "no latent distance is called 'dtw'"),
         ({"clips": 7}, CorpusError, "7"),
         ({"log": 5}, SettingError, "log takes a path, not 5"),
         ({"corpus": "folder"}, SettingError, "corpus must be a Corpus, not str"),
