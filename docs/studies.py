@@ -194,12 +194,14 @@ def trained_table() -> str:
             (long, checkpoint.LONG, longer),
         ):
             values.append([of["scores"]["test"]["value"] for of in _trainings(folder, task)])
-            of_one = fmean(once["rho"].values()), once["attacked"], once["pitch told (R2)"]
-            values.extend([value] for value in of_one)
+            elsewhere = once["of games not heard"]["mean C_W"]
+            told = fmean(once["rho"].values()), once["attacked"], once["pitch told (R2)"]
+            values.extend([value] for value in (elsewhere, *told))
         columns.append([f"{_told(then)} → {_told(now)}" for then, now in zip(brief, long)])
         heads.append(NAMES[task])
     names = [f"`{type(t).__name__}({t.magnitude:g})`" for t in quick_grid()]
-    names += ["mean C_W", "score of the task", "C_rho", "C_W under attack", "pitch told, R2"]
+    names += ["mean C_W", "score of the task", "mean C_W, games not heard", "C_rho"]
+    names += ["C_W under attack", "pitch told, R2"]
     return table(heads, zip(names, *columns))
 
 

@@ -144,5 +144,7 @@ def test_longer_training_is_told_as_it_is_stored(monkeypatch):
         card = json.loads((checkpoint.LONG / f"{encoder}.json").read_text())
         score = card["scores"]["test"]["value"]
         assert told["score of the task"] == f"{score:.3f}"
+        elsewhere = stored["of games not heard"]["mean C_W"]
+        assert told["mean C_W, games not heard"] == f"{elsewhere:.3f}"
         assert stored["score"] == pytest.approx(score, abs=1e-3)  # of rounded weights
     assert studies.trained_curves().count("<svg") == len(longer)
