@@ -24,7 +24,8 @@ from reference_models.__main__ import main
 from reference_models.datasets import opencorpus
 from reference_models.errors import DatasetError, ReproductionError
 from reference_models.paper import reproduction
-from reference_models.paper.reproduction import EXCERPT, Scale, consistency_corpus, reproduce
+from reference_models.paper.corpus import consistency_corpus
+from reference_models.paper.reproduction import EXCERPT, Scale, reproduce
 from reference_models.paper.results import OriginalsRank, Performance, Results, load
 from reference_models.task import build, task_named
 
