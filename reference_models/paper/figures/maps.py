@@ -74,13 +74,13 @@ def _plain_map(axes: Axes, points: Sequence[MapPoint]) -> None:
 
 def vocal_map(results: Results) -> tuple[Drawing, str]:
     """Fig. 14."""
-    heard = [point for point in results.vocal_maps if point.vocal_db is not None]
-    if not heard:
+    levels = {p: p.vocal_db for p in results.vocal_maps if p.vocal_db is not None}
+    if not levels:
         raise ReproductionError(
             "the results hold no map of clips whose voice's level is known; run the reproduction"
             " with the test set of the task VS"
         )
-    shown, levels = _first_trials(heard), [point.vocal_db for point in heard]
+    shown = _first_trials(list(levels))
     drawing, grid = panels(1, max(2, len(shown)), height=3.6, sharey=False)
     for axes in grid[0, len(shown) :]:
         axes.set_axis_off()
@@ -88,10 +88,10 @@ def vocal_map(results: Results) -> tuple[Drawing, str]:
         drawn = axes.scatter(
             [p.x for p in points],
             [p.y for p in points],
-            c=[p.vocal_db for p in points],
+            c=[levels[p] for p in points],
             cmap="viridis",
-            vmin=min(levels),
-            vmax=max(levels),
+            vmin=min(levels.values()),
+            vmax=max(levels.values()),
             s=12,
             linewidths=0,
         )
