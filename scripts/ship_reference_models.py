@@ -4,16 +4,16 @@
 
     python scripts/ship_reference_models.py excerpt --data OPEN_CORPUS
     python scripts/ship_reference_models.py checkpoints --runs RUNS [--as long]
-    python scripts/ship_reference_models.py results --from OUT_OF_REPRODUCE
+    python scripts/ship_reference_models.py results --from OUT_OF_REPRODUCE [--as long]
     python scripts/ship_reference_models.py ranks
     python scripts/ship_reference_models.py readme
 
 `excerpt` takes some test clips out of the open corpus. `checkpoints` stores the first trial of each
 run as float16, and the scores of all trials in ``trials.json``, beside those of other runs.
-`results` stores what `reproduce` gave on the bundled corpus, and the reference encoders' C_W, which
-reports draw behind a user's own. `ranks` adds to these how many originals are nearer to each clip,
-from which reports draw them among fewer clips. `readme` writes scores and claims into the package's
-README.
+`results` stores what `reproduce` gave on the bundled corpus, and of brief trainings the reference
+encoders' C_W, which reports draw behind a user's own. `ranks` adds to these how many originals are
+nearer to each clip, from which reports draw them among fewer clips. `readme` writes scores and
+claims into the package's README.
 """
 
 from __future__ import annotations
@@ -137,6 +137,9 @@ def results(chosen: argparse.Namespace) -> None:
     plain = re.sub(r"(?<![\w.])/[^\s\"]*/", "", json.dumps(found.provenance))
     found.provenance = json.loads(plain)
     reproduction_results.MEASURED.parent.mkdir(exist_ok=True)
+    if chosen.extent == "long":
+        found.save(reproduction_results.MEASURED_LONG)
+        return
     found.save(reproduction_results.MEASURED)
     replace_text(CURVES, json.dumps(curves(found), indent=1) + "\n")
 
@@ -211,7 +214,7 @@ def readme(_: argparse.Namespace) -> None:
 
 
 def sections() -> dict[str, str]:
-    """Return the sections by name: a table of scores, and a list of claims."""
+    """Return the sections by name: scores, claims, and what of these longer training changes."""
     heads = ["name", "task", "encoder", "clips seen", "measure", "test", "other trials"]
     heads += ["held-out SoundFont"]
     rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
@@ -232,18 +235,34 @@ def sections() -> dict[str, str]:
             test, ", ".join(others), font,
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
-    found = reproduction_results.load(reproduction_results.MEASURED)
-    claims = []
+    brief, long = map(judged, (reproduction_results.MEASURED, reproduction_results.MEASURED_LONG))
+    claims = [f"{claim.number}. {claim.text} {told}" for claim, (_, told) in zip(CLAIMS, brief)]
+    table = ["| claim | trained briefly | trained longer |", "|---|---|---|"]
+    changed = []
+    for claim, (before, _), (after, told) in zip(CLAIMS, brief, long):
+        table.append(f"| {claim.number} | {before} | {after} |")
+        if after != "holds" or before != after:
+            changed.append(f"{claim.number}. {told}")
+    return {
+        "scores": "\n".join(rows) + "\n",
+        "claims": "\n".join(claims) + "\n",
+        "longer": "\n".join([*table, "", *changed]) + "\n",
+    }
+
+
+def judged(measured: Path) -> list[tuple[str, str]]:
+    """Return what results say of each claim: a verdict, and what it comes from."""
+    found = reproduction_results.load(measured)
+    told = []
     for claim in CLAIMS:
         try:
             outcome = claim(found)
         except ReproductionError as error:
-            told = f"**Not judged:** {error}."
+            told.append(("not judged", f"**Not judged:** {error}."))
         else:
             verdict = "holds" if outcome.holds else "does not hold"
-            told = f"**It {verdict} here.** {outcome.explanation}"
-        claims.append(f"{claim.number}. {claim.text} {told}")
-    return {"scores": "\n".join(rows) + "\n", "claims": "\n".join(claims) + "\n"}
+            told.append((verdict, f"**It {verdict} here.** {outcome.explanation}"))
+    return told
 
 
 def _score(score: dict[str, float | None] | None) -> str:
@@ -265,7 +284,7 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument(option, type=Path, required=True)
         command.set_defaults(run=run)
-        if run is checkpoints:
+        if run is not excerpt:
             command.add_argument("--as", dest="extent", choices=("brief", "long"), default="brief")
     commands.add_parser("ranks").set_defaults(run=ranks)
     commands.add_parser("readme").set_defaults(run=readme)

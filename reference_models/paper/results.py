@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 #: What a folder of results has.
 RESULTS = "reproduction.json"
-#: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by.
+#: What `reproduce` gave at scale "small" on the bundled corpus: what the claims are judged by, of
+#: the networks that were trained briefly; and what it gave of those that were trained longer.
 MEASURED = Path(__file__).with_name("measured") / "small.json"
+MEASURED_LONG = MEASURED.with_name("long.json")
 FORMAT = "pytest-nnrel reproduction"
 VERSION = 1
 #: The paper's tasks, in the order of its tables: what figures and claims compare, others do not
