@@ -76,7 +76,8 @@ WITNESSES = witnesses_among(8)
 @contextmanager
 def running(cache_dir, **fields):
     """Activate settings for a run of its own that reports nothing, and end it."""
-    active = Settings(cache_dir=cache_dir, **{"jobs": 1, **fields})
+    # With stores of its own, whatever tests before have left open.
+    active = Settings(cache_dir=cache_dir, run=__name__, **{"jobs": 1, **fields})
     token = settings.activate(active)
     try:
         with sink():
