@@ -205,6 +205,11 @@ def trained_table() -> str:
     return table(heads, zip(names, *columns))
 
 
+def trained_elsewhere() -> str:
+    """Return how many of the clips are of games whose music was in no training."""
+    return str(_stored("cure/ae-long-shipped.json")["of games not heard"]["clips"])
+
+
 def _told(values: Iterable[float]) -> str:
     each = list(values)
     return f"{fmean(each):.3f}" + (f" ± {stdev(each):.3f}" if len(each) > 1 else "")
@@ -219,4 +224,5 @@ PARTS = (
     cure_conditions,
     trained_curves,
     trained_table,
+    trained_elsewhere,
 )
