@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from reference_encoders import weights_of
 from tables import machine, print_table
 
 import reference_models
@@ -41,19 +42,6 @@ RATIOS = (80, 70, 60, 50, 40, 30, 20)
 MIDDLE, LOUD = 60, 40
 
 
-def encoder_of(name: str) -> Any:
-    """Return a shipped reference encoder."""
-    return reference_models.load(name)
-
-
-def weights_of(name: str) -> str | None:
-    """Return the digest of a reference encoder's weights; None where it has none."""
-    if name == checkpoint.BASELINE:
-        return None
-    card = checkpoint.path_of(name).with_suffix(".json")
-    return str(json.loads(card.read_text(encoding="utf-8"))["sha256"])
-
-
 def table(corpus: Corpus) -> None:
     """Measure all encoders at all ratios, and keep each value as it is found."""
     known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
@@ -67,7 +55,7 @@ def table(corpus: Corpus) -> None:
         rows = known["encoders"][name]
         if str(snr) in rows:
             continue
-        measured = within_consistency(encoder_of(name), Adversarial(snr), corpus=corpus)
+        measured = within_consistency(reference_models.load(name), Adversarial(snr), corpus=corpus)
         control = measured.details["control"]
         rows[str(snr)] = {
             "attacked": [round(measured.value, 4), *(round(end, 4) for end in measured.ci)],
@@ -101,7 +89,7 @@ def sanity(corpus: Corpus, names: Sequence[str]) -> None:
     }
     rows = []
     for name in names:
-        encoder = encoder_of(name)
+        encoder = reference_models.load(name)
         found = {
             what: within_consistency(encoder, attack, corpus=corpus)
             for what, attack in attacks.items()
@@ -130,7 +118,7 @@ def oracle(corpus: Corpus, names: Sequence[str]) -> None:
     norms = windows.norm(dim=1).numpy()
     rows: list[list[object]] = []
     for name in names:
-        encoder = encoder_of(name)
+        encoder = reference_models.load(name)
         originals = encoder.encode(windows.numpy(), corpus.sample_rate).astype(np.float64)
         others = ~np.eye(len(windows), dtype=bool)
         logits = Logits(originals, range(len(windows)), others, "euclidean")
@@ -197,7 +185,7 @@ def _limits(
 
 def transfer(corpus: Corpus, names: Sequence[str]) -> None:
     """Print C_W of each encoder under attacks that were made for another."""
-    encoders = {name: encoder_of(name) for name in names}
+    encoders = {name: reference_models.load(name) for name in names}
     rows = []
     for made_for, attacked in encoders.items():
         row = [made_for]

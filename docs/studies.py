@@ -194,20 +194,41 @@ def trained_table() -> str:
             (long, checkpoint.LONG, longer),
         ):
             values.append([of["scores"]["test"]["value"] for of in _trainings(folder, task)])
-            elsewhere = once["of games not heard"]["mean C_W"]
-            told = fmean(once["rho"].values()), once["attacked"], once["pitch told (R2)"]
-            values.extend([value] for value in (elsewhere, *told))
+            of_one = fmean(once["rho"].values()), once["attacked"], once["pitch told (R2)"]
+            values.extend([value] for value in of_one)
         columns.append([f"{_told(then)} → {_told(now)}" for then, now in zip(brief, long)])
         heads.append(NAMES[task])
     names = [f"`{type(t).__name__}({t.magnitude:g})`" for t in quick_grid()]
-    names += ["mean C_W", "score of the task", "mean C_W, games not heard", "C_rho"]
-    names += ["C_W under attack", "pitch told, R2"]
+    names += ["mean C_W", "score of the task", "C_rho", "C_W under attack", "pitch told, R2"]
     return table(heads, zip(names, *columns))
 
 
-def trained_elsewhere() -> str:
-    """Return how many of the clips are of games whose music was in no training."""
-    return str(_stored("cure/ae-long-shipped.json")["of games not heard"]["clips"])
+def other_music_table() -> str:
+    """Return mean C_W of the quick grid on the bundled clips, and on games that none has heard."""
+    measured = consistency_rows(results.load(results.MEASURED), WITHIN_EUCLIDEAN)
+    asked = {(t.symbol, float(t.magnitude)) for t in quick_grid()}
+    of_mfcc = [
+        row.value
+        for row in results.select(measured, encoder=checkpoint.BASELINE)
+        if (row.transformation, row.magnitude) in asked
+    ]
+    found = _stored("other_music.json")["encoders"]
+    elsewhere = {name: fmean(of["within"].values()) for name, of in found.items()}
+    heads, bundled = ["", NAMES[checkpoint.BASELINE]], [f"{fmean(of_mfcc):.3f}"]
+    others = [f"{elsewhere[checkpoint.BASELINE]:.3f}"]
+    for task in _trained_longer():
+        names = task, f"{task}-long"
+        here = (fmean(_stored(f"cure/{name}-shipped.json")["within"].values()) for name in names)
+        heads.append(NAMES[task])
+        bundled.append(" → ".join(f"{value:.3f}" for value in here))
+        others.append(" → ".join(f"{elsewhere[name]:.3f}" for name in names))
+    return table(heads, [["bundled clips", *bundled], ["games that none heard", *others]])
+
+
+def other_music_clips() -> str:
+    """Return how many clips of games that none has heard there are, and of how many tracks."""
+    of = _stored("other_music.json")
+    return f"{of['clips']} clips of {of['tracks']} tracks"
 
 
 def _told(values: Iterable[float]) -> str:
@@ -224,5 +245,6 @@ PARTS = (
     cure_conditions,
     trained_curves,
     trained_table,
-    trained_elsewhere,
+    other_music_table,
+    other_music_clips,
 )
