@@ -312,8 +312,13 @@ def _agree(what: str, values: Sequence[str]) -> None:
 def _provenance(parts: Sequence[Results]) -> dict[str, Any]:
     """Return what is known of the runs: once where they say the same, else one after another."""
     names = dict.fromkeys(name for part in parts for name in part.provenance)
-    told = {name: [part.provenance.get(name) for part in parts] for name in names}
+    told = {name: [v for part in parts for v in _told(part.provenance.get(name))] for name in names}
     return {
         name: values[0] if all(value == values[0] for value in values) else values
         for name, values in told.items()
     }
+
+
+def _told(value: Any) -> list[Any]:  # noqa: ANN401
+    """Return what each run says, where a part comes from several."""
+    return value if isinstance(value, list) else [value]

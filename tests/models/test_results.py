@@ -98,6 +98,8 @@ def test_parts_make_a_whole():
     whole = results.joined([first, second, third])
     assert replace(whole, provenance={}) == replace(made, provenance={})
     assert whole.provenance == {"command": ["one", "two"], "seed": 0}
+    again = results.joined([part(made, "maps", command="three", seed=0), whole])
+    assert again.provenance == {"command": ["three", "one", "two"], "seed": 0}
     assert results.joined([first]) == first
 
 

@@ -21,7 +21,7 @@ from pytest_nnrel import (
 )
 from reference_models import checkpoint
 from reference_models.paper.reproduction import SCALES
-from reference_models.paper.results import ENCODERS, MEASURED, load
+from reference_models.paper.results import ENCODERS, MEASURED, MEASURED_LONG, load, select
 
 #: What training on, and longer training, came to.
 CURE = Path(__file__).parents[2] / "benchmarks" / "cure"
@@ -133,3 +133,31 @@ def test_longer_training_keeps_more_clips_than_any_brief_trial_as_its_page_says(
             trials[row.trial].append(row.value)
     assert {len(values) for values in trials.values()} == {len(grid)}
     assert fmean(json.loads(text)["within"].values()) > max(map(fmean, trials.values()))
+
+
+def test_trained_longer_the_tasks_come_in_the_order_that_is_told(measured):
+    """Auto-tagging before instrument recognition; the autoencoder last on music none has heard."""
+    long = load(MEASURED_LONG)
+    assert {card["sha256"] for card in long.encoders.values() if card["encoder"] == "vgg"} == {
+        checkpoint.load_network(path)[1]["sha256"] for path in LONGER
+    }
+    for distance in ("euclidean", "cosine"):
+        brief, longer = (
+            {
+                name: fmean(
+                    row.value
+                    for row in select(
+                        of.consistency, encoder=name, measure="within", latent_distance=distance
+                    )
+                )
+                for name in ENCODERS
+            }
+            for of in (measured, long)
+        )
+        assert brief["ir"] > brief["at"] > max(brief["vs"], brief["ae"])
+        assert longer["mfcc"] > longer["at"] > longer["ir"] > longer["ae"] > longer["vs"]
+    stored = json.loads((CURE.parent / "other_music.json").read_text(encoding="utf-8"))
+    elsewhere = {name: fmean(of["within"].values()) for name, of in stored["encoders"].items()}
+    assert min(elsewhere["at-long"], elsewhere["ir-long"]) > elsewhere["vs-long"]
+    assert elsewhere["vs-long"] > elsewhere["ae-long"]
+    assert elsewhere["ir-long"] > elsewhere["mfcc"]
