@@ -409,5 +409,5 @@ def test_an_embedding_is_an_encoder(run, corpus, trained_like, kind):
 def test_the_fingerprint_follows_the_statistics(narrow, music):
     encoder = as_encoder(narrow)
     before = encoder.fingerprint
-    narrow.front_end.standardise.fit([narrow.front_end.raw(music)])
+    Classifier(narrow, 2).fit_statistics([music])
     assert encoder.fingerprint != before

@@ -193,7 +193,6 @@ _HEAD = 'encoder = "e"\n[[require]]\n'
         ('transform = "MP3(64)"\nbetween = [0.2]', "4: between takes two values"),
         ('transform = "MP3(64)"\nmeasure = "rho"\nmax = 0.2', "5: rho takes min, not max"),
         ('transform = "MP3(64)"\nmeasure = "roh"\nmin = 0', "4: no measure is called 'roh'"),
-        ('transform = "MP3(64)"\nmeasure = ["rho"]\nmin = 0', "4: no measure is called .*rho"),
         ('transform = "MP3(999)"\nmin = 1', "3: .*999"),
         ('transform = 3\nmin = 1', "3: transform is a name, not 3"),
         ('transform = "MP3(64)"\ngrid = "quick"\nmin = 1', "4: one of transform, grid, family"),
