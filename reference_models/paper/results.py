@@ -279,7 +279,8 @@ def beside(path: Path, measured: Results, rows: Sequence[str]) -> list[Results]:
     """
     if not path.exists():
         return []
-    there = replace(load(path), **{name: [] for name in rows})
+    measured_now: dict[str, Any] = {name: [] for name in rows}
+    there = replace(load(path), **measured_now)
     kept = [name for name in _ROWS if getattr(there, name)]
     if not kept:
         return []
