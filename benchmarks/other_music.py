@@ -14,18 +14,15 @@ import argparse
 import json
 from pathlib import Path
 
-from reference_encoders import weights_of
+from reference_encoders import ENCODERS, results_of, stored_on
 
 import reference_models
 from pytest_nnrel import Corpus, quick_grid, within_consistency
 from pytest_nnrel.runtime.files import replace_text
-from reference_models import checkpoint
 from reference_models.datasets.recorded import PACKAGES
 from reference_models.paper.corpus import consistency_corpus
 
 STORED = Path(__file__).parent / "other_music.json"
-TASKS = ("at", "ir", "vs", "ae")
-ENCODERS = (checkpoint.BASELINE, *TASKS, *(f"{task}-long" for task in TASKS))
 #: Games of which the autoencoder heard other tracks than the bundled ones.
 HEARD = frozenset(PACKAGES["train"] + PACKAGES["validation"])
 
@@ -46,21 +43,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="an open corpus")
     corpus = strangers(parser.parse_args().data)
-    told = {
-        "corpus": corpus.fingerprint,
-        "clips": len(corpus),
-        "tracks": len(set(corpus.groups)),
-    }
-    known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
-    if {key: known.get(key) for key in told} != told:
-        known = {**told, "encoders": {}}
+    known = stored_on(corpus, STORED)
     for name in ENCODERS:
-        weights = weights_of(name)
-        if known["encoders"].get(name, {"weights": ""})["weights"] == weights:
+        found = results_of(name, known)
+        if found:
             continue
         encoder = reference_models.load(name)
         within = {t.name: within_consistency(encoder, t, corpus=corpus).value for t in quick_grid()}
-        known["encoders"][name] = {"weights": weights, "within": within}
+        found["within"] = within
         replace_text(STORED, json.dumps(known, indent=1) + "\n")
         print(f"{name}: mean C_W {sum(within.values()) / len(within):.3f}", flush=True)
 

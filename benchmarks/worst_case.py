@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from reference_encoders import weights_of
+from reference_encoders import ENCODERS, results_of, stored_on
 from tables import machine, print_table
 
 import reference_models
@@ -26,7 +26,6 @@ from pytest_nnrel import Adversarial, Corpus, within_consistency
 from pytest_nnrel.encoders.gradients import traced
 from pytest_nnrel.experiment.attacks.descent import Logits, descend, noises
 from pytest_nnrel.runtime.files import replace_text
-from reference_models import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from pytest_nnrel import Measurement
 
 STORED = Path(__file__).parent / "worst_case.json"
-TRAINED = ("at", "at-long", "ir", "ir-long", "vs", "vs-long", "ae", "ae-long")
-ENCODERS = (checkpoint.BASELINE, *TRAINED)
 #: In decibels.
 RATIOS = (80, 70, 60, 50, 40, 30, 20)
 #: Of attacks that are told to be honest, and of those that are to transfer.
@@ -44,15 +41,9 @@ MIDDLE, LOUD = 60, 40
 
 def table(corpus: Corpus) -> None:
     """Measure all encoders at all ratios, and keep each value as it is found."""
-    known = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
-    told = {"corpus": corpus.fingerprint, "clips": len(corpus)}
-    if {key: known.get(key) for key in told} != told:
-        known = {**told, "weights": {}, "encoders": {}}
+    known = stored_on(corpus, STORED)
     for name, snr in itertools.product(ENCODERS, RATIOS):
-        weights = weights_of(name)
-        if name not in known["encoders"] or known["weights"][name] != weights:
-            known["weights"][name], known["encoders"][name] = weights, {}
-        rows = known["encoders"][name]
+        rows = results_of(name, known)
         if str(snr) in rows:
             continue
         measured = within_consistency(reference_models.load(name), Adversarial(snr), corpus=corpus)

@@ -143,12 +143,6 @@ def cure_conditions(encoder: str) -> str:
     return table(["", "", *ways], rows)
 
 
-def _trained_longer() -> list[str]:
-    """Return the tasks whose networks were trained longer, too, in the order of the paper."""
-    there = {_task_of(path.stem) for path in checkpoint.LONG.glob("*.safetensors")}
-    return [task for task in results.PAPER_TASKS if task in there]
-
-
 def _trainings(folder: Path, task: str) -> list[dict[str, Any]]:
     """Return recipe, scores and curves of each trial of a task's network."""
     return list(checkpoint.trials_in(folder)[f"{task}-vgg"].values())
@@ -158,7 +152,7 @@ def trained_curves() -> str:
     """Return validation losses over the clips seen as HTML: brief trainings dotted, long solid."""
     shown = []
     with drawing.style():
-        for task in _trained_longer():
+        for task in results.PAPER_TASKS:
             figure = Figure(figsize=_CURVE, layout="constrained")
             axes = figure.subplots()
             for folder, style in ((checkpoint.BRIEF, ":"), (checkpoint.LONG, "-")):
@@ -174,17 +168,23 @@ def trained_curves() -> str:
     return f'<div class="panels" data-search-exclude>{"".join(shown)}</div>'
 
 
+def _brief_on_quick_grid(measured: results.Results, encoder: str) -> dict[int, list[float]]:
+    """Return C_W under each of the quick grid, by trial, of an encoder that was trained briefly."""
+    rows = results.select(consistency_rows(measured, WITHIN_EUCLIDEAN), encoder=encoder)
+    found = {(row.trial, row.transformation, row.magnitude): row.value for row in rows}
+    return {
+        trial: [found[trial, t.symbol, float(t.magnitude)] for t in quick_grid()]
+        for trial in sorted({row.trial for row in rows})
+    }
+
+
 def trained_table() -> str:
     """Return C_W of the quick grid, and the task's score, after brief and after long training."""
     measured = results.load(results.MEASURED)
     heads, columns = [""], []
-    grid = [(t.symbol, float(t.magnitude)) for t in quick_grid()]
-    for task in _trained_longer():
-        rows = results.select(consistency_rows(measured, WITHIN_EUCLIDEAN), encoder=task)
-        trials = sorted({row.trial for row in rows})
-        found = {(row.trial, row.transformation, row.magnitude): row.value for row in rows}
-        brief = [[found[trial, *place] for trial in trials] for place in grid]
-        brief.append([fmean(found[trial, *place] for place in grid) for trial in trials])
+    for task in results.PAPER_TASKS:
+        trials = _brief_on_quick_grid(measured, task).values()
+        brief = [*zip(*trials), [fmean(trial) for trial in trials]]
         first, longer = (_stored(f"cure/{task}{of}-shipped.json") for of in ("", "-long"))
         within = longer["within"]
         long = [[within[transform.name]] for transform in quick_grid()]
@@ -205,18 +205,13 @@ def trained_table() -> str:
 
 def other_music_table() -> str:
     """Return mean C_W of the quick grid on the bundled clips, and on games that none has heard."""
-    measured = consistency_rows(results.load(results.MEASURED), WITHIN_EUCLIDEAN)
-    asked = {(t.symbol, float(t.magnitude)) for t in quick_grid()}
-    of_mfcc = [
-        row.value
-        for row in results.select(measured, encoder=checkpoint.BASELINE)
-        if (row.transformation, row.magnitude) in asked
-    ]
+    measured = results.load(results.MEASURED)
+    (of_mfcc,) = _brief_on_quick_grid(measured, checkpoint.BASELINE).values()
     found = _stored("other_music.json")["encoders"]
     elsewhere = {name: fmean(of["within"].values()) for name, of in found.items()}
     heads, bundled = ["", NAMES[checkpoint.BASELINE]], [f"{fmean(of_mfcc):.3f}"]
     others = [f"{elsewhere[checkpoint.BASELINE]:.3f}"]
-    for task in _trained_longer():
+    for task in results.PAPER_TASKS:
         names = task, f"{task}-long"
         here = (fmean(_stored(f"cure/{name}-shipped.json")["within"].values()) for name in names)
         heads.append(NAMES[task])
@@ -228,7 +223,7 @@ def other_music_table() -> str:
 def other_music_clips() -> str:
     """Return how many clips of games that none has heard there are, and of how many tracks."""
     of = _stored("other_music.json")
-    return f"{of['clips']} clips of {of['tracks']} tracks"
+    return f"{of['clips']} clips of {of['groups']} tracks"
 
 
 def _told(values: Iterable[float]) -> str:

@@ -71,11 +71,16 @@ def test_the_open_corpus_has_clips_of_its_labels(name, open_corpus):
     assert list(data.labels) == list(ALL[name].labels())
 
 
+def heard_and_true(name, data, at):
+    """Return windows of clips, and what is true of them."""
+    return evaluation.windows(data, Identity(), at), ALL[name].true_of(data, Identity(), at)
+
+
 @each
 def test_loss_and_score_are_their_twins(name, open_corpus):
     data = open_corpus(name, "test")
     at = range(3)
-    audio, true = evaluation.windows(data, Identity(), at), ALL[name].true_of(data, Identity(), at)
+    audio, true = heard_and_true(name, data, at)
     made = network(name, audio)
     crops = [Crops(data, at)[i] for i in at]
     batch = [torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)]
@@ -92,9 +97,7 @@ def test_loss_and_score_are_their_twins(name, open_corpus):
 
 @each
 def test_a_network_that_diverged_has_no_score(name, open_corpus):
-    data = open_corpus(name, "test")
-    at = range(2)
-    audio, true = evaluation.windows(data, Identity(), at), ALL[name].true_of(data, Identity(), at)
+    audio, true = heard_and_true(name, open_corpus(name, "test"), range(2))
     diverged = network(name, audio)
     with torch.no_grad():
         for weights in diverged.parameters():
